@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the engine asks of an architecture: all of it. Every arch/<isa>/ fills the same files:
+ *
+ *	arch-ptrace.h	struct pt_regs, installed as <ftrace/arch-ptrace.h>
+ *	arch-site.h	constants of a site and a stub
+ *	syscall.h	raw system calls
+ *	asm-offsets.c	becomes asm-offsets.h at build time
+ *	entry.S		the trampolines
+ *	ptrace.c	register names, arguments
+ *	recognise.c	what a compiler left at an entry
+ *	insn.c		the bytes of a site and of a stub
+ *	poke.c		making changed code seen by every processor
+ *	unwind.c	call frame information for stubs
+ */
+#ifndef FTRACE_ARCH_H
+#define FTRACE_ARCH_H
+
+#include "../engine/base.h"
+#include "arch-site.h"
+
+struct dyn_ftrace;
+struct pt_regs;
+
+/* ---- insn.c: the bytes of a site ---- */
+
+/*
+ * The armed, switched off bytes of @site at @site->ip (ARCH_SITE_SIZE of them) for a stub at
+ * @stub. On is the same with ARCH_SITE_ON at ARCH_SITE_TOGGLE. -ERANGE: the stub is out of reach.
+ */
+int arch_site_bytes(u8 *out, const struct dyn_ftrace *site, unsigned long stub);
+
+/* How far a stub may be from its site, in bytes. */
+unsigned long arch_site_reach(void);
+
+/* Write the stub for @site, to run at @stub, into writable memory at @out (FTRACE_STUB_SIZE). */
+void arch_stub_write(u8 *out, const struct dyn_ftrace *site, unsigned long stub);
+
+/* Address where @site's function goes on behind the site's bytes. */
+unsigned long arch_site_body(const struct dyn_ftrace *site);
+
+/* ---- poke.c ---- */
+
+/* Once, before the first change of code while other threads run. */
+void arch_poke_init(void);
+
+/* Every processor running this process sees code written before, when this returns. 0 or -errno. */
+int arch_poke_sync(void);
+
+/* ---- entry.S: what dyn_ftrace.entry and .exit point at; never called from C ---- */
+
+void ftrace_stub_pass(void);		/* nobody is told: run the function */
+void ftrace_record_function(void);	/* one record at entry, returns not hooked */
+void ftrace_record_entry(void);		/* a record at entry ... */
+void ftrace_record_exit(void);		/* ... and at return: the fast path */
+void ftrace_caller(void);		/* dyn_ftrace.ops called with the minimum of registers */
+void ftrace_regs_caller(void);		/* with all of them; also whatever else is mixed at a site */
+void ftrace_graph_return(void);		/* return of a call entered through ftrace_regs_caller */
+
+/* ---- slow paths that entry.S calls (engine/record.c, engine/graph.c) ---- */
+
+/*
+ * Write a record the fast path could not. @id_event: site id << 2 | event. @slot: address of the
+ * word on the stack that holds the return address. Returns 0, for an entry also: nonzero when
+ * the return address was not moved (no shadow), so the call must not be hooked.
+ */
+long ftrace_record_slow(unsigned long id_event, unsigned long *slot);
+
+/*
+ * All of a site's business with full registers: function ops and graph entry. Returns nonzero when
+ * the call's return is to be hooked (its return address is then in the shadow).
+ */
+long ftrace_regs_func(struct pt_regs *regs, struct dyn_ftrace *site);
+
+/* The return: callbacks, record. Returns the address to return to. */
+unsigned long ftrace_graph_return_func(struct pt_regs *regs, struct dyn_ftrace *site);
+
+/* ---- the shadow of a stack: the word that holds a moved return address ---- */
+
+static inline unsigned long *arch_shadow(unsigned long slot)
+{
+	return (unsigned long *)(slot ^ ARCH_SHADOW_XOR);
+}
+
+/* ---- unwind.c ---- */
+
+/*
+ * Call frame information for the stubs at [@start, @start + @len): an .eh_frame_hdr with its
+ * .eh_frame behind it, written to @out (at most ARCH_UNWIND_SIZE bytes), to live at address
+ * @at, within 2 GiB of @start. Returns the bytes written. @eh_frame (may be NULL) gets the offset
+ * of the .eh_frame.
+ */
+size_t arch_unwind_table(u8 *out, unsigned long at, unsigned long start, size_t len,
+			 size_t *eh_frame);
+
+/* ---- ticks ---- */
+
+/* The counter that records carry. */
+u64 arch_ticks(void);
+
+#endif /* FTRACE_ARCH_H */

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * x86: constants of a site and of a stub; also for entry.S.
+ *
+ * A site, once armed, is `test $disp, %eax` (a9, off) or `jmp stub` (e9, on), with the stub's
+ * displacement in the same four bytes: one byte toggles it. A FTRACE_FORM_SHORT site is `test
+ * $disp, %al` (a8) or `jmp .-5` (eb) to a `jmp stub` before the entry.
+ *
+ * The x86_64 stub, with what the stack pointer is at each offset (slot: the address of the word
+ * that holds the caller's return address):
+ *
+ *	 0  push %r11				sp = slot
+ *	 2  mov  $id << 2 | ENTRY, %r11d	sp = slot - 8
+ *	 8  call *dyn_ftrace.entry(%rip)
+ *	14  pop  %r11
+ *	16  jnc  50				sp = slot; carry clear: not hooked
+ *	18  lea  8(%rsp), %rsp
+ *	23  call body				sp = slot + 8; the return address is in the shadow
+ *	28  lea  -8(%rsp), %rsp
+ *	33  push %r11				sp = slot
+ *	35  mov  $id << 2 | EXIT, %r11d		sp = slot - 8
+ *	41  call *dyn_ftrace.exit(%rip)
+ *	47  pop  %r11
+ *	49  ret					sp = slot; the return address is back in it
+ *	50  jmp  body				sp = slot
+ *	55  (unused, int3)
+ */
+#ifndef FTRACE_ARCH_SITE_H
+#define FTRACE_ARCH_SITE_H
+
+#define ARCH_SITE_SIZE		5
+#define ARCH_SITE_TOGGLE	0	/* offset of the byte that differs */
+#define ARCH_SITE_OFF		0xa9
+#define ARCH_SITE_ON		0xe9
+#define ARCH_SITE_SHORT_OFF	0xa8
+#define ARCH_SITE_SHORT_ON	0xeb
+
+#define ARCH_STUB_ENTRY_RET	14	/* return address of the entry handler */
+#define ARCH_STUB_RET		28	/* return address of the body: the mark of a hooked call */
+#define ARCH_STUB_EXIT_RET	47	/* return address of the exit handler */
+#define ARCH_STUB_BODY		50	/* straight to the body */
+
+#define ARCH_SHADOW_BIT		45
+#define ARCH_SHADOW_XOR		(1ul << ARCH_SHADOW_BIT)
+
+#define ARCH_UNWIND_SIZE	512
+
+#endif /* FTRACE_ARCH_SITE_H */

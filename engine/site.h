@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sites: the functions that can be traced, their stubs, the objects they are in.
+ *
+ * Every site has a stub of 64 bytes and, at a fixed distance behind it, its struct dyn_ftrace of
+ * 64 bytes, which the stub reads what to do from: a chunk is FTRACE_CHUNK_SITES stubs
+ * (executable, never writable) followed by as many dyn_ftrace (writable, never executable). Site ids count
+ * through the chunks, so id -> site is one look-up, and no site ever moves.
+ */
+#ifndef FTRACE_ENGINE_SITE_H
+#define FTRACE_ENGINE_SITE_H
+
+#include "base.h"
+#include "find.h"
+
+struct ftrace_ops;
+struct ftrace_object;
+
+#define FTRACE_STUB_SIZE	64u
+#define FTRACE_CHUNK_SITES	1024u
+#define FTRACE_CHUNK_CODE	(FTRACE_CHUNK_SITES * FTRACE_STUB_SIZE)
+#define FTRACE_MAX_CHUNKS	4096u		/* 4 M sites */
+
+/* One traced function; the kernel's name for it. Exactly 64 bytes: see asm-offsets.c. */
+struct dyn_ftrace {
+	void (*entry)(void);		/* what its stub calls when the function is entered */
+	void (*exit)(void);		/* and when it returns (only after entry asked for it) */
+	struct ftrace_ops *ops;		/* third argument of callbacks: the ops, or the list */
+	unsigned long ip;		/* the bytes that are toggled */
+	const char *name;
+	struct ftrace_object *obj;
+	u32 id;
+	u32 flags;			/* FTRACE_SITE_* */
+	u32 entry_delta;		/* ip minus the symbol's address */
+	u16 graph;			/* mask of fgraph_ops that want this site */
+	u8 form;			/* enum ftrace_form */
+	u8 len;				/* bytes at ip that belong to the site */
+};
+
+enum {
+	FTRACE_SITE_ARMED	= 1 << 0,	/* the displacement to the stub stands at ip */
+	FTRACE_SITE_ON		= 1 << 1,	/* ... and the instruction there is the jump */
+	FTRACE_SITE_STUB	= 1 << 2,	/* the stub's contents are made */
+	FTRACE_SITE_ENTRY_ONLY	= 1 << 3,	/* its return must not be hooked */
+	FTRACE_SITE_GONE	= 1 << 4,	/* its object is unloaded */
+	FTRACE_SITE_IPMODIFY	= 1 << 5,	/* an ops with IPMODIFY has it */
+	FTRACE_SITE_REFUSED	= 1 << 6,	/* could not be armed; see the object's reasons */
+};
+
+/* An object (executable or shared library) that has sites. */
+struct ftrace_object {
+	char *path;
+	char name[64];			/* base name, for patterns and messages */
+	unsigned long base;		/* load address; 0 for an executable that is not PIE */
+	unsigned long lo, hi;		/* its mapped range */
+	struct ftrace_finding find;	/* what was found in its file */
+	u32 first_site, nsites;		/* ids [first_site, first_site + nsites) */
+	u32 index;			/* counts up */
+	bool gone;
+	u64 dev, ino;
+	struct ftrace_object *next;
+};
+
+FTRACE_INTERNAL struct dyn_ftrace *ftrace_site(u32 id);	/* NULL: no such id */
+FTRACE_INTERNAL u32 ftrace_nsites(void);			/* ids below this one exist (or are holes) */
+FTRACE_INTERNAL struct dyn_ftrace *ftrace_site_at(unsigned long ip);	/* by ip or symbol address */
+FTRACE_INTERNAL struct ftrace_object *ftrace_objects(void);	/* all, gone ones too, by index */
+
+/*
+ * Which objects get sites: called for each object that is loaded, now and later; returns whether to
+ * trace it. The library's default: all that are instrumented. Set before ftrace_init().
+ */
+FTRACE_INTERNAL void ftrace_set_object_filter(bool (*want)(const char *path, bool executable));
+
+/* Told of every object that was given sites (@gone false) or was unloaded (@gone true). */
+FTRACE_INTERNAL void ftrace_set_object_notify(void (*notify)(struct ftrace_object *obj, bool gone));
+
+/*
+ * Find and arm everything that is loaded, hook the loader. Called by the library's constructor;
+ * idempotent. @agent: called early, for a program that did not ask for it.
+ */
+FTRACE_INTERNAL int ftrace_init(void);
+
+/* Bits of ftrace_silent: why nobody is told of calls. Read by every entry. */
+enum {
+	FTRACE_SILENT_STOP = 1 << 0,		/* ftrace_stop() */
+	FTRACE_SILENT_PAUSED = 1 << 1,		/* tracing_on is 0 */
+};
+extern FTRACE_INTERNAL u32 ftrace_silent;
+
+#endif /* FTRACE_ENGINE_SITE_H */
