@@ -79,7 +79,7 @@ uint64_t trace_drain_pending(const struct trace_drain *d);
 
 /*
  * Give the oldest complete packet back without writing it, its records counted in @d->lost.
- * Returns 1 if there was one, 0 if not.
+ * Later packets of the file count them as discarded. Returns 1 if there was one, 0 if not.
  */
 int trace_drain_skip(struct trace_drain *d);
 

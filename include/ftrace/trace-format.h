@@ -45,6 +45,12 @@ enum ftrace_event {
 
 enum ftrace_extended {
 	FTRACE_EXT_PADDING = 4,		/* no event: a slot given back; readers skip it */
+	/*
+	 * The entry just before was reached by a tail call, and its return will be recorded as that
+	 * of the function it was called from. Optional: where it is missing, readers find tail calls
+	 * by exits that never come, and can mistake a function that tail-calls itself.
+	 */
+	FTRACE_EXT_TAIL = 5,
 };
 
 #define FTRACE_RECORD_SITE_SHIFT	34
