@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Raw system calls of x86_64 and i386. arch_syscall() returns what the kernel returns: a negative
+ * errno for failure; it touches neither errno nor memory of its own and is async-signal-safe.
+ *
+ * The calls whose arguments differ between architectures have wrappers here.
+ */
+#ifndef FTRACE_ARCH_SYSCALL_H
+#define FTRACE_ARCH_SYSCALL_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+
+#ifdef __x86_64__
+
+static inline long arch_syscall(long nr, long a, long b, long c, long d, long e, long f)
+{
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
+	long ret;
+
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	return ret;
+}
+
+static inline long arch_mmap(void *addr, size_t len, int prot, int flags, int fd, uint64_t off)
+{
+	return arch_syscall(SYS_mmap, (long)addr, (long)len, prot, flags, fd, (long)off);
+}
+
+static inline long arch_pread(int fd, void *buf, size_t n, uint64_t off)
+{
+	return arch_syscall(SYS_pread64, fd, (long)buf, (long)n, (long)off, 0, 0);
+}
+
+static inline long arch_pwrite(int fd, const void *buf, size_t n, uint64_t off)
+{
+	return arch_syscall(SYS_pwrite64, fd, (long)buf, (long)n, (long)off, 0, 0);
+}
+
+#else /* i386 */
+
+/*
+ * The sixth argument goes in ebp, which the compiler may be using as its frame pointer: it is
+ * passed on the stack and ebp put back.
+ */
+static inline long arch_syscall(long nr, long a, long b, long c, long d, long e, long f)
+{
+	long ret;
+
+	__asm__ volatile("pushl %[f]\n\t"
+			 "pushl %%ebp\n\t"
+			 "movl 4(%%esp), %%ebp\n\t"
+			 "int $0x80\n\t"
+			 "popl %%ebp\n\t"
+			 "addl $4, %%esp"
+			 : "=a"(ret)
+			 : "a"(nr), "b"(a), "c"(b), "d"(c), "S"(d), "D"(e), [f] "g"(f)
+			 : "memory");
+	return ret;
+}
+
+static inline long arch_mmap(void *addr, size_t len, int prot, int flags, int fd, uint64_t off)
+{
+	return arch_syscall(SYS_mmap2, (long)addr, (long)len, prot, flags, fd, (long)(off >> 12));
+}
+
+static inline long arch_pread(int fd, void *buf, size_t n, uint64_t off)
+{
+	return arch_syscall(SYS_pread64, fd, (long)buf, (long)n, (long)off, (long)(off >> 32), 0);
+}
+
+static inline long arch_pwrite(int fd, const void *buf, size_t n, uint64_t off)
+{
+	return arch_syscall(SYS_pwrite64, fd, (long)buf, (long)n, (long)off, (long)(off >> 32), 0);
+}
+
+#endif
+
+#endif /* FTRACE_ARCH_SYSCALL_H */
