@@ -139,7 +139,11 @@ struct ftrace_map_header {
 	uint64_t map_len;		/* bytes of text that are complete */
 	uint32_t pid, gen;		/* gen: 0, 1, ... for the images of one pid */
 	uint32_t parent_pid, parent_gen;
-	uint64_t inherited;		/* bytes of the parent's text that come before this one's: a fork */
+	/*
+	 * A fork: this many bytes of the parent's text, counted with what the parent inherited itself,
+	 * come before this one's. 0: nothing is inherited.
+	 */
+	uint64_t inherited;
 	uint32_t nrings;		/* rings made so far */
 	uint32_t state;			/* enum ftrace_process_state */
 	uint64_t start_ticks;		/* the same moment by the tick counter ... */

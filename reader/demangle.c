@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <string.h>
+#include <libiberty/demangle.h>
+
+#include "reader/demangle.h"
+
+/* Longer names are damaged maps or worse; the demangler's output can grow faster than its input. */
+#define MAX_MANGLED	4096
+
+char *trace_demangle(const char *name, int raw)
+{
+	char *shown = NULL;
+
+	if (!raw && name[0] == '_' && strlen(name) <= MAX_MANGLED)
+		shown = cplus_demangle(name, DMGL_AUTO);
+	if (!shown)
+		shown = strdup(name);
+	if (shown)
+		for (unsigned char *p = (unsigned char *)shown; *p; p++)
+			if (*p < ' ' || *p == 0x7f)
+				*p = '?';
+	return shown;
+}
