@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT
+"""What a registered callback costs, through the library's API."""
+import os
+
+from benchlib import ROOT, SOURCES, Failure, median, paired_ratio, parse_kinds, pool, run
+import calls
+
+
+def library_flags(bench):
+    """Compile and link flags for the library of the build tree."""
+    folder = os.path.join(bench.build, "engine")
+    if not os.path.exists(os.path.join(folder, "libftrace.so")):
+        raise Failure(f"{folder}/libftrace.so: not built; run make first")
+    return (["-I" + os.path.join(ROOT, "include")],
+            ["-L" + folder, "-lftrace", "-Wl,-rpath," + folder])
+
+
+def build(bench):
+    include, link = library_flags(bench)
+    calls.build(bench, "calls", "patchable")	# for its object files
+    main = bench.compile("patchable/callbacks.o", ["gcc", "-O2", "-g", "-I" + SOURCES, *include, "-c"],
+                         [os.path.join(SOURCES, "callbacks.c")])
+    objects = [bench.path("patchable", name) for name in ("sites.o", "plain.o", "patterns.o")]
+    output = bench.path("patchable", "callbacks")
+    run(["gcc", "-o", output, main, *objects, *link])
+    return output
+
+
+def callbacks(bench):
+    program = build(bench)
+    samples = []
+    for turn in range(3 if bench.quick else 7):
+        bench.say(f"callbacks, round {turn + 1}")
+        samples.append(parse_kinds(run([program, "3", "100"]).out))
+
+    def ns(kind):
+        return median(pool(samples, kind))
+
+    def row(kind, title, base=None, to=None, at_most=None):
+        bench.row(title, ns(kind), "ns/call",
+                  paired_ratio(samples, kind, base) if base else None, to, at_most=at_most,
+                  samples=pool(samples, kind))
+
+    row("plain", "plain call")
+    row("save16", "bare save/restore, 16 registers and flags")
+    row("save9", "bare save/restore, 9 registers")
+    row("regs_general", "empty callback, SAVE_REGS | GENERAL_REGS", "save16", "bare 16", 1.4)
+    row("regs", "empty callback, SAVE_REGS", "save16", "bare 16", 1.4)
+    row("general", "empty callback, GENERAL_REGS", "save9", "bare 9", 1.4)
+    row("default", "empty callback, default", "save9", "bare 9", 1.4)
+    row("recursion", "empty callback, RECURSION | GENERAL_REGS", "save9", "bare 9")
+    row("graph", "empty graph callbacks, entry and return")
+    row("stopped", "registered, ftrace_stop()ped", "plain", "plain call")
+    row("off", "armed, off again", "plain", "plain call")

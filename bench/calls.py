@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: MIT
+"""Recording every call of tiny functions and of fib: ours, uftrace, XRay, and the floors."""
+import glob
+import os
+import sys
+
+from benchlib import (HERE, SOURCES, Skip, median, paired_ratio, parse_kinds, pool, run, size_of)
+
+INSTRUMENT = {
+    "patchable": ("gcc", ["-fpatchable-function-entry=5"], []),
+    "pg": ("gcc", ["-pg"], ["-pg"]),
+    "xray": ("clang", ["-fxray-instrument", "-fxray-instruction-threshold=1"],
+             ["-fxray-instrument"]),
+}
+
+
+def patterns(bench):
+    folder = bench.path("gen")
+    run([sys.executable, os.path.join(HERE, "gen_patterns.py"), folder])
+    return folder
+
+
+def build(bench, program, kind, extra=()):
+    """One measuring program whose sites.c is compiled with the instrumentation @kind."""
+    compiler, flags, link = INSTRUMENT[kind]
+    if compiler != "gcc":
+        bench.need_tool(compiler, compiler)
+        bench.version(compiler)
+    gen = patterns(bench)
+    include = ["-I" + gen, "-I" + SOURCES]
+    base = [compiler, "-O2", "-g", *include]
+    sites = os.path.join(SOURCES, "sites.c")
+    listing = os.path.join(gen, "sites.inc")
+    objects = [
+        bench.compile(f"{kind}/sites.o", base + flags + ["-c"], [sites, listing]),
+        bench.compile(f"{kind}/plain.o", base + ["-DPLAIN", "-c"], [sites, listing]),
+        bench.compile(f"{kind}/patterns.o", base + ["-c"], [os.path.join(gen, "patterns.S")]),
+        bench.compile(f"{kind}/{program}.o", base + list(extra) + ["-c"],
+                      [os.path.join(SOURCES, program + ".c")]),
+    ]
+    return bench.compile(f"{kind}/{program}", [compiler, *link], objects)
+
+
+def record_ours(bench, out, command, tracer="function_graph", options=()):
+    return run([bench.need_ftrace(), "record", "--tracer", tracer, "--max-size", "0", "-o", out, *options, "--"]
+               + command)
+
+
+def record_uftrace(bench, out, command, options=()):
+    uftrace = bench.need_tool("uftrace", "uftrace")
+    bench.version(uftrace)
+    return run([uftrace, "record", "--no-libcall", "--max-stack=65535", "-d", out, *options]
+               + command)
+
+
+def record_xray(bench, out, command):
+    os.makedirs(out)
+    done = run(command, env={
+        "XRAY_OPTIONS": f"patch_premain=true xray_mode=xray-fdr xray_logfile_base={out}/log.",
+        "XRAY_FDR_OPTIONS": "func_duration_threshold_us=0"})
+    if not glob.glob(f"{out}/log.*"):
+        raise Skip("XRay FDR wrote no log")
+    return done
+
+
+def recording(bench):
+    """ns a call recorded, side by side."""
+    outer = 3 if bench.quick else 9
+    arguments = ["3", "100" if bench.quick else "200"]
+    tools = [	# name, program, how it is recorded
+        ("ours", "patchable", lambda out, cmd: record_ours(bench, out, cmd)),
+        ("ours, entry only", "patchable", lambda out, cmd: record_ours(bench, out, cmd, "function")),
+        ("uftrace -pg", "pg", lambda out, cmd: record_uftrace(bench, out, cmd)),
+        ("uftrace patchable", "patchable",
+         lambda out, cmd: record_uftrace(bench, out, cmd, ["-P", "."])),
+        ("XRay FDR", "xray", lambda out, cmd: record_xray(bench, out, cmd)),
+        ("not recorded", "patchable", lambda out, cmd: run(cmd)),
+    ]
+    programs, samples, sizes = {}, {}, {}
+    for name, kind, _ in tools:
+        program = bench.attempt(name, build, bench, "calls", kind)
+        if program:
+            programs[name] = program
+            samples[name] = []
+    for turn in range(outer):
+        bench.say(f"recording tiny calls and fib, round {turn + 1} of {outer}")
+        for name, _, record in tools:
+            if name not in programs:
+                continue
+            out = bench.fresh("calls")
+            done = bench.attempt(name, record, out, [programs[name]] + arguments)
+            if done is None:
+                del programs[name]
+                continue
+            samples[name].append(parse_kinds(done.out))
+            sizes[name] = size_of(out, "stream") if name.startswith("ours") else size_of(out)
+            bench.drop(out)
+    samples = {name: values for name, values in samples.items() if len(values) == outer}
+
+    # In one process each run is made once to warm up and `reps` times for each round.
+    reps = int(arguments[1])
+    calls = 3 * ((reps + 1) * 4096 + (reps // 5 + 2) * 21891)
+
+    def ns(name, kind):
+        return median(pool(samples[name], kind))
+
+    def against(name, kind, other):
+        """How many times slower @name is than @other, turn by turn."""
+        return median([median(a[kind]) / median(b[kind])
+                       for a, b in zip(samples[name], samples[other])])
+
+    base = samples.get("ours") or samples.get("not recorded")
+    if not base:
+        return
+    for kind, title in (("plain", "plain call"), ("clock2", "two rdtsc (floor, no call)"),
+                        ("clock1", "one rdtsc + call/ret (floor)"), ("fib_plain", "fib, plain"),
+                        ("fib_clock2", "fib with two rdtsc in it")):
+        bench.row(title, median(pool(base, kind)), "ns/call", samples=pool(base, kind))
+    if "not recorded" in samples:
+        bench.row("built for tracing, not traced", ns("not recorded", "traced"), "ns/call",
+                  paired_ratio(samples["not recorded"], "traced", "plain"), "plain call")
+    if "ours" in samples:
+        ours = samples["ours"]
+        bench.row("entry+exit, tiny function", ns("ours", "traced"), "ns/call",
+                  paired_ratio(ours, "traced", "clock2"), "two rdtsc", at_most=1.35,
+                  samples=pool(ours, "traced"))
+        bench.row("entry+exit, fib", ns("ours", "fib_traced"), "ns/call",
+                  paired_ratio(ours, "fib_traced", "clock2"), "two rdtsc", at_most=1.35,
+                  samples=pool(ours, "fib_traced"),
+                  note=f"{paired_ratio(ours, 'fib_traced', 'fib_clock2'):.3f} x fib with two rdtsc"
+                       " in it")
+        bench.row("size of the recording", sizes["ours"] / calls, "B/call", at_most=16.1,
+                  target_is="value")
+    if "ours, entry only" in samples:
+        entries = samples["ours, entry only"]
+        bench.row("entry only, tiny function", ns("ours, entry only", "traced"), "ns/call",
+                  paired_ratio(entries, "traced", "clock1"), "one rdtsc + call", at_most=1.35,
+                  samples=pool(entries, "traced"))
+        bench.row("entry only, fib", ns("ours, entry only", "fib_traced"), "ns/call")
+    for name, at_least in (("uftrace -pg", 5), ("uftrace patchable", 5), ("XRay FDR", 8)):
+        if name not in samples:
+            continue
+        for kind, title in (("traced", "tiny function"), ("fib_traced", "fib")):
+            ratio = against(name, kind, "ours") if "ours" in samples else None
+            bench.row(f"{name}, {title}", ns(name, kind), "ns/call", ratio, "ours",
+                      at_least=at_least if ratio else None, samples=pool(samples[name], kind))
+
+
+def threads(bench):
+    """Two threads that record at once, beside one."""
+    program = build(bench, "calls", "patchable")
+    outer, reps = (3, "500") if bench.quick else (7, "1000")
+    variants = {"recorder writing": [], "flight recorder": ["--overwrite"]}
+    samples = {name: [] for name in variants}
+    for _ in range(outer):
+        for name, options in variants.items():
+            out = bench.fresh("threads")
+            done = record_ours(bench, out, [program, "3", reps, "2"], options=options)
+            samples[name].append(parse_kinds(done.out))
+            bench.drop(out)
+    for name, values in samples.items():
+        bench.row(f"plain calls, two threads beside one ({name})", median(pool(values, "plain2")),
+                  "ns/call", 1 / paired_ratio(values, "plain2", "plain1"), "one thread")
+        bench.row(f"recorded, two threads beside one ({name})", median(pool(values, "traced2")),
+                  "ns/call", 1 / paired_ratio(values, "traced2", "traced1"), "one thread",
+                  at_least=1.9, samples=pool(values, "traced2"))

@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""usage: gen_patterns.py DIR
+
+Writes DIR/sites.inc (the list of tiny functions for sites.c) and DIR/patterns.S: straight-line runs
+of calls of them in one random order, and the floors beside them. x86_64.
+"""
+import os
+import random
+import sys
+
+SITES = 256
+CALLS = 4096
+
+
+def run(name, lines):
+    return [f"\t.globl {name}", f"\t.type {name}, @function", "\t.p2align 5", f"{name}:",
+            "\tsub $8, %rsp", *lines, "\tadd $8, %rsp", "\tret", f"\t.size {name}, .-{name}"]
+
+
+def save(name, first, registers, last):
+    """A jump target that saves and restores, as a trampoline without a callback would."""
+    return ["\t.p2align 6", f"{name}:", *first, *[f"\tpush %{reg}" for reg in registers],
+            *[f"\tpop %{reg}" for reg in reversed(registers)], *last, "\tret"]
+
+
+NINE = ["rax", "rdi", "rsi", "rdx", "rcx", "r8", "r9", "r10", "r11"]
+# rsp is the sixteenth: pushed like the rest, and skipped on the way back.
+FIFTEEN = NINE + ["rbx", "rbp", "r12", "r13", "r14", "r15"]
+
+FIB = """
+	.globl fib_clock2
+	.type fib_clock2, @function
+	.p2align 4
+fib_clock2:
+	rdtsc
+	cmp $2, %rdi
+	jae 1f
+	mov %rdi, %rcx
+	rdtsc
+	mov %rcx, %rax
+	ret
+1:	push %rbp
+	push %rbx
+	sub $8, %rsp
+	mov %rdi, %rbx
+	lea -1(%rdi), %rdi
+	call fib_clock2
+	mov %rax, %rbp
+	lea -2(%rbx), %rdi
+	call fib_clock2
+	lea (%rax, %rbp), %rcx
+	rdtsc
+	mov %rcx, %rax
+	add $8, %rsp
+	pop %rbx
+	pop %rbp
+	ret
+	.size fib_clock2, .-fib_clock2"""
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    os.makedirs(sys.argv[1], exist_ok=True)
+    order = random.Random(1).choices(range(SITES), k=CALLS)
+    out = ["/* Made by gen_patterns.py. */", "\t.text"]
+    out += run("run_plain", [f"\tcall plain_site{i}" for i in order])
+    out += run("run_traced", [f"\tcall traced_site{i}" for i in order])
+    out += run("run_clock2", ["\trdtsc\n\trdtsc" for i in order])
+    out += run("run_clock1", [f"\trdtsc\n\tcall plain_site{i}" for i in order])
+    out += run("run_save16", [f"\tcall save16_site{i}" for i in order])
+    out += run("run_save9", [f"\tcall save9_site{i}" for i in order])
+    # Sites that jump to their save and restore, spaced as compiled functions are.
+    for name in ("save16", "save9"):
+        for i in range(SITES):
+            out += ["\t.p2align 4", f"{name}_site{i}: call {name}", "\tret"]
+    out += save("save16", ["\tpushf"], FIFTEEN + ["rsp"], ["\tpopf"])
+    out[-2 - 16] = "\tadd $8, %rsp"
+    out += save("save9", [], NINE, [])
+    out += FIB.splitlines()
+    out += ['\t.section .note.GNU-stack,"",@progbits', ""]
+    with open(os.path.join(sys.argv[1], "patterns.S"), "w") as file:
+        file.write("\n".join(out))
+    with open(os.path.join(sys.argv[1], "sites.inc"), "w") as file:
+        file.write("".join(f"SITE({i})\n" for i in range(SITES)))
+
+
+main()

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""A program of 50,000 functions: turning all on, start-up under `ftrace record`; and threads that
+come and go."""
+import os
+import sys
+import time
+
+from benchlib import HERE, SOURCES, Failure, median, parse_kinds, pool, run
+import callbacks
+
+COUNT, FILES = 50000, 10
+
+
+def build(bench):
+    """The program without and with the library."""
+    gen = bench.path("many")
+    if not os.path.exists(os.path.join(gen, "many-table.c")):
+        run([sys.executable, os.path.join(HERE, "gen_many.py"), gen, str(COUNT), str(FILES)])
+    include = ["-I" + gen]
+    flags = ["gcc", "-O1", "-fpatchable-function-entry=5", *include, "-c"]
+    objects = [bench.compile(f"many/{k}.o", flags, [os.path.join(gen, f"many-{k}.c")])
+               for k in range(FILES)]
+    objects.append(bench.compile("many/table.o", ["gcc", "-O1", *include, "-c"],
+                                 [os.path.join(gen, "many-table.c")]))
+    main = os.path.join(SOURCES, "many.c")
+    plain = bench.compile("many/many", ["gcc"], objects + [
+        bench.compile("many/main.o", ["gcc", "-O2", *include, "-c"], [main])])
+    library_include, link = callbacks.library_flags(bench)
+    linked = bench.path("many", "many-lib")
+    run(["gcc", "-o", linked, bench.compile(
+        "many/main-lib.o", ["gcc", "-O2", "-DWITH_LIBFTRACE", *library_include, *include, "-c"],
+        [main]), *objects, *link, "-lpthread"])
+    return plain, linked
+
+
+def until_main(command):
+    """Seconds from here to the first line of main(), and to the end."""
+    start = time.monotonic()
+    done = run(command)
+    begin = parse_kinds(done.out).get("main")
+    if not begin:
+        raise Failure(f"{' '.join(command)}: main() did not report")
+    return begin[0] / 1e9 - start, done.wall
+
+
+def toggling(bench, linked):
+    values = parse_kinds(run([linked, "toggle", "16"]).out)
+    first, rest = values["on"][0] / 1e6, [ns / 1e6 for ns in values["on"][1:]]
+    off = [ns / 1e6 for ns in values["off"]]
+    bench.row("turn 50,000 functions on, first time", first, "ms", at_most=5, target_is="value",
+              note="stubs are made at this moment; a thread is calling the functions")
+    bench.row("turn 50,000 functions on, again", median(rest), "ms", at_most=5, target_is="value",
+              samples=rest)
+    bench.row("turn 50,000 functions off", median(off), "ms", samples=off)
+
+
+def start_up(bench, plain):
+    rounds = 5 if bench.quick else 11
+    native, traced = [], []
+    for _ in range(rounds):
+        native.append(until_main([plain, "start"]))
+        out = bench.fresh("many")
+        traced.append(until_main([bench.need_ftrace(), "record", "-o", out, "--", plain, "start"]))
+        bench.drop(out)
+    to_main = [(t[0] - n[0]) * 1e3 for t, n in zip(traced, native)]
+    whole = [(t[1] - n[1]) * 1e3 for t, n in zip(traced, native)]
+    bench.row("start-up, 50,000 functions, plain", median([n[0] for n in native]) * 1e3, "ms")
+    bench.row("ftrace record: until main(), over plain", median(to_main), "ms", at_most=150,
+              target_is="value", samples=to_main)
+    bench.row("ftrace record: until it has ended, over plain", median(whole), "ms", samples=whole)
+
+
+def thread_growth(bench, plain):
+    count = 2000 if bench.quick else 10000
+    out = bench.fresh("threads")
+    done = run([bench.need_ftrace(), "record", "-o", out, "--", plain, "threads", str(count)])
+    grown = parse_kinds(done.out)
+    bench.drop(out)
+    bench.row(f"{count:,} threads in turn: mappings more", grown["maps"][0], "", at_most=0,
+              target_is="value")
+    bench.row(f"{count:,} threads in turn: memory more", grown["pages"][0] * 4, "KiB", at_most=64,
+              target_is="value")
+
+
+def many(bench):
+    plain, linked = build(bench)
+    bench.attempt("turning on and off", toggling, bench, linked)
+    bench.attempt("start-up", start_up, bench, plain)
+    bench.attempt("threads in turn", thread_growth, bench, plain)
