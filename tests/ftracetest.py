@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: MIT
+"""What the end-to-end tests share: compiling programs, running them, recording, reading recordings.
+
+Nothing here asserts about one program; see the test files. Environment:
+
+FTRACE_BUILD_DIR	the build tree (default: build/ of the source tree)
+FTRACE_TEST_NATIVE	1: record() runs the program without ftrace, so that the programs themselves can
+			be checked (native against native); tests about recordings are skipped
+"""
+import array
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import struct
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+TESTS = os.path.dirname(os.path.abspath(__file__))
+SOURCE = os.path.dirname(TESTS)
+BUILD = os.path.abspath(os.environ.get("FTRACE_BUILD_DIR") or os.path.join(SOURCE, "build"))
+FTRACE = os.path.join(BUILD, "ftrace")
+WORK = os.path.join(BUILD, "tests-e2e")		# compiled programs, kept from run to run
+NATIVE = os.environ.get("FTRACE_TEST_NATIVE") == "1"
+PATCHABLE = "-fpatchable-function-entry=5"
+
+# ---- running ----
+
+
+class Result:
+    """status: exit status, or minus the signal's number; None when the timeout killed it."""
+
+    def __init__(self, command, status, stdout, stderr, seconds, files=None):
+        self.command, self.status, self.stdout, self.stderr = command, status, stdout, stderr
+        self.seconds, self.files = seconds, files or {}
+
+    def __str__(self):
+        def cut(text):
+            text = text.decode(errors="replace")
+            return text if len(text) < 6000 else text[:3000] + "\n[...]\n" + text[-3000:]
+        how = "timed out" if self.status is None else f"status {self.status}"
+        return (f"$ {shlex.join(map(str, self.command))}\n{how} after {self.seconds:.1f} s\n"
+                f"--- stdout\n{cut(self.stdout)}\n--- stderr\n{cut(self.stderr)}")
+
+
+def kill_session(leader):
+    """Ends every process of the session we started with start_new_session, also when its leader is
+    gone and its children went to other process groups."""
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            with open(f"/proc/{entry}/stat", encoding="latin-1") as stat:
+                fields = stat.read().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[3]) == leader:
+            try:
+                os.kill(int(entry), signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+
+def run(command, timeout=30, cwd=None, env=None, stdin=b"", limits=None):
+    """Runs command to its end; env is added to ours (None removes a variable)."""
+    environment = dict(os.environ)
+    for name, value in (env or {}).items():
+        environment.pop(name, None)
+        if value is not None:
+            environment[name] = value
+    began = time.monotonic()
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        with subprocess.Popen(command, cwd=cwd, env=environment, stdin=subprocess.PIPE, stdout=out,
+                              stderr=err, start_new_session=True, preexec_fn=limits) as process:
+            try:
+                process.communicate(stdin, timeout=timeout)
+                status = process.returncode
+            except subprocess.TimeoutExpired:
+                status = None
+                kill_session(process.pid)
+                process.wait()
+        out.seek(0)
+        err.seek(0)
+        return Result(command, status, out.read(), err.read(), time.monotonic() - began)
+
+
+def run_in_new_folder(command, **options):
+    """run() in an empty folder; the files it leaves there are in Result.files, name to contents."""
+    with tempfile.TemporaryDirectory(prefix="ftrace-cwd-") as folder:
+        result = run(command, cwd=folder, **options)
+        for top, _, names in os.walk(folder):
+            for name in names:
+                path = os.path.join(top, name)
+                if os.path.isfile(path) and name != "core":
+                    with open(path, "rb") as file:
+                        result.files[os.path.relpath(path, folder)] = file.read()
+        return result
+
+
+# ---- compiling ----
+
+def have(tool):
+    return shutil.which(tool) is not None
+
+
+def compile_once(command, sources, name):
+    """Runs command + [-o, PATH] unless a former run did with the same sources; returns PATH.
+    A failure raises subprocess.CalledProcessError with the compiler's words in .output."""
+    key = hashlib.sha256("\0".join(command).encode())
+    for source in sources:
+        with open(source, "rb") as file:
+            key.update(file.read())
+    folder = os.path.join(WORK, "programs", key.hexdigest()[:20])
+    path = os.path.join(folder, name)
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, ".lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(path):
+            part = path + ".part"
+            done = subprocess.run(command + ["-o", part], stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, check=False)
+            if done.returncode:
+                raise subprocess.CalledProcessError(done.returncode, command + ["-o", part],
+                                                    output=done.stdout.decode(errors="replace"))
+            os.rename(part, path)
+    return path
+
+
+def compiler_for(source, cc="gcc"):
+    return {"gcc": "g++", "clang": "clang++"}[cc] if source.endswith((".cc", ".cpp")) else cc
+
+
+def build(source, *flags, cc="gcc", name=None, deps=()):
+    """Compiles a program of tests/programs (or an absolute path). deps: more files its result
+    depends on (headers, libraries)."""
+    if not os.path.isabs(source):
+        source = os.path.join(TESTS, "programs", source)
+    name = name or os.path.splitext(os.path.basename(source))[0]
+    return compile_once([compiler_for(source, cc), "-g", source, *flags],
+                        [source, *deps], name)
+
+
+def compiles(cc, language, *flags):
+    """True where the compiler takes these flags; otherwise its first line of complaint."""
+    key = (cc, language, flags)
+    if key not in compiles.known:
+        done = subprocess.run([compiler_for("x.cc" if language == "c++" else "x.c", cc), "-x",
+                               language, "-Werror", *flags, "-c", "-o", "/dev/null", "-"],
+                              input=b"int f(void) { return 1; }\n", stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, check=False)
+        lines = done.stdout.decode(errors="replace").splitlines() or ["no message"]
+        compiles.known[key] = True if done.returncode == 0 else lines[0]
+    return compiles.known[key]
+
+
+compiles.known = {}
+
+# ---- the library ----
+
+
+def libftrace():
+    """Path of the built libftrace.so."""
+    for folder in ("engine", "."):
+        for name in ("libftrace.so", "libftrace.so.0"):
+            path = os.path.join(BUILD, folder, name)
+            if os.path.exists(path):
+                return path
+    pytest.fail(f"{BUILD}: no libftrace.so; build the tree first (make)")
+    return None
+
+
+def library_flags():
+    """Flags to compile and link a program against the built library."""
+    include = os.path.join(WORK, "include")
+    os.makedirs(os.path.join(include, "ftrace"), exist_ok=True)
+    headers = [os.path.join(SOURCE, "include/ftrace", name)
+               for name in os.listdir(os.path.join(SOURCE, "include/ftrace"))]
+    headers.append(os.path.join(SOURCE, "arch/x86/arch-ptrace.h"))
+    for header in headers:
+        link = os.path.join(include, "ftrace", os.path.basename(header))
+        if not os.path.exists(link):
+            if os.path.lexists(link):
+                os.unlink(link)
+            os.symlink(header, link)
+    library = libftrace()
+    return ["-I" + include, library, "-Wl,-rpath," + os.path.dirname(library)]
+
+
+# ---- recording ----
+
+class Recording:
+    """A recording and what the recorded run printed."""
+
+    def __init__(self, folder, result):
+        self.folder, self.result = folder, result
+
+    def traces(self):
+        """The CTF traces in it, one a process image."""
+        return sorted(os.path.join(self.folder, name) for name in os.listdir(self.folder)
+                      if os.path.isdir(os.path.join(self.folder, name)))
+
+    def report(self):
+        """Calls by function name, from `ftrace report --json`."""
+        shown = run([FTRACE, "report", "--json", self.folder], timeout=60)
+        assert shown.status == 0, shown
+        return report_calls(json.loads(shown.stdout))
+
+    def babeltrace(self, timeout=120):
+        """Number of events babeltrace2 reads; fails when it complains."""
+        read = run(["babeltrace2", self.folder, "--component=sink.utils.counter",
+                    "--params=hide-zero=no"], timeout=timeout)
+        assert read.status == 0, read
+        match = re.search(rb"(\d+) Event messages", read.stdout)
+        assert match, read
+        return int(match.group(1))
+
+
+def report_calls(data):
+    """Function name to calls in the JSON of `ftrace report`, threads and processes added up."""
+    calls = {}
+    if isinstance(data, dict):
+        lists = [value for value in data.values() if isinstance(value, list)]
+        data = next((rows for rows in lists if rows and isinstance(rows[0], dict)
+                     and "calls" in rows[0]), [])
+    for row in data:
+        name = row.get("function", row.get("name"))
+        calls[name] = calls.get(name, 0) + row["calls"]
+    return calls
+
+
+def read_stream(path):
+    """One stream file by include/ftrace/trace-format.h: (tid, [(time, event, site), ...])."""
+    header = struct.Struct("=IIQQQQQQII")
+    records, tids, position, sequence = [], set(), 0, None
+    with open(path, "rb") as file:
+        data = file.read()
+    while position < len(data):
+        assert len(data) - position >= header.size, f"{path}: {position}: cut packet header"
+        (magic, _, begin, end, content, size, _, number, tid, _) = header.unpack_from(data, position)
+        assert magic == 0xc1fc1fc1, f"{path}: {position}: magic {magic:#x}"
+        assert content % 64 == 0 and header.size * 8 <= content <= size, \
+            f"{path}: {position}: content {content} of {size} bits"
+        assert sequence is None or number == sequence + 1, f"{path}: {position}: packet {number}"
+        sequence = number
+        tids.add(tid)
+        words = array.array("Q", data[position + header.size:position + content // 8])
+        upper, last = begin & ~0xffffffff, begin
+        for word in words:
+            now, event, site = upper | word & 0xffffffff, word >> 32 & 3, word >> 34
+            assert word and word >> 32 != 0xffffffff, f"{path}: packet {number}: unwritten slot"
+            if event == 3 and site == 4:
+                continue
+            assert now >= last, f"{path}: packet {number}: time goes back by {last - now}"
+            last = now
+            records.append((now, event, site))
+        assert last <= end, f"{path}: packet {number}: a record after the packet's end"
+        position += size // 8
+    return tids, records
+
+
+def ctf_traces(folder):
+    return [top for top, _, names in os.walk(folder) if "metadata" in names]
+
+
+def check_streams(folder):
+    """Reads every stream of a recording with read_stream(); returns the number of events."""
+    total = 0
+    for trace in ctf_traces(folder):
+        for name in sorted(os.listdir(trace)):
+            if name.startswith("stream"):
+                total += len(read_stream(os.path.join(trace, name))[1])
+    return total
+
+
+def need_ftrace():
+    if NATIVE:
+        pytest.skip("FTRACE_TEST_NATIVE=1: nothing is recorded")
+    if not os.path.exists(FTRACE):
+        pytest.fail(f"{FTRACE}: not built; run make first")
+
+
+def record_command(folder, command, options=()):
+    if NATIVE:
+        return list(command)
+    need_ftrace()
+    return [FTRACE, "record", "-o", folder, *options, "--", *command]
+
+
+class Recorder:
+    """record() and same(): see the fixture."""
+
+    def __init__(self, folder):
+        self.folder, self.count = str(folder), 0
+
+    def __call__(self, command, options=(), **run_options):
+        """Records command; returns a Recording. Status and output are not judged."""
+        self.count += 1
+        folder = os.path.join(self.folder, f"recording-{self.count}")
+        result = run_in_new_folder(record_command(folder, command, options), **run_options)
+        return Recording(folder, result)
+
+    def same(self, command, options=(), native=None, traced_env=None, **run_options):
+        """Runs command natively and recorded; output, status and files left must be the same.
+        native: a Result to compare with instead. Returns the Recording."""
+        if native is None:
+            native = run_in_new_folder(command, **run_options)
+        assert native.status is not None, f"native run: {native}"
+        if traced_env:
+            run_options["env"] = {**run_options.get("env", {}), **traced_env}
+        recording = self(command, options, **run_options)
+        compare(native, recording.result)
+        return recording
+
+
+def compare(native, traced):
+    """Fails unless status, standard output and files left are the same."""
+    assert traced.status == native.status, f"native status {native.status}\n{traced}"
+    assert traced.stdout == native.stdout, f"native stdout:\n{native.stdout.decode()}\n{traced}"
+    assert traced.files == native.files, \
+        f"native files {sorted(native.files)}, traced {sorted(traced.files)}\n{traced}"

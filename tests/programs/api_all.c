@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Preloaded into any test program: traces all of its functions through the library's API, with
+ * callbacks that overwrite every register the ABI lets a callback overwrite.
+ *
+ * FTRACE_TEST_API: minimal, regs, general, several, graph, all. FTRACE_TEST_COUNTER: a file of 16
+ * bytes, mapped shared: callbacks at entries and at returns are counted there.
+ */
+#include <ftrace/fgraph.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define NO_TRACE	__attribute__((patchable_function_entry(0)))
+
+static unsigned long private_counters[2], *counters = private_counters;
+
+/* Everything call-clobbered that inline assembly can reach. */
+#define CLOBBER_GENERAL()							\
+	__asm__ volatile("mov $-1, %%rax; mov %%rax, %%rcx; mov %%rax, %%rdx; mov %%rax, %%rsi\n\t"	\
+			 "mov %%rax, %%rdi; mov %%rax, %%r8; mov %%rax, %%r9; mov %%rax, %%r10\n\t"	\
+			 "mov %%rax, %%r11; stc" ::: "rax", "rcx", "rdx", "rsi", "rdi", "r8",	\
+			 "r9", "r10", "r11", "cc", "memory")
+#define CLOBBER_SSE()								\
+	__asm__ volatile("pcmpeqd %%xmm0, %%xmm0; movaps %%xmm0, %%xmm1; movaps %%xmm0, %%xmm2\n\t"	\
+			 "movaps %%xmm0, %%xmm3; movaps %%xmm0, %%xmm4; movaps %%xmm0, %%xmm5\n\t"	\
+			 "movaps %%xmm0, %%xmm6; movaps %%xmm0, %%xmm7; movaps %%xmm0, %%xmm8\n\t"	\
+			 "movaps %%xmm0, %%xmm9; movaps %%xmm0, %%xmm10; movaps %%xmm0, %%xmm11\n\t"	\
+			 "movaps %%xmm0, %%xmm12; movaps %%xmm0, %%xmm13; movaps %%xmm0, %%xmm14\n\t"	\
+			 "movaps %%xmm0, %%xmm15" ::: "xmm0", "xmm1", "xmm2", "xmm3", "xmm4",	\
+			 "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",	\
+			 "xmm14", "xmm15", "memory")
+
+static NO_TRACE void clobber(int vectors)
+{
+	if (vectors) {
+		CLOBBER_SSE();
+		if (__builtin_cpu_supports("avx"))
+			__asm__ volatile("vzeroall" ::: "memory");
+	}
+	CLOBBER_GENERAL();
+}
+
+static NO_TRACE void count_entry(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *op,
+				 struct pt_regs *regs)
+{
+	(void)ip, (void)parent_ip, (void)regs;
+	__atomic_fetch_add(&counters[0], 1, __ATOMIC_RELAXED);
+	clobber(!(op->flags & FTRACE_OPS_FL_GENERAL_REGS));
+}
+
+static NO_TRACE int graph_entry(struct ftrace_graph_ent *trace, struct fgraph_ops *gops,
+				struct pt_regs *regs)
+{
+	(void)trace, (void)gops, (void)regs;
+	__atomic_fetch_add(&counters[0], 1, __ATOMIC_RELAXED);
+	clobber(1);
+	return 1;
+}
+
+static NO_TRACE void graph_return(struct ftrace_graph_ret *trace, struct fgraph_ops *gops,
+				  struct pt_regs *regs)
+{
+	(void)trace, (void)gops, (void)regs;
+	__atomic_fetch_add(&counters[1], 1, __ATOMIC_RELAXED);
+	clobber(1);
+}
+
+static struct ftrace_ops minimal = { .func = count_entry };
+static struct ftrace_ops regs = { .func = count_entry, .flags = FTRACE_OPS_FL_SAVE_REGS };
+static struct ftrace_ops general = { .func = count_entry, .flags = FTRACE_OPS_FL_GENERAL_REGS };
+static struct fgraph_ops graph = { .entryfunc = graph_entry, .retfunc = graph_return };
+static struct fgraph_ops graph_two = { .entryfunc = graph_entry, .retfunc = graph_return };
+
+static NO_TRACE void must(int error, const char *what)
+{
+	if (error) {
+		fprintf(stderr, "api_all: %s: %s\n", what, strerror(-error));
+		_exit(97);
+	}
+}
+
+static __attribute__((constructor)) NO_TRACE void begin(void)
+{
+	const char *mode = getenv("FTRACE_TEST_API"), *path = getenv("FTRACE_TEST_COUNTER");
+
+	if (!mode)
+		return;
+	if (path) {
+		int fd = open(path, O_RDWR | O_CLOEXEC);
+		void *map = fd < 0 ? MAP_FAILED
+				   : mmap(NULL, 16, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+		if (map == MAP_FAILED) {
+			perror(path);
+			_exit(97);
+		}
+		counters = map;
+		close(fd);
+	}
+	if (!strcmp(mode, "minimal") || !strcmp(mode, "several") || !strcmp(mode, "all"))
+		must(register_ftrace_function(&minimal), "minimal");
+	if (!strcmp(mode, "regs") || !strcmp(mode, "several") || !strcmp(mode, "all"))
+		must(register_ftrace_function(&regs), "regs");
+	if (!strcmp(mode, "general") || !strcmp(mode, "several"))
+		must(register_ftrace_function(&general), "general");
+	if (!strcmp(mode, "graph") || !strcmp(mode, "all"))
+		must(register_ftrace_graph(&graph), "graph");
+	if (!strcmp(mode, "all"))
+		must(register_ftrace_graph(&graph_two), "second graph");
+}
