@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TRACE_METADATA_H
+#define TRACE_METADATA_H
+
+struct trace_recording;
+
+/*
+ * Write the file `metadata` of every process in the recording @dir (a path), in the Trace Stream
+ * Description Language of CTF 1.8, so that any CTF reader opens it. Call it when the recording
+ * has ended: `info` should hold tick_hz, end_ticks and end_mono_ns, and the .map files be complete.
+ * Each file is written whole or not at all; existing ones are replaced.
+ *
+ * Returns 0, or the first negative errno after having said why and having tried all processes.
+ */
+int trace_write_metadata(const char *dir);
+
+#endif /* TRACE_METADATA_H */

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: MIT */
+/* Finishing a recording whose recorder was killed; repair.h tells the contract. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "reader/drain.h"
+#include "reader/message.h"
+#include "reader/metadata.h"
+#include "reader/recording.h"
+#include "reader/repair.h"
+#include "reader/stream.h"
+
+#define HEARTBEAT_MS	100
+
+struct totals {
+	uint64_t records, discarded;
+};
+
+/* The path in .session, without its newline. -ENOENT: the recording is finished. */
+static int read_session_path(int dirfd, char *path, size_t size)
+{
+	int fd = openat(dirfd, ".session", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = read(fd, path, size - 1);
+	close(fd);
+	if (n < 0)
+		return -errno;
+	path[n] = 0;
+	path[strcspn(path, "\n")] = 0;
+	return 0;
+}
+
+/*
+ * A pid may have been given to somebody else since, so a recorder that exists also has to count up
+ * its heartbeat, or to be called as we are (it may be stopped in a debugger).
+ */
+static int recorder_lives(const struct ftrace_session *control)
+{
+	uint64_t beat = __atomic_load_n(&control->heartbeat, __ATOMIC_RELAXED);
+	pid_t pid = control->recorder_pid;
+	char path[64], comm[32] = "";
+	ssize_t n;
+	int fd;
+
+	if (pid <= 0 || pid == getpid() || (kill(pid, 0) && errno == ESRCH))
+		return 0;
+	for (int i = 0; i < 10; i++) {
+		struct timespec wait = { .tv_nsec = HEARTBEAT_MS / 2 * 1000000 };
+
+		nanosleep(&wait, NULL);
+		if (__atomic_load_n(&control->heartbeat, __ATOMIC_RELAXED) != beat)
+			return 1;
+	}
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	n = read(fd, comm, sizeof(comm) - 1);
+	close(fd);
+	comm[n < 0 ? 0 : n] = 0;
+	/* "PID (ftrace) S ...": not a zombie. */
+	return strstr(comm, " (ftrace) ") && !strstr(comm, ") Z") && !strstr(comm, ") X");
+}
+
+static int is_number(const char *s, const char *end)
+{
+	if (s == end)
+		return 0;
+	for (; s < end; s++)
+		if (*s < '0' || *s > '9')
+			return 0;
+	return 1;
+}
+
+/* Is @name "PID.GEN." and then a ring's number or "map"? Returns the rest, NULL if not. */
+static const char *session_name(const char *name, uint32_t *pid, uint32_t *gen)
+{
+	const char *dot = strchr(name, '.'), *rest = dot ? strchr(dot + 1, '.') : NULL;
+
+	if (!rest || !is_number(name, dot) || !is_number(dot + 1, rest))
+		return NULL;
+	*pid = strtoul(name, NULL, 10);
+	*gen = strtoul(dot + 1, NULL, 10);
+	rest++;
+	return !strcmp(rest, "map") || is_number(rest, rest + strlen(rest)) ? rest : NULL;
+}
+
+/* The directory of that process if the recording has one already, under whatever COMM. */
+static int find_process_dir(int recording_fd, uint32_t pid, uint32_t gen, char *dir, size_t size)
+{
+	char suffix[32];
+	struct dirent *entry;
+	int found = 0, fd;
+	DIR *d;
+
+	snprintf(suffix, sizeof(suffix), "-%u.%u", pid, gen);
+	fd = openat(recording_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d) {
+		if (fd >= 0)
+			close(fd);
+		return 0;
+	}
+	while (!found && (entry = readdir(d))) {
+		size_t len = strlen(entry->d_name), tail = strlen(suffix);
+
+		if (len <= tail || strcmp(entry->d_name + len - tail, suffix) || len >= size)
+			continue;
+		strcpy(dir, entry->d_name);
+		found = 1;
+	}
+	closedir(d);
+	return found;
+}
+
+/* Find or make the directory of a process. */
+static int process_dir(int recording_fd, uint32_t pid, uint32_t gen, const char *comm, char *dir,
+		       size_t size)
+{
+	char safe[17] = "";
+
+	if (find_process_dir(recording_fd, pid, gen, dir, size))
+		return 0;
+	/* A file name, and one that babeltrace2 does not take for a hidden one. */
+	for (int i = 0; i < 16 && comm[i]; i++) {
+		unsigned char c = comm[i];
+
+		safe[i] = c <= ' ' || c == '/' || c >= 0x7f || (c == '.' && i == 0) ? '_' : c;
+	}
+	snprintf(dir, size, "%s-%u.%u", safe[0] ? safe : "unknown", pid, gen);
+	if (mkdirat(recording_fd, dir, 0777) && errno != EEXIST)
+		return -errno;
+	return 0;
+}
+
+static int copy_bytes(int from, int to, uint64_t size)
+{
+	static char buf[1 << 16];
+	uint64_t at = 0;
+
+	while (at < size) {
+		size_t want = size - at < sizeof(buf) ? size - at : sizeof(buf);
+		ssize_t n = pread(from, buf, want, at), done = 0, w;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		for (; done < n; done += w) {
+			w = pwrite(to, buf + done, n - done, at + done);
+			if (w < 0 && errno == EINTR)
+				w = 0;
+			else if (w <= 0)
+				return w < 0 ? -errno : -ENOSPC;
+		}
+		at += n;
+	}
+	return 0;
+}
+
+int trace_copy_map(int session_fd, const char *name, int recording_fd, char *dir)
+{
+	struct ftrace_map_header header;
+	int err, from, to = -1, dirfd = -1;
+	uint64_t magic, size;
+	struct stat st;
+
+	from = openat(session_fd, name, O_RDONLY | O_CLOEXEC);
+	if (from < 0)
+		return -errno;
+	if (pread(from, &magic, sizeof(magic), 0) != sizeof(magic) || magic == 0) {
+		err = -EAGAIN;
+		goto out;
+	}
+	err = trace_map_read_header(&header, session_fd, name);
+	if (err)
+		goto out;
+	err = process_dir(recording_fd, header.pid, header.gen, header.comm, dir, 64);
+	if (err)
+		goto out;
+	dirfd = openat(recording_fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dirfd < 0) {
+		err = -errno;
+		goto out;
+	}
+	to = openat(dirfd, ".map.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (to < 0 || fstat(from, &st)) {
+		err = -errno;
+		goto out;
+	}
+	/* Text beyond map_len may be half written; the file in the session may be larger, too. */
+	size = FTRACE_MAP_HEADER_SIZE + header.map_len;
+	if (size > (uint64_t)st.st_size)
+		size = st.st_size;
+	err = copy_bytes(from, to, size);
+	if (!err && renameat(dirfd, ".map.tmp", dirfd, ".map"))
+		err = -errno;
+	if (err)
+		unlinkat(dirfd, ".map.tmp", 0);
+out:
+	if (to >= 0)
+		close(to);
+	if (dirfd >= 0)
+		close(dirfd);
+	close(from);
+	return err;
+}
+
+static int drain_ring(int session_fd, const char *name, int recording_fd, uint32_t pid,
+		      uint32_t gen, const char *k)
+{
+	struct trace_drain drain;
+	char dir[64], stream[32];
+	int err, fd, dirfd;
+
+	fd = openat(session_fd, name, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	err = process_dir(recording_fd, pid, gen, "", dir, sizeof(dir));
+	if (err)
+		goto out;
+	dirfd = openat(recording_fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dirfd < 0) {
+		err = -errno;
+		goto out;
+	}
+	snprintf(stream, sizeof(stream), "stream-%.16s", k);
+	err = trace_drain_open(&drain, fd, dirfd, stream);
+	close(dirfd);
+	if (err == -EAGAIN)
+		err = 0;	/* its maker died before it was used */
+	else if (!err) {
+		err = trace_drain_rest(&drain);
+		trace_drain_close(&drain);
+	}
+out:
+	close(fd);
+	return err < 0 ? err : 0;
+}
+
+/* Call @func for every file of the session directory that has to do with a process. */
+static int for_each_file(int session_fd, int maps, int recording_fd)
+{
+	struct dirent *entry;
+	int err = 0, fd;
+	DIR *d;
+
+	fd = openat(session_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d)
+		return -errno;
+	while (!err && (entry = readdir(d))) {
+		uint32_t pid, gen;
+		const char *rest = session_name(entry->d_name, &pid, &gen);
+		char dir[64];
+		int one = 0;
+
+		if (!rest)
+			continue;
+		if (maps && !strcmp(rest, "map"))
+			one = trace_copy_map(session_fd, entry->d_name, recording_fd, dir);
+		else if (!maps && strcmp(rest, "map"))
+			one = drain_ring(session_fd, entry->d_name, recording_fd, pid, gen, rest);
+		if (one == -ENOSPC || one == -EDQUOT || one == -EROFS || one == -EACCES)
+			err = one;	/* nothing can be written: stop, keep everything */
+		else if (one && one != -EAGAIN)
+			trace_warn("%s: %s; left out", entry->d_name, strerror(-one));
+	}
+	closedir(d);
+	return err;
+}
+
+static void remove_session(int session_fd, const char *path)
+{
+	struct dirent *entry;
+	int fd = openat(session_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+	while (d && (entry = readdir(d))) {
+		uint32_t pid, gen;
+
+		/* Only what is known to be a session's: the path came from a file. */
+		if (session_name(entry->d_name, &pid, &gen) || !strcmp(entry->d_name, "control"))
+			unlinkat(session_fd, entry->d_name, 0);
+	}
+	if (d)
+		closedir(d);
+	if (rmdir(path))
+		trace_warn("%s: %s; the session directory stays", path, strerror(errno));
+}
+
+/* Count what the streams hold now. */
+static void count(const char *path, struct totals *totals)
+{
+	struct trace_recording recording;
+
+	if (trace_open_as_is(&recording, path))
+		return;
+	for (size_t i = 0; i < recording.nprocesses; i++) {
+		struct trace_process *process = &recording.processes[i];
+
+		for (size_t j = 0; j < process->nstreams; j++) {
+			struct trace_cursor c;
+
+			if (trace_cursor_open(&c, &recording, process, j, 0))
+				continue;
+			while (trace_cursor_packet(&c)) {
+				totals->records += c.packet.content_size / 64 -
+						   sizeof(struct ftrace_packet) / 8;
+				totals->discarded += c.lost;
+			}
+			trace_cursor_close(&c);
+		}
+		trace_process_release(process);
+	}
+	trace_close(&recording);
+}
+
+static int finish(const char *path, int dirfd)
+{
+	struct totals totals = { 0 };
+	struct trace_info info;
+	int err, meta;
+
+	meta = trace_write_metadata(path);
+	count(path, &totals);
+	if (trace_info_read(&info, dirfd)) {
+		memset(&info, 0, sizeof(info));
+		trace_info_set(&info, "version", "1");
+	}
+	trace_info_set(&info, "recorded", "interrupted");
+	trace_info_set(&info, "records", "%llu", (unsigned long long)totals.records);
+	trace_info_set(&info, "discarded", "%llu", (unsigned long long)totals.discarded);
+	err = trace_info_write(&info, dirfd);
+	trace_info_free(&info);
+	if (err)
+		return trace_error(-err, "%s/info: %s", path, strerror(-err));
+	return meta;
+}
+
+/* The session directory is there: take over all that is in it. */
+static int repair(const char *path, int dirfd, const char *session, int session_fd)
+{
+	struct ftrace_session *control = MAP_FAILED;
+	int err, fd;
+
+	fd = openat(session_fd, "control", O_RDWR | O_CLOEXEC);
+	if (fd >= 0) {
+		struct stat st;
+
+		if (!fstat(fd, &st) && (size_t)st.st_size >= sizeof(*control))
+			control = mmap(NULL, sizeof(*control), PROT_READ | PROT_WRITE, MAP_SHARED,
+				       fd, 0);
+		close(fd);
+	}
+	if (control != MAP_FAILED && control->magic == FTRACE_SESSION_MAGIC) {
+		if (recorder_lives(control)) {
+			err = trace_error(EBUSY, "%s: process %u is still recording it; wait until it ends, or stop it with 'kill -INT %u'",
+					  path, control->recorder_pid, control->recorder_pid);
+			munmap(control, sizeof(*control));
+			return err;
+		}
+		__atomic_store_n(&control->stopped, 1, __ATOMIC_SEQ_CST);
+	}
+	if (control != MAP_FAILED)
+		munmap(control, sizeof(*control));
+
+	fprintf(stderr, "ftrace: %s: its recorder was killed; finishing the recording\n", path);
+	err = for_each_file(session_fd, 1, dirfd);
+	if (!err)
+		err = for_each_file(session_fd, 0, dirfd);
+	if (err)
+		return trace_error(-err, "%s: %s; nothing was lost yet: what is still in %s can be saved by trying again",
+				   path, strerror(-err), session);
+	err = finish(path, dirfd);
+	if (err)
+		return err;
+	remove_session(session_fd, session);
+	return 0;
+}
+
+int trace_repair_if_needed(const char *path)
+{
+	char session[4096];
+	int err, dirfd, session_fd;
+
+	dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dirfd < 0)
+		return 0;	/* trace_open() says why */
+	err = read_session_path(dirfd, session, sizeof(session));
+	if (err) {
+		close(dirfd);
+		return 0;
+	}
+	session_fd = open(session, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (session_fd < 0 && errno != ENOENT) {
+		err = trace_error(errno, "%s: an unfinished recording, and %s: %s", path, session,
+				  strerror(errno));
+	} else if (session_fd < 0) {
+		trace_warn("%s: its recorder was killed, and %s is gone; showing what had been written",
+			   path, session);
+		err = finish(path, dirfd);
+	} else {
+		err = repair(path, dirfd, session, session_fd);
+	}
+	if (session_fd >= 0)
+		close(session_fd);
+	if (!err && unlinkat(dirfd, ".session", 0) && errno != ENOENT)
+		trace_warn("%s/.session: %s", path, strerror(errno));
+	close(dirfd);
+	return err;
+}
