@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Begin and end of the agent in a process image, and its children by fork.
+ *
+ * The library is linked -z initfirst: this constructor runs before any other, the C library's
+ * included, so that functions can be armed while there is one thread and none of the program's own code has
+ * run. Whatever fails here, the program runs on as if nothing was there.
+ */
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include <ftrace/ftrace.h>
+
+#include "agent/agent.h"
+#include "agent/control.h"
+#include "agent/interpose.h"
+#include "engine/site.h"
+
+static const char *env_value(char *const *envp, const char *name)
+{
+	size_t len = ft_strlen(name);
+
+	for (; envp && *envp; envp++)
+		if (!ft_strncmp(*envp, name, len) && (*envp)[len] == '=')
+			return *envp + len + 1;
+	return NULL;
+}
+
+/* valgrind runs translated copies of the code: changing the original shows nothing, or crashes. */
+static bool under_valgrind(char *const *envp)
+{
+	const char *preload = env_value(envp, "LD_PRELOAD");
+
+	for (; preload && *preload; preload++)
+		if (ft_starts_with(preload, "vgpreload_core"))
+			return true;
+	return false;
+}
+
+/* The newest process image of @pid in the session, for a child to name as its parent. */
+static u32 newest_gen(s32 pid)
+{
+	char path[AGENT_PATH_MAX];
+	u32 gen;
+
+	for (gen = 0;; gen++) {
+		ft_snprintf(path, sizeof(path), "%s/%d.%u.map", agent.dir, pid, gen);
+		if (arch_syscall(SYS_faccessat, AT_FDCWD, (long)path, 0, 0, 0, 0))
+			return gen ? gen - 1 : 0;
+	}
+}
+
+static void object_changed(struct ftrace_object *obj, bool gone)
+{
+	agent_map_object(obj, gone);
+}
+
+/* Copied before use: the settings lie in memory that other processes can write. */
+static int apply_settings(bool early)
+{
+	u32 len = agent.session->settings_len;
+	char *copy;
+	int err;
+
+	if (!len)
+		return 0;
+	copy = ft_alloc(len);
+	if (!copy)
+		return ft_log(-ENOMEM, "settings: no memory for %u bytes", len);
+	ft_memcpy(copy, agent.session->settings, len);
+	err = control_apply(copy, len, early);
+	ft_free(copy, len);
+	return err;
+}
+
+/* Called in a child of fork, in the slow path of the first call it makes. */
+static void agent_forked(void)
+{
+	struct ftrace_map_header *parent = agent.map;
+	u32 pid = (u32)agent.pid, gen = agent.gen;
+	u64 used = agent_map_used();
+	int err;
+
+	agent_rings_forked();
+	if (!parent || READ_ONCE(agent.off))
+		return;
+	err = agent_map_create(pid, gen, used + parent->inherited);
+	if (err)
+		agent_stop();	/* it changed its user or root: the session is out of its reach */
+}
+
+const struct ftrace_stream_ops agent_stream_ops = {
+	.refill = agent_refill,
+	.thread_gone = agent_thread_gone,
+	.forked = agent_forked,
+};
+
+static int start(char *const *envp)
+{
+	int err;
+
+	err = apply_settings(true);
+	if (err)
+		return err;
+	err = agent_map_create((u32)arch_syscall(SYS_getppid, 0, 0, 0, 0, 0, 0),
+			       newest_gen((s32)arch_syscall(SYS_getppid, 0, 0, 0, 0, 0, 0)), 0);
+	if (err)
+		return ft_log(err, "no process map: nothing of this process is recorded (error %d)",
+			      -err);
+	if (under_valgrind(envp))
+		return ft_log(-ENOTSUP, "runs under valgrind, which executes copies of the code: "
+					"nothing of it is recorded");
+	err = ftrace_set_stream_ops(&agent_stream_ops);
+	if (err)
+		return ft_log(err, "something else takes this process's records: not recorded");
+	ftrace_set_object_filter(control_object_wanted);
+	ftrace_set_object_notify(object_changed);
+	err = ftrace_init();
+	return err ? err : apply_settings(false);
+}
+
+__attribute__((constructor))
+static void agent_begin(int argc, char **argv, char **envp)
+{
+	const char *dir = env_value(envp, FTRACE_SESSION_ENV);
+
+	interpose_init();
+	if (!dir || agent_session_open(dir))
+		return;
+	ftrace_set_log(agent_log);
+	if (start(envp))
+		agent_stop();
+}
+
+__attribute__((destructor))
+static void agent_end(void)
+{
+	if (!agent.map || agent.pid != ft_getpid())
+		return;
+	WRITE_ONCE(agent.map->state, FTRACE_PROCESS_DONE);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The agent: what runs inside a traced process that did not ask for it.
+ *
+ * It finds the recorder's session (session.c), tells it of this process image (map.c), gives
+ * every thread a ring to write records into (ring.c, ring-make.c), and sets the tracer up as the
+ * session's settings say (control.c and its groups of files). agent.c ties them together.
+ *
+ * No descriptor is kept open and no libc function called: the program may close, replace or
+ * forbid what it likes.
+ */
+#ifndef FTRACE_AGENT_H
+#define FTRACE_AGENT_H
+
+#include <ftrace/trace-format.h>
+
+#include "engine/base.h"
+#include "engine/thread.h"
+
+struct ftrace_object;
+
+#define AGENT_DIR_MAX	200		/* longest session path, NUL included */
+#define AGENT_PATH_MAX	(AGENT_DIR_MAX + 48)
+
+/* This process. A child of fork starts with a copy, which agent_forked() makes its own. */
+struct agent {
+	char dir[AGENT_DIR_MAX];	/* the session directory */
+	struct ftrace_session *session;
+	size_t session_size;
+	s32 pid;			/* of the process that owns map and rings; a vfork child shares it */
+	u32 gen;
+	struct ftrace_map_header *map;	/* NULL: nothing is recorded */
+	u32 off;			/* recording ended for good in this process */
+};
+extern struct agent agent;
+
+/* ---- session.c ---- */
+
+/*
+ * Map the control file of the session in @dir. -ENODEV: no session there, of another version, or
+ * its recorder is gone: the caller leaves the program alone.
+ */
+int agent_session_open(const char *dir);
+
+/* "DIR/PID.GEN.SUFFIX" of this process image into @buf (AGENT_PATH_MAX bytes). */
+void agent_path(char *buf, u32 gen, const char *suffix);
+
+/* A file was made in the session directory: the recorder is to look. */
+void agent_file_made(void);
+
+/* Wake the recorder if it sleeps. One system call at most, none where they may be forbidden. */
+void agent_ring_doorbell(void);
+
+/*
+ * Is the recorder gone? Its heartbeat must have stood still for a while, so the first answer is
+ * always no. Two system calls: only for threads that have nothing better to do.
+ */
+bool agent_recorder_gone(void);
+
+/* No thread of this process records any more, for good. */
+void agent_stop(void);
+
+/* Log callback: a line "COMM[PID]: MSG" at the end of the session's file `log`. */
+void agent_log(const char *msg);
+
+u64 agent_clock_ns(int clock);		/* clock_gettime() by system call */
+
+/* ---- map.c: the process map ---- */
+
+/*
+ * Make PID.GEN.map for this process, GEN the first free number, and set agent.pid, gen and map.
+ * @parent_pid, @parent_gen, @inherited: as in struct ftrace_map_header. Returns 0 or -errno, and
+ * agent.map is NULL then.
+ */
+int agent_map_create(u32 parent_pid, u32 parent_gen, u64 inherited);
+
+/* Bytes of text written so far by this process image (a fork's child: by its parent at the fork). */
+u64 agent_map_used(void);
+
+/* Make room for @bytes more, while the files can still be opened. 0 or -errno. */
+int agent_map_reserve(size_t bytes);
+
+/* For ftrace_set_object_notify(): describe the object and its sites, or its end, in the map. */
+void agent_map_object(struct ftrace_object *obj, bool gone);
+
+/* ---- ring.c: records (struct ftrace_stream_ops) ---- */
+
+int agent_refill(struct ftrace_thread *t, u64 now);
+void agent_thread_gone(struct ftrace_thread *t);
+
+/* The rings are the parent's: forget them. */
+void agent_rings_forked(void);
+
+/* Make up to @count rings for threads to come, while the files can still be opened. */
+void agent_rings_reserve(u32 count);
+
+/* ---- agent.c ---- */
+
+extern const struct ftrace_stream_ops agent_stream_ops;
+
+#endif /* FTRACE_AGENT_H */

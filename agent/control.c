@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* The control tree's table and how it is looked up, written and read. */
+#include "agent/control.h"
+
+static const struct control_file *const groups[] = {
+	control_tracer_files,
+	control_filter_files,
+	control_graph_files,
+};
+
+void control_puts(struct control_text *out, const char *s)
+{
+	for (; *s; s++, out->len++)
+		if (out->len + 1 < out->size)
+			out->buf[out->len] = *s;
+	if (out->size)
+		out->buf[out->len < out->size ? out->len : out->size - 1] = '\0';
+}
+
+void control_printf(struct control_text *out, const char *fmt, ...)
+{
+	char line[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	ft_vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	control_puts(out, line);
+}
+
+const struct control_file *control_find(const char *name, size_t len)
+{
+	const struct control_file *f;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(groups); i++)
+		for (f = groups[i]; f->name; f++)
+			if (ft_strlen(f->name) == len && !ft_strncmp(f->name, name, len))
+				return f;
+	return NULL;
+}
+
+int control_write(const char *name, size_t name_len, const char *value, size_t len)
+{
+	const struct control_file *f = control_find(name, name_len);
+
+	if (len && value[len - 1] == '\n')
+		len--;
+	if (!f)
+		return ft_log(-ENOENT, "control file of %lu letters: no such file",
+			      (unsigned long)name_len);
+	if (!f->write)
+		return ft_log(-EACCES, "%s: cannot be written", f->name);
+	return f->write(value, len);
+}
+
+long control_read(const char *name, char *buf, size_t size)
+{
+	const struct control_file *f = control_find(name, ft_strlen(name));
+	struct control_text out = { .buf = buf, .size = size };
+	int err;
+
+	if (!f)
+		return -ENOENT;
+	if (!f->read)
+		return -EACCES;
+	control_puts(&out, "");
+	err = f->read(&out);
+	return err ? err : (long)out.len;
+}
+
+int control_apply(const char *settings, size_t len, bool early)
+{
+	const char *end = settings + len, *line = settings, *stop, *eq;
+	int err;
+
+	for (; line < end; line = stop + 1) {
+		const struct control_file *f;
+
+		for (stop = line; stop < end && *stop != '\n'; stop++)
+			;
+		for (eq = line; eq < stop && *eq != '='; eq++)
+			;
+		if (eq == stop)
+			continue;
+		f = control_find(line, (size_t)(eq - line));
+		if (early != (f && f->flags & CONTROL_EARLY))
+			continue;
+		err = control_write(line, (size_t)(eq - line), eq + 1, (size_t)(stop - eq - 1));
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int control_number(const char *value, size_t len, u64 max, u64 *number)
+{
+	u64 n = 0;
+	size_t i;
+
+	if (!len)
+		return -EINVAL;
+	for (i = 0; i < len; i++) {
+		u32 digit = (u32)value[i] - '0';
+
+		if (digit > 9)
+			return -EINVAL;
+		if (n > (max - digit) / 10)
+			return -ERANGE;
+		n = n * 10 + digit;
+	}
+	*number = n;
+	return 0;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* current_tracer, available_tracers, tracing_on. */
+#include "agent/agent.h"
+#include "agent/control.h"
+#include "engine/site.h"
+#include "tracers/tracer.h"
+
+static struct tracer *current = &tracer_nop;
+static bool running;	/* current was started: it may be waiting for functions instead */
+
+static int start(void)
+{
+	int err;
+
+	if (!control_filter_ready())
+		return -ENODEV;
+	err = current->init ? current->init() : 0;
+	running = !err;
+	return err;
+}
+
+static int current_tracer_write(const char *value, size_t len)
+{
+	struct tracer *t = tracer_find(value, len);
+	int err;
+
+	if (!t)
+		return ft_log(-EINVAL, "current_tracer: no tracer of that name; see available_tracers");
+	if (t == current)
+		return 0;
+	if (running && current->reset) {
+		err = current->reset();
+		if (err)
+			return err;
+	}
+	current = t;
+	running = false;
+	err = start();
+	/* No function yet: there may be some when objects are loaded later. */
+	return err == -ENODEV ? 0 : err;
+}
+
+void control_tracer_retry(void)
+{
+	if (!running && current != &tracer_nop)
+		start();
+}
+
+static int current_tracer_read(struct control_text *out)
+{
+	control_printf(out, "%s\n", current->name);
+	return 0;
+}
+
+static int available_tracers_read(struct control_text *out)
+{
+	struct tracer *const *t;
+
+	for (t = tracers; *t; t++)
+		control_printf(out, "%s%s", t == tracers ? "" : " ", (*t)->name);
+	control_puts(out, "\n");
+	return 0;
+}
+
+static int tracing_on_write(const char *value, size_t len)
+{
+	if (len != 1 || (*value != '0' && *value != '1'))
+		return ft_log(-EINVAL, "tracing_on: neither 0 nor 1");
+	if (*value == '0')
+		__atomic_fetch_or(&ftrace_silent, FTRACE_SILENT_PAUSED, __ATOMIC_RELAXED);
+	else if (READ_ONCE(agent.off))
+		return ft_log(-ESHUTDOWN, "tracing_on: the recording of this process has ended");
+	else
+		__atomic_fetch_and(&ftrace_silent, ~(u32)FTRACE_SILENT_PAUSED, __ATOMIC_RELAXED);
+	return 0;
+}
+
+static int tracing_on_read(struct control_text *out)
+{
+	control_puts(out, READ_ONCE(ftrace_silent) & FTRACE_SILENT_PAUSED ? "0\n" : "1\n");
+	return 0;
+}
+
+const struct control_file control_tracer_files[] = {
+	{ "current_tracer", 0, current_tracer_read, current_tracer_write },
+	{ "available_tracers", 0, available_tracers_read, NULL },
+	{ "tracing_on", 0, tracing_on_read, tracing_on_write },
+	{ 0 }
+};

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Functions of the C library the agent stands in for, each only to learn of one thing:
+ *
+ *	prctl, syscall	that a seccomp filter is about to be installed: from then on a system call of
+ *			ours might end the program
+ *
+ * Each passes its call on unchanged.
+ */
+#ifndef FTRACE_AGENT_INTERPOSE_H
+#define FTRACE_AGENT_INTERPOSE_H
+
+/* Look the real ones up. Before anything else of the agent. */
+void interpose_init(void);
+
+#endif /* FTRACE_AGENT_INTERPOSE_H */

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Rings of packets: where a thread's records go.
+ *
+ * A thread owns one ring and writes into its packet number `head` until the packet is full or the
+ * upper half of the tick counter changes; refill() then completes that packet and begins
+ * the next. The recorder takes complete packets away (reader/drain.h tells its side). In a
+ * flight recorder nobody does, and refill() itself takes the oldest packet back.
+ *
+ * refill() may be interrupted by a signal at any instruction, and never be resumed when the handler
+ * leaves by longjmp(): every step here can be begun again by the next refill(). While it is under
+ * way t->end is NULL, so that a handler's records are dropped.
+ */
+#include <limits.h>
+#include <linux/futex.h>
+#include <time.h>
+
+#include "agent/ring.h"
+
+#define PROBES		4u	/* owners a newcomer looks at to see whether they are alive */
+#define SLICE_MS	50u	/* longest single sleep of a waiting writer */
+#define SPINS		(1u << 20)	/* instead of sleeping, where no system call is allowed */
+#define DROPS_MASK	4095u	/* how rarely a writer that drops asks whether the recorder lives */
+
+#define FIRST_SLOT(p)	((u64 *)((p) + 1))
+#define END_SLOT(p)	((u64 *)((char *)(p) + FTRACE_PACKET_SIZE))
+
+static u32 clock_hand;	/* where the next newcomer looks for an owner that died */
+static u32 nfree;	/* rings given back; a hint, so that newcomers need not look for none */
+
+static struct ftrace_packet *packet_at(const struct ftrace_ring *ring, u64 number)
+{
+	return (void *)((char *)ring + FTRACE_RING_HEADER_SIZE +
+			(number & (ring->npackets - 1)) * (size_t)FTRACE_PACKET_SIZE);
+}
+
+static bool packet_is_open(const struct agent_ring *r)
+{
+	return r->open == r->shared->head + 1;
+}
+
+/* Half full, or @always: tell a recorder that sleeps. */
+static void wake_recorder(const struct ftrace_ring *ring, bool always)
+{
+	/*
+	 * Orders head before recorder_sleeps; pairs with the fence between the recorder's store of
+	 * recorder_sleeps and its last look at the rings.
+	 */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (always || ring->head - READ_ONCE(ring->tail) >= ring->npackets / 2)
+		agent_ring_doorbell();
+}
+
+static void count_dropped(struct agent_ring *r, const struct ftrace_thread *t)
+{
+	u64 dropped = READ_ONCE(t->dropped);
+
+	r->shared->discarded += dropped - r->dropped_seen;
+	r->dropped_seen = dropped;
+}
+
+/*
+ * Complete the open packet. @wp: where to look for its first unwritten slot; anything outside the
+ * packet means its beginning.
+ *
+ * All slots behind the last record get padding, not only the next one: a write pointer that an
+ * interrupted writer sets back into this packet must find no slot to write to. Padding
+ * carries the time of the record before it.
+ */
+static void close_packet(struct agent_ring *r, u64 *wp)
+{
+	struct ftrace_ring *ring = r->shared;
+	u64 head = ring->head, unwritten = ftrace_unwritten(head / ring->npackets), last;
+	struct ftrace_packet *packet = packet_at(ring, head);
+	u64 *slot = FIRST_SLOT(packet), *end = END_SLOT(packet), *behind;
+
+	if (wp > slot && wp <= end)
+		slot = wp;
+	while (slot < end && READ_ONCE(*slot) != unwritten)
+		slot++;
+	behind = slot;
+	last = packet->timestamp_begin;
+	if (behind > FIRST_SLOT(packet))
+		last = (last & ~0xffffffffull) | (u32)behind[-1];
+	for (; slot < end; slot++)
+		WRITE_ONCE(*slot, ftrace_record((u32)last, FTRACE_EVENT_EXTENDED, FTRACE_EXT_PADDING));
+	r->last = last;
+	packet->timestamp_end = last;
+	packet->packet_size = FTRACE_PACKET_SIZE * 8ull;
+	packet->events_discarded = ring->discarded;
+	smp_store_release(&packet->content_size, (u64)((char *)behind - (char *)packet) * 8);
+	smp_store_release(&ring->head, head + 1);
+}
+
+/* The ring's recorder may be gone, or want no more: then it is over for the whole process. */
+static int still_recording(void)
+{
+	if (!READ_ONCE(agent.session->stopped) && !agent_recorder_gone())
+		return 0;
+	agent_stop();
+	return -ESHUTDOWN;
+}
+
+static bool is_full(const struct ftrace_ring *ring)
+{
+	return ring->head - smp_load_acquire(&ring->tail) >= ring->npackets;
+}
+
+/* Until the recorder took a packet, at most session->wait_ms. 0: there is room. */
+static int wait_for_room(struct agent_ring *r)
+{
+	struct ftrace_ring *ring = r->shared;
+	struct { long sec, nsec; } slice = { 0, SLICE_MS * 1000000l };
+	u64 began, tail = READ_ONCE(ring->tail);
+	u32 spins = SPINS;
+
+	if (r->gave_up == tail + 1) {
+		/* The last wait was for the same packet. Only now and then see what is going on. */
+		if (ring->discarded & DROPS_MASK)
+			return -EAGAIN;
+		return still_recording() ?: -EAGAIN;
+	}
+	ring->stalls++;
+	wake_recorder(ring, true);
+	if (READ_ONCE(ftrace_no_syscalls)) {
+		while (is_full(ring))
+			if (!--spins)
+				goto gave_up;
+		return 0;
+	}
+	began = agent_clock_ns(CLOCK_MONOTONIC);
+	for (;;) {
+		WRITE_ONCE(ring->writer_waits, 1);
+		/* Pairs with the fence in the recorder between its stores of tail and its load of this. */
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		if (!is_full(ring))
+			return 0;
+		if (still_recording())
+			return -ESHUTDOWN;
+		arch_syscall(SYS_futex, (long)&ring->writer_waits, FUTEX_WAIT, 1, (long)&slice, 0, 0);
+		if (!is_full(ring))
+			return 0;
+		if (agent_clock_ns(CLOCK_MONOTONIC) - began >=
+		    READ_ONCE(agent.session->wait_ms) * 1000000ull)
+			break;
+	}
+gave_up:
+	r->gave_up = tail + 1;
+	return -EAGAIN;
+}
+
+/*
+ * Flight recorder: take the slot of packet head back. Before anything of it changes, tail moves
+ * on, and the header goes first, so that who copies it meanwhile can tell.
+ */
+static void take_oldest(struct ftrace_ring *ring)
+{
+	u64 head = ring->head, unwritten = ftrace_unwritten(head / ring->npackets);
+	struct ftrace_packet *packet = packet_at(ring, head);
+	u64 *slot;
+
+	smp_store_release(&ring->tail, head - ring->npackets + 1);
+	WRITE_ONCE(packet->magic, 0);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	WRITE_ONCE(packet->content_size, 0);
+	for (slot = FIRST_SLOT(packet); slot < END_SLOT(packet); slot++)
+		WRITE_ONCE(*slot, unwritten);
+}
+
+/* Begin packet head, which is free, and let @t write to it. */
+static int open_packet(struct agent_ring *r, struct ftrace_thread *t, u64 now)
+{
+	struct ftrace_ring *ring = r->shared;
+	u64 head = ring->head;
+	struct ftrace_packet *packet = packet_at(ring, head);
+
+	packet->stream_id = 0;
+	packet->timestamp_begin = now;
+	packet->timestamp_end = 0;
+	packet->content_size = 0;
+	packet->packet_size = FTRACE_PACKET_SIZE * 8ull;
+	packet->events_discarded = ring->discarded;
+	packet->packet_seq_num = head;
+	packet->tid = (u32)t->tid;
+	packet->reserved = 0;
+	smp_store_release(&packet->magic, FTRACE_PACKET_MAGIC);
+	r->open = head + 1;
+	/*
+	 * A handler of a signal that came in the middle of all this may have forked: in the
+	 * child @t is wiped, and this ring is not its own.
+	 */
+	barrier();
+	if (unlikely(!READ_ONCE(t->tid)))
+		return -EAGAIN;
+	WRITE_ONCE(t->wp, FIRST_SLOT(packet));
+	WRITE_ONCE(t->unwritten, ftrace_unwritten(head / ring->npackets));
+	WRITE_ONCE(t->hi, (u32)(now >> 32));
+	barrier();
+	WRITE_ONCE(t->end, END_SLOT(packet));
+	return 0;
+}
+
+static bool thread_exists(s32 tid)
+{
+	return arch_syscall(SYS_tgkill, agent.pid, tid, 0, 0, 0, 0) != -ESRCH;
+}
+
+/* From @owner, which was seen there, to @tid. False: somebody else was first. */
+static bool set_owner(struct agent_ring *r, u64 *owner, s32 tid)
+{
+	u64 next = ((*owner >> 32) + 1) << 32 | (u32)tid;
+
+	if (!__atomic_compare_exchange_n(&r->owner, owner, next, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_RELAXED))
+		return false;
+	*owner = next;
+	return true;
+}
+
+/* Make @r the ring of @t if it is nobody's, or a dead thread's. */
+static bool claim(struct agent_ring *r, struct ftrace_thread *t, bool probe)
+{
+	u64 owner = smp_load_acquire(&r->owner);
+	s32 tid = (s32)owner;
+
+	if (!smp_load_acquire(&r->shared) || tid == AGENT_RING_BUSY)
+		return false;
+	/*
+	 * @t has no ring: one that bears its tid is what an earlier thread of that number left, or
+	 * what a handler left half claimed.
+	 */
+	if (tid && tid != t->tid &&
+	    (!probe || READ_ONCE(ftrace_no_syscalls) || thread_exists(tid)))
+		return false;
+	if (!set_owner(r, &owner, AGENT_RING_BUSY))
+		return false;
+	r->thread = t;
+	set_owner(r, &owner, t->tid);
+	if (!tid)
+		__atomic_fetch_sub(&nfree, 1, __ATOMIC_RELAXED);
+	return true;
+}
+
+static struct agent_ring *find_ring(struct ftrace_thread *t)
+{
+	u32 n = agent_nrings(), k, hand;
+	struct agent_ring *r;
+
+	if ((s32)READ_ONCE(nfree) > 0)
+		for (k = 0; k < n; k++) {
+			r = agent_ring(k);
+			if (r && claim(r, t, false))
+				return r;
+		}
+	for (k = 0; k < PROBES && k < n; k++) {
+		hand = __atomic_fetch_add(&clock_hand, 1, __ATOMIC_RELAXED);
+		r = agent_ring(hand % n);
+		if (r && claim(r, t, true))
+			return r;
+	}
+	return agent_ring_make(t->tid);
+}
+
+/* A ring for a thread that has none. NULL: it records nothing, now or ever. */
+static struct agent_ring *get_ring(struct ftrace_thread *t)
+{
+	struct agent_ring *r;
+
+	if (t->flags & FTRACE_THREAD_OFF)
+		return NULL;
+	r = find_ring(t);
+	if (!r) {
+		t->flags |= FTRACE_THREAD_OFF;
+		if (agent.map)
+			__atomic_fetch_add(&agent.map->threads_unrecorded, 1, __ATOMIC_RELAXED);
+		return NULL;
+	}
+	t->stream = r;
+	r->thread = t;		/* one just made has only its owner's tid */
+	r->dropped_seen = READ_ONCE(t->dropped);
+	WRITE_ONCE(r->shared->tid, (u32)t->tid);
+	return r;
+}
+
+/* What cannot be recorded is counted in the ring. */
+static int lost(struct agent_ring *r, int err)
+{
+	r->shared->discarded++;
+	return err;
+}
+
+int agent_refill(struct ftrace_thread *t, u64 now)
+{
+	struct agent_ring *r = t->stream;
+	struct ftrace_ring *ring;
+	int err;
+
+	WRITE_ONCE(t->end, NULL);
+	barrier();
+	if (unlikely(READ_ONCE(agent.off)))
+		return -ESHUTDOWN;
+	if (unlikely(!r)) {
+		r = get_ring(t);
+		if (!r)
+			return -ENOSPC;
+	}
+	ring = r->shared;
+	count_dropped(r, t);
+	if (packet_is_open(r)) {
+		close_packet(r, t->wp);
+		if (!ring->overwrite)
+			wake_recorder(ring, false);
+	}
+	if (unlikely(READ_ONCE(agent.session->stopped))) {
+		agent_stop();
+		return lost(r, -ESHUTDOWN);
+	}
+	if (ring->overwrite) {
+		if (ring->head >= ring->npackets)
+			take_oldest(ring);
+	} else if (unlikely(is_full(ring))) {
+		err = wait_for_room(r);
+		if (err)
+			return lost(r, err);
+	}
+	/* A signal handler may have recorded since @now was read. */
+	return open_packet(r, t, now > r->last ? now : r->last);
+}
+
+void agent_thread_gone(struct ftrace_thread *t)
+{
+	struct agent_ring *r = t->stream;
+	u64 owner;
+
+	WRITE_ONCE(t->end, NULL);
+	barrier();
+	t->stream = NULL;
+	if (!r)
+		return;
+	owner = smp_load_acquire(&r->owner);
+	/* A newcomer may have noticed first, and the ring be its own by now. */
+	if ((s32)owner <= 0 || r->thread != t || !set_owner(r, &owner, AGENT_RING_BUSY))
+		return;
+	count_dropped(r, t);
+	if (packet_is_open(r))
+		close_packet(r, t->wp);
+	r->thread = NULL;
+	WRITE_ONCE(r->shared->tid, 0);
+	set_owner(r, &owner, 0);
+	__atomic_fetch_add(&nfree, 1, __ATOMIC_RELAXED);
+}
+
+void agent_rings_forked(void)
+{
+	agent_rings_forget();
+	nfree = 0;
+	clock_hand = 0;
+}
+
+void agent_rings_reserve(u32 count)
+{
+	while (count-- && agent_ring_make(0))
+		__atomic_fetch_add(&nfree, 1, __ATOMIC_RELAXED);
+}

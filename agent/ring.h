@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* Between ring.c, which fills rings, and ring-make.c, which makes them. */
+#ifndef FTRACE_AGENT_RING_H
+#define FTRACE_AGENT_RING_H
+
+#include "agent/agent.h"
+
+#define AGENT_MAX_RINGS	65536u
+#define AGENT_RING_BUSY	(-1)
+
+/* What this process knows of one of its rings. */
+struct agent_ring {
+	struct ftrace_ring *shared;	/* NULL: being made, or could not be */
+	/*
+	 * Whose it is: tid in the lower half (0: nobody's, AGENT_RING_BUSY: changing hands), how
+	 * often that changed in the upper, so that a claim cannot succeed on what was seen of an
+	 * earlier owner.
+	 */
+	u64 owner;
+	struct ftrace_thread *thread;	/* the owner's; tells two owners with one tid apart */
+	u64 open;			/* 1 + number of the packet that is open; see packet_is_open() */
+	u64 last;			/* time of the last record in completed packets */
+	u64 gave_up;			/* 1 + tail, when a wait for it to move was in vain */
+	u64 dropped_seen;		/* of thread->dropped, what is in shared->discarded */
+};
+
+/* Ring @k, NULL beyond those that were begun. */
+struct agent_ring *agent_ring(u32 k);
+u32 agent_nrings(void);
+
+/* Make one more ring, for @tid (0: for nobody yet). NULL: no room of any kind, or too many. */
+struct agent_ring *agent_ring_make(s32 tid);
+
+/* In a child of fork: unmap the parent's, begin anew. */
+void agent_rings_forget(void);
+
+#endif /* FTRACE_AGENT_RING_H */

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* The session as a traced process sees it: control file, heartbeat, doorbell, log. */
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <time.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "agent/agent.h"
+#include "engine/site.h"
+
+/* The recorder counts its heartbeat up every 100 ms at least. */
+#define GONE_MS		1000	/* silent for so long: gone, or as good as */
+#define GONE_DEAD_MS	300	/* ... and its pid does not exist (here: another namespace has others) */
+
+struct agent agent;
+
+/* When the heartbeat last changed. Threads may race here: the loser's view is as good. */
+static struct {
+	u64 value;
+	u64 since_ms;
+} heartbeat;
+
+static bool pid_exists(s32 pid)
+{
+	return arch_syscall(SYS_kill, pid, 0, 0, 0, 0, 0) != -ESRCH;
+}
+
+static struct ftrace_session *map_control(const char *path, size_t *size)
+{
+	struct ftrace_session *s;
+	int fd = ft_open(path, O_RDWR, 0);
+	long len;
+
+	if (fd < 0)
+		return NULL;
+	len = arch_syscall(SYS_lseek, fd, 0, SEEK_END, 0, 0, 0);
+	if (len < (long)FTRACE_SESSION_SIZE) {
+		ft_close(fd);
+		return NULL;
+	}
+	*size = (size_t)len;
+	s = ft_mmap(NULL, *size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ft_close(fd);
+	return ft_is_err(s) ? NULL : s;
+}
+
+int agent_session_open(const char *dir)
+{
+	char path[AGENT_PATH_MAX];
+	struct ftrace_session *s;
+	size_t size = 0;
+
+	if (ft_strlen(dir) >= AGENT_DIR_MAX)
+		return -ENODEV;
+	ft_snprintf(path, sizeof(path), "%s/control", dir);
+	s = map_control(path, &size);
+	if (!s)
+		return -ENODEV;
+	if (smp_load_acquire(&s->magic) != FTRACE_SESSION_MAGIC || s->version != 1 || s->stopped ||
+	    s->settings_len > size - sizeof(*s) || !pid_exists((s32)s->recorder_pid)) {
+		arch_syscall(SYS_munmap, (long)s, (long)size, 0, 0, 0, 0);
+		return -ENODEV;
+	}
+	ft_memcpy(agent.dir, dir, ft_strlen(dir) + 1);
+	agent.session = s;
+	agent.session_size = size;
+	return 0;
+}
+
+void agent_path(char *buf, u32 gen, const char *suffix)
+{
+	ft_snprintf(buf, AGENT_PATH_MAX, "%s/%d.%u.%s", agent.dir, agent.pid, gen, suffix);
+}
+
+void agent_file_made(void)
+{
+	__atomic_fetch_add(&agent.session->nfiles, 1, __ATOMIC_RELEASE);
+}
+
+void agent_ring_doorbell(void)
+{
+	struct ftrace_session *s = agent.session;
+
+	/* The exchange leaves one of several threads to make the call. */
+	if (!READ_ONCE(s->recorder_sleeps) || READ_ONCE(ftrace_no_syscalls) ||
+	    !__atomic_exchange_n(&s->recorder_sleeps, 0, __ATOMIC_RELAXED))
+		return;
+	__atomic_fetch_add(&s->doorbell, 1, __ATOMIC_RELEASE);
+	arch_syscall(SYS_futex, (long)&s->doorbell, FUTEX_WAKE, INT_MAX, 0, 0, 0);
+}
+
+u64 agent_clock_ns(int clock)
+{
+	long ts[2] = { 0, 0 };		/* the call's own timespec: two longs */
+
+	arch_syscall(SYS_clock_gettime, clock, (long)ts, 0, 0, 0, 0);
+	return (u64)ts[0] * 1000000000u + (u64)ts[1];
+}
+
+bool agent_recorder_gone(void)
+{
+	u64 value = READ_ONCE(agent.session->heartbeat);
+	u64 now, silent;
+
+	if (READ_ONCE(ftrace_no_syscalls))
+		return false;
+	now = agent_clock_ns(CLOCK_MONOTONIC) / 1000000;
+	if (!heartbeat.since_ms || value != heartbeat.value) {
+		heartbeat.value = value;
+		heartbeat.since_ms = now;
+		return false;
+	}
+	silent = now - heartbeat.since_ms;
+	return silent > GONE_MS ||
+	       (silent > GONE_DEAD_MS && !pid_exists((s32)agent.session->recorder_pid));
+}
+
+void agent_stop(void)
+{
+	WRITE_ONCE(agent.off, 1);
+	__atomic_fetch_or(&ftrace_silent, FTRACE_SILENT_PAUSED, __ATOMIC_RELAXED);
+}
+
+void agent_log(const char *msg)
+{
+	char path[AGENT_PATH_MAX], line[600];
+	int fd, len;
+
+	ft_snprintf(path, sizeof(path), "%s/log", agent.dir);
+	len = ft_snprintf(line, sizeof(line), "%s[%d]: %s\n", agent.map ? agent.map->comm : "?",
+			  ft_getpid(), msg);
+	if (len >= (int)sizeof(line)) {
+		len = sizeof(line) - 1;
+		line[len - 1] = '\n';
+	}
+	fd = ft_open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+	if (fd < 0)
+		return;		/* nobody left to tell */
+	arch_syscall(SYS_write, fd, (long)line, len, 0, 0, 0);
+	ft_close(fd);
+	agent_file_made();
+}
