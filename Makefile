@@ -23,19 +23,17 @@ $(BUILD)/build.ninja:
 demo: all
 	@tools/demo $(BUILD)
 
-check: test-deps
-	@$(MAKE) --no-print-directory all
+check: test-deps all
+	@# Configured before the tests' packages were there: once more.
+	@[ "$$(meson introspect --tests $(BUILD))" != "[]" ] || \
+		{ meson setup --reconfigure $(BUILD) && ninja -C $(BUILD); }
 	@$(PYTHON) tools/check $(BUILD)
 
-bench: bench-deps
-	@$(MAKE) --no-print-directory all
+bench: bench-deps all
 	@$(PYTHON) bench/bench.py --build $(BUILD)
 
 test-deps bench-deps: %-deps:
-	@if [ -n "$$(tools/install-deps.sh --list build $*)" ]; then \
-		tools/install-deps.sh build $* && \
-		{ [ ! -f $(BUILD)/build.ninja ] || meson setup --reconfigure $(BUILD); }; \
-	fi
+	@tools/install-deps.sh build $*
 
 install: all
 	meson install -C $(BUILD) --no-rebuild
@@ -44,4 +42,5 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
+.NOTPARALLEL:
 .PHONY: all demo check bench test-deps bench-deps install clean
