@@ -129,6 +129,9 @@ def recording(bench):
                   samples=pool(ours, "fib_traced"),
                   note=f"{paired_ratio(ours, 'fib_traced', 'fib_clock2'):.3f} x fib with two rdtsc"
                        " in it")
+        bench.row("paused: recording stopped, stubs kept", ns("ours", "paused"), "ns/call",
+                  paired_ratio(ours, "paused", "plain"), "plain call",
+                  samples=pool(ours, "paused"))
         bench.row("size of the recording", sizes["ours"] / calls, "B/call", at_most=16.1,
                   target_is="value")
     if "ours, entry only" in samples:
