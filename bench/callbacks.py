@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a registered callback costs, through the library's API."""
 import os
+import platform
 
 from benchlib import ROOT, SOURCES, Failure, median, paired_ratio, parse_kinds, pool, run
 import calls
@@ -11,7 +12,8 @@ def library_flags(bench):
     folder = os.path.join(bench.build, "engine")
     if not os.path.exists(os.path.join(folder, "libftrace.so")):
         raise Failure(f"{folder}/libftrace.so: not built; run make first")
-    return (["-I" + os.path.join(ROOT, "include")],
+    arch = {"x86_64": "x86", "i686": "x86", "s390x": "s390"}[platform.machine()]
+    return (["-I" + os.path.join(ROOT, folder) for folder in ("include", f"arch/{arch}/include")],
             ["-L" + folder, "-lftrace", "-Wl,-rpath," + folder])
 
 

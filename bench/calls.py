@@ -42,7 +42,7 @@ def build(bench, program, kind, extra=()):
 
 
 def record_ours(bench, out, command, tracer="function_graph", options=()):
-    return run([bench.need_ftrace(), "record", "--tracer", tracer, "--max-size", "0", "-o", out, *options, "--"]
+    return run([bench.need_ftrace(), "record", "--tracer", tracer, "--max-size", "20G", "-o", out, *options, "--"]
                + command)
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 
 from benchlib import HERE, ROOT, Failure, Skip, median, run, size_of
+import callbacks
 import calls
 
 VARIANTS = {"plain": [], "patchable": ["-fpatchable-function-entry=5"], "pg": ["-pg"]}
@@ -84,7 +85,7 @@ def traced(bench, name, built, arguments, stdin):
     expected = run([built["plain"]] + arguments, stdin=stdin).out
     tools = {
         "untraced": ("plain", None),
-        "ours": ("patchable", lambda out, cmd: [bench.need_ftrace(), "record", "--max-size", "0", "-o", out,
+        "ours": ("patchable", lambda out, cmd: [bench.need_ftrace(), "record", "--max-size", "20G", "-o", out,
                                                 "--"] + cmd),
         "uftrace -pg": ("pg", lambda out, cmd: [
             bench.need_tool("uftrace", "uftrace"), "record", "--no-libcall", "--max-stack=65535",
@@ -127,23 +128,34 @@ def traced(bench, name, built, arguments, stdin):
 
 
 def build_onoff(bench):
-    include, link = __import__("callbacks").library_flags(bench)
+    include, link = callbacks.library_flags(bench)
     output = bench.path("onoff.so")
     run(["gcc", "-O2", "-fPIC", "-shared", *include, "-o", output,
          os.path.join(HERE, "src", "onoff.c"), *link])
     return output
 
 
+def short_sql(bench):
+    """The same statements over a fifth of the rows."""
+    with open(os.path.join(WORKLOAD, "bench.sql")) as file:
+        text = file.read()
+    path = bench.path("short.sql")
+    with open(path, "w") as file:
+        file.write(text.replace("i < 200000)", "i < 40000)"))
+    return path
+
+
 def programs(bench):
     onoff = bench.attempt("turning on and off", build_onoff, bench)
-    work = [("Lua", build_lua, [os.path.join(WORKLOAD, "bench.lua")], ["10"], ["4"], None),
-            ("SQLite", build_sqlite, [":memory:"], [], [], os.path.join(WORKLOAD, "bench.sql"))]
-    for name, build, arguments, long, short, stdin in work:
+    lua, sql = os.path.join(WORKLOAD, "bench.lua"), os.path.join(WORKLOAD, "bench.sql")
+    # Arguments and standard input, for the long run (untraced) and for the short one (traced).
+    work = [("Lua", build_lua, ([lua, "20"], None), ([lua, "4"], None)),
+            ("SQLite", build_sqlite, ([":memory:"], sql), ([":memory:"], short_sql(bench)))]
+    for name, build, long, short in work:
         built = bench.attempt(name, build, bench)
         if not built:
             continue
-        bench.attempt(f"{name}, untraced", untraced, bench, name, built, arguments + long, stdin)
+        bench.attempt(f"{name}, untraced", untraced, bench, name, built, *long)
         if onoff:
-            bench.attempt(f"{name}, off", switched_off, bench, name, built, arguments + long,
-                          stdin, onoff)
-        bench.attempt(f"{name}, traced", traced, bench, name, built, arguments + short, stdin)
+            bench.attempt(f"{name}, off", switched_off, bench, name, built, *long, onoff)
+        bench.attempt(f"{name}, traced", traced, bench, name, built, *short)
