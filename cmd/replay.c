@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ftrace replay: the recorded calls in the look of the kernel's function_graph tracer.
+ *
+ * It streams: a line is printed when its record is read. A function's duration is needed only
+ * on its closing line, or when it is a leaf, which one record of lookahead tells. With a threshold, an
+ * entry's line waits until its call has lasted long enough, so what waits is the open stack.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/cmd.h"
+#include "cmd/color.h"
+#include "cmd/options.h"
+#include "cmd/output.h"
+#include "cmd/pager.h"
+#include "cmd/replay.h"
+#include "reader/message.h"
+
+enum { KEY_ABS_TIME = 256, KEY_FLAT, KEY_TAIL };
+
+static const struct cmd_option options[] = {
+	{ "abs-time", KEY_ABS_TIME, NULL, "begin each line with the time, CLOCK_MONOTONIC in seconds" },
+	{ "flat", KEY_FLAT, NULL, "one line a call, without its return: the function tracer's look" },
+	{ "tail", KEY_TAIL, NULL, "name the function on every closing line" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static const struct cmd_usage usage = {
+	.name = "replay",
+	.synopsis = "[OPTION...]",
+	.about = "Shows the recorded calls, one by one, as the kernel's function_graph tracer does.",
+	.tables = { options, cmd_read_options, cmd_select_options },
+	.notes = "Marks before a duration: + over 10 us, ! 100 us, # 1 ms, * 10 ms, @ 100 ms, $ 1 s.\n"
+		 "A call that was left by an exception or longjmp, or that ended in a tail call, closes\n"
+		 "together with the function it returned through.",
+};
+
+/* Process-wide: verdicts of the filter on its sites. */
+static struct trace_verdicts *verdicts_of(struct replay *replay, struct trace_process *process)
+{
+	struct trace_verdicts *v = &replay->verdicts[process - replay->recording->processes];
+
+	if (!v->flags) {
+		const struct trace_map *map = trace_process_map(replay->recording, process);
+
+		if (!map || trace_verdicts_init(v, &replay->read->filter, map))
+			exit(cmd_error("%s: no memory", process->name));
+	}
+	return v;
+}
+
+static int hidden(const struct trace_frame *frame)
+{
+	return frame->flags & TRACE_FRAME_HIDDEN;
+}
+
+static int printed(const struct trace_frame *frame)
+{
+	return frame->flags & TRACE_FRAME_PRINTED;
+}
+
+static uint64_t lasted(const struct trace_frame *frame, uint64_t now)
+{
+	return now > frame->start ? now - frame->start : 0;
+}
+
+static void print_open(struct replay *replay, struct trace_thread *thread, struct trace_frame *frame)
+{
+	frame->flags |= TRACE_FRAME_PRINTED;
+	frame->data = replay->lines;
+	replay_line_open(replay, thread, frame);
+}
+
+/*
+ * Frames [@bottom, depth) end now. With a threshold, entries that waited and turn out long enough
+ * come first; the uppermost of them is a leaf, as everything above it was left out.
+ */
+static void close_frames(struct replay *replay, struct trace_thread *thread, uint32_t bottom,
+			 uint64_t now)
+{
+	struct trace_stack *stack = &thread->stack;
+	uint64_t threshold = replay->read->filter.threshold;
+	int64_t leaf = -1;
+
+	if (threshold) {
+		int64_t i = (int64_t)stack->depth - 1;
+
+		for (; i >= bottom; i--) {
+			struct trace_frame *frame = &stack->frames[i];
+
+			if (printed(frame))
+				break;
+			if (!hidden(frame) && i >= stack->untrusted && lasted(frame, now) >= threshold) {
+				leaf = i;
+				break;
+			}
+		}
+		for (i = bottom; i < leaf; i++)
+			if (!hidden(&stack->frames[i]) && !printed(&stack->frames[i]))
+				print_open(replay, thread, &stack->frames[i]);
+	}
+	while (stack->depth > bottom) {
+		struct trace_frame *frame = &stack->frames[stack->depth - 1];
+		int trusted = stack->depth - 1 >= stack->untrusted;
+
+		if (stack->depth - 1 == leaf)
+			replay_line_leaf(replay, thread, frame, now, lasted(frame, now));
+		else if (printed(frame))
+			replay_line_close(replay, thread, frame, now, lasted(frame, now), trusted);
+		trace_stack_pop(stack);
+	}
+}
+
+/* Entries that waited for the threshold and have lasted long enough by now. */
+static void print_waiting(struct replay *replay, struct trace_thread *thread, uint32_t end,
+			  uint64_t now)
+{
+	struct trace_stack *stack = &thread->stack;
+	uint32_t i = thread->user[0] < end ? thread->user[0] : end;
+
+	for (; i < end; i++) {
+		struct trace_frame *frame = &stack->frames[i];
+
+		if (lasted(frame, now) < replay->read->filter.threshold)
+			break;
+		if (!hidden(frame) && !printed(frame))
+			print_open(replay, thread, frame);
+	}
+	thread->user[0] = i;
+}
+
+/* Does @next, the record that follows an entry in its thread, end that call at once? */
+static int ends_it(const struct trace_stack *stack, uint32_t site, const struct trace_record *next)
+{
+	if (next->event != FTRACE_EVENT_EXIT)
+		return 0;
+	return next->site == site || trace_stack_find(stack, next->site) >= 0;
+}
+
+static void entry(struct replay *replay, struct trace_thread *thread, const struct trace_record *r)
+{
+	struct trace_stack *stack = &thread->stack;
+	const struct trace_filter *filter = &replay->read->filter;
+	struct trace_record next;
+	struct trace_frame *frame;
+	unsigned verdict = trace_verdict(verdicts_of(replay, r->process), r->site);
+
+	frame = trace_stack_push(stack, r->site, r->time, verdict, filter);
+	if (!frame) {
+		/* Millions of calls that never returned: forget the upper half. */
+		trace_warn("thread %u: more than %u calls open; the innermost are forgotten", r->tid,
+			   stack->depth);
+		while (stack->depth > TRACE_STACK_MAX / 2)
+			trace_stack_pop(stack);
+		frame = trace_stack_push(stack, r->site, r->time, verdict, filter);
+		if (!frame)
+			exit(cmd_error("thread %u: no memory for its stack", r->tid));
+	}
+	if (hidden(frame))
+		return;
+	if (replay->flat) {
+		replay_line_flat(replay, thread, frame, 1);
+		return;
+	}
+	if (filter->threshold)
+		return;
+	trace_stack_pop(stack);
+	if (trace_merge_peek(&replay->merge, &next) && ends_it(stack, r->site, &next)) {
+		replay_line_leaf(replay, thread, frame, r->time, lasted(frame, next.time));
+		if (next.site == r->site)
+			trace_merge_take(&replay->merge);
+		return;
+	}
+	frame = trace_stack_push(stack, r->site, r->time, verdict, filter);
+	print_open(replay, thread, frame);
+}
+
+static void handle(struct replay *replay, const struct trace_record *r)
+{
+	struct trace_thread *thread = trace_thread_get(&replay->threads, r->process, r->tid);
+	struct trace_stack *stack;
+	struct trace_frame *frame;
+	int64_t i;
+
+	if (!thread)
+		exit(cmd_error("thread %u: no memory", r->tid));
+	stack = &thread->stack;
+	if (thread->user[0] > stack->depth)
+		thread->user[0] = stack->depth;
+	switch (r->event) {
+	case FTRACE_EVENT_ENTRY:
+		if (replay->read->filter.threshold)
+			print_waiting(replay, thread, stack->depth, r->time);
+		entry(replay, thread, r);
+		return;
+	case FTRACE_EVENT_EXIT:
+		i = trace_stack_find(stack, r->site);
+		if (i < 0)
+			return;
+		if (replay->read->filter.threshold)
+			print_waiting(replay, thread, i, r->time);
+		close_frames(replay, thread, i, r->time);
+		return;
+	case FTRACE_EVENT_FUNCTION:
+		if (replay->read->filter.threshold)
+			return;
+		frame = trace_stack_push(stack, r->site, r->time,
+					 trace_verdict(verdicts_of(replay, r->process), r->site),
+					 &replay->read->filter);
+		if (!frame)
+			return;
+		if (!hidden(frame) && replay->flat)
+			replay_line_flat(replay, thread, frame, 0);
+		else if (!hidden(frame))
+			replay_line_point(replay, thread, frame);
+		trace_stack_pop(stack);
+		return;
+	case FTRACE_EVENT_EXTENDED:
+		if (r->site == FTRACE_EXT_TAIL && stack->depth)
+			stack->frames[stack->depth - 1].flags |= TRACE_FRAME_TAIL;
+		return;
+	case TRACE_LOST:
+		replay_line_lost(replay, thread, r->time, r->lost);
+		trace_stack_distrust(stack);
+		return;
+	}
+}
+
+static int run(struct replay *replay)
+{
+	struct trace_recording *recording = replay->recording;
+	struct trace_record record;
+	unsigned long count = 0;
+
+	replay->verdicts = calloc(recording->nprocesses + 1, sizeof(*replay->verdicts));
+	if (!replay->verdicts)
+		return cmd_error("%s: no memory", replay->read->dir);
+	if (trace_merge_open(&replay->merge, recording, NULL, &replay->read->select))
+		return 1;
+	replay_header(replay);
+	while (trace_merge_record(&replay->merge, &record)) {
+		handle(replay, &record);
+		if (++count % 65536 == 0) {
+			out_flush_if_old();
+			if (!replay->lines)
+				trace_progress("searching", replay->merge.bytes, recording->size);
+		}
+	}
+	out_flush();
+	trace_progress_end();
+	trace_merge_close(&replay->merge);
+	trace_threads_free(&replay->threads);
+	for (size_t i = 0; i < recording->nprocesses; i++)
+		trace_verdicts_free(&replay->verdicts[i]);
+	free(replay->verdicts);
+	trace_warnings_done();
+	return 0;
+}
+
+int cmd_replay(int argc, char **argv)
+{
+	struct trace_recording recording;
+	struct cmd_read read;
+	struct replay replay = { .read = &read, .recording = &recording };
+	struct cmd_getopt g;
+	int key, status;
+
+	cmd_read_init(&read);
+	cmd_getopt_init(&g, &usage, argc, argv, 1);
+	while ((key = cmd_getopt(&g)) != -1) {
+		if (cmd_read_option(&read, &g, key))
+			continue;
+		if (key == KEY_ABS_TIME)
+			replay.abs_time = 1;
+		else if (key == KEY_FLAT)
+			replay.flat = 1;
+		else if (key == KEY_TAIL)
+			replay.tail = 1;
+	}
+	if (optind < argc)
+		return cmd_bad_use("replay", "%s: replay takes no arguments; a recording is named with -i",
+				   argv[optind]);
+	if (replay.flat && read.threshold_ns)
+		return cmd_bad_use("replay", "--flat shows no returns, so that -t has no durations to look at");
+	if (cmd_read_open(&read, &recording)) {
+		cmd_read_free(&read);
+		return 1;
+	}
+	cmd_color_init(read.color);
+	cmd_pager(read.pager);
+	status = run(&replay);
+	trace_close(&recording);
+	cmd_read_free(&read);
+	return status;
+}

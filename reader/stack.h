@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The calls a thread is in, rebuilt from entries and exits.
+ *
+ * An exit of A closes the topmost open A and everything above it: calls that were left by a tail
+ * call, an exception, longjmp, or that a child of vfork had open. They end at that moment too. An
+ * exit of a function that is not open is ignored (recording began in the middle of it). A frame
+ * marked as reached by a tail call has no exit of its own and is passed over in the search.
+ */
+#ifndef TRACE_STACK_H
+#define TRACE_STACK_H
+
+#include <stdint.h>
+
+#include "reader/filter.h"
+
+#define TRACE_STACK_MAX	(1u << 22)	/* frames; a program that never returns must end somewhere */
+#define TRACE_STACK_HASH	256
+
+enum {
+	TRACE_FRAME_HIDDEN = 1,		/* the filter leaves it out */
+	TRACE_FRAME_INSIDE = 2,		/* a graph function, or called from one */
+	TRACE_FRAME_TAIL = 4,		/* reached by a tail call: its exit never comes */
+	TRACE_FRAME_PRINTED = 8,	/* the user's own */
+};
+
+struct trace_frame {
+	uint64_t start;			/* ticks */
+	uint64_t data;			/* the user's own: time in callees, a line number, a node */
+	uint32_t site;
+	uint32_t flags : 8;
+	uint32_t level : 24;		/* shown callers */
+};
+
+struct trace_stack {
+	struct trace_frame *frames;
+	uint32_t depth, size;
+	uint32_t untrusted;	/* frames below this were open when records were lost */
+	uint32_t counts[TRACE_STACK_HASH];	/* frames by low bits of their site: 0 saves the search */
+};
+
+void trace_stack_free(struct trace_stack *stack);
+
+/* Room for one more frame; -ENOMEM, -E2BIG at TRACE_STACK_MAX. Depth stays as it is. */
+int trace_stack_grow(struct trace_stack *stack);
+
+/*
+ * Push a call. NULL: no room (-ENOMEM, -E2BIG alike); the caller drops frames with
+ * trace_stack_pop() or gives up. flags and level come from @verdict (trace_verdict() or, with no
+ * filter, TRACE_KNOWN) and @filter's depth.
+ */
+static inline struct trace_frame *trace_stack_push(struct trace_stack *stack, uint32_t site,
+						   uint64_t time, unsigned verdict,
+						   const struct trace_filter *filter)
+{
+	struct trace_frame *frame, *parent;
+	unsigned flags = 0, level = 0;
+
+	if (stack->depth == stack->size && trace_stack_grow(stack))
+		return NULL;
+	frame = &stack->frames[stack->depth];
+	if (stack->depth) {
+		parent = frame - 1;
+		level = parent->level + !(parent->flags & TRACE_FRAME_HIDDEN);
+		flags = parent->flags & TRACE_FRAME_INSIDE;
+	}
+	if (verdict & TRACE_GRAPH)
+		flags |= TRACE_FRAME_INSIDE;
+	if (verdict & TRACE_HIDDEN || (filter->depth && level >= filter->depth) ||
+	    (filter->npatterns[TRACE_FILTER_GRAPH] && !(flags & TRACE_FRAME_INSIDE)))
+		flags |= TRACE_FRAME_HIDDEN;
+	frame->start = time;
+	frame->data = 0;
+	frame->site = site;
+	frame->flags = flags;
+	frame->level = level;
+	stack->depth++;
+	stack->counts[site % TRACE_STACK_HASH]++;
+	return frame;
+}
+
+/* Which frame an exit of @site closes: its index, or -1 for none. Frames above it close too. */
+static inline int64_t trace_stack_find(const struct trace_stack *stack, uint32_t site)
+{
+	int64_t tail = -1;
+
+	if (!stack->counts[site % TRACE_STACK_HASH])
+		return -1;
+	for (int64_t i = (int64_t)stack->depth - 1; i >= 0; i--) {
+		if (stack->frames[i].site != site)
+			continue;
+		if (!(stack->frames[i].flags & TRACE_FRAME_TAIL))
+			return i;
+		if (tail < 0)
+			tail = i;
+	}
+	return tail;
+}
+
+/* Remove the topmost frame. */
+static inline void trace_stack_pop(struct trace_stack *stack)
+{
+	stack->depth--;
+	stack->counts[stack->frames[stack->depth].site % TRACE_STACK_HASH]--;
+	if (stack->untrusted > stack->depth)
+		stack->untrusted = stack->depth;
+}
+
+/* Records were lost: whatever is open may have ended, and begun anew, unseen. */
+static inline void trace_stack_distrust(struct trace_stack *stack)
+{
+	stack->untrusted = stack->depth;
+}
+
+#endif /* TRACE_STACK_H */
