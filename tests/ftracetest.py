@@ -178,19 +178,29 @@ def libftrace():
 
 def library_flags():
     """Flags to compile and link a program against the built library."""
-    include = os.path.join(WORK, "include")
-    os.makedirs(os.path.join(include, "ftrace"), exist_ok=True)
-    headers = [os.path.join(SOURCE, "include/ftrace", name)
-               for name in os.listdir(os.path.join(SOURCE, "include/ftrace"))]
-    headers.append(os.path.join(SOURCE, "arch/x86/arch-ptrace.h"))
-    for header in headers:
-        link = os.path.join(include, "ftrace", os.path.basename(header))
-        if not os.path.exists(link):
-            if os.path.lexists(link):
-                os.unlink(link)
-            os.symlink(header, link)
     library = libftrace()
-    return ["-I" + include, library, "-Wl,-rpath," + os.path.dirname(library)]
+    return ["-I" + os.path.join(SOURCE, "include"),
+            "-I" + os.path.join(SOURCE, "arch", os.uname().machine.replace("x86_64", "x86"),
+                                "include"),
+            library, "-Wl,-rpath," + os.path.dirname(library)]
+
+
+def need_library():
+    if NATIVE:
+        pytest.skip("FTRACE_TEST_NATIVE=1: nothing is traced")
+
+
+def api_program(source, *flags, name=None):
+    """Compiles a program of tests/programs that uses the library."""
+    need_library()
+    return build(source, "-O2", "-Wall", PATCHABLE, "-pthread", *flags, *library_flags(), name=name,
+                 deps=[os.path.join(TESTS, "programs/t.h")])
+
+
+def api_all():
+    """The preloaded library that traces all of a program through the API (programs/api_all.c)."""
+    need_library()
+    return build("api_all.c", "-shared", "-fPIC", "-O2", *library_flags(), name="api_all.so")
 
 
 # ---- recording ----

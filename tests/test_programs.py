@@ -164,24 +164,18 @@ def test_recorded(name, tracer, record):
 @pytest.mark.parametrize("mode", ["all", "graph", "regs", "minimal"])
 @pytest.mark.parametrize("name", ALL)
 def test_through_library(name, mode, tmp_path):
-    if ftracetest.NATIVE:
-        pytest.skip("FTRACE_TEST_NATIVE=1")
+    ftracetest.need_library()
     command = prepare(name)
     native = native_run(name, command)
     counter = tmp_path / "counter"
     counter.write_bytes(bytes(16))
     traced = run_in_new_folder(command, timeout=TIME_LIMIT, env={
-        "LD_PRELOAD": api_all(), "FTRACE_TEST_API": mode, "FTRACE_TEST_COUNTER": str(counter)})
+        "LD_PRELOAD": ftracetest.api_all(), "FTRACE_TEST_API": mode, "FTRACE_TEST_COUNTER": str(counter)})
     compare(native, traced)
     entries, returns = struct.unpack("=QQ", counter.read_bytes())
     assert entries > 0, f"no callback ran\n{traced}"
     if mode in ("all", "graph"):
         assert returns > 0 or name.startswith("seccomp"), f"no return callback ran\n{traced}"
-
-
-def api_all():
-    return build("api_all.c", "-shared", "-fPIC", "-O2", *ftracetest.library_flags(),
-                 name="api_all.so", deps=[ftracetest.libftrace()])
 
 
 def test_compiler_knows_the_flags():

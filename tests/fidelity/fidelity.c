@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * usage: fidelity MODE ROUNDS SEED [upper]
+ *
+ * Random values in every register across the entry and the return of a traced function, compared
+ * register by register. MODE says who traces it: none (nobody, or whoever recorded this program),
+ * minimal, regs, general, several, graph, graph-general, both, twice (two graphs), change (the
+ * callback changes the registers: the function must see the changed ones).
+ *
+ * Compared at the entry: every general register, sp, all vector registers 0-15 in full width,
+ * x87 and mxcsr; flags in the modes that save them (otherwise arithmetic flags are dead at an
+ * entry; DF is always compared). At the return: the same but for arithmetic flags. upper: also
+ * zmm16-31 and k0-k7. Ends with "ok COUNT" and 0, or names the first difference and 1.
+ */
+#define _GNU_SOURCE
+#include <cpuid.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "state.h"
+#ifdef WITH_LIBRARY
+#include <ftrace/fgraph.h>
+#endif
+
+#define UNTRACED	__attribute__((noinline, patchable_function_entry(0)))
+#define FLAGS_ARITHMETIC	0x8d5ul	/* CF PF AF ZF SF OF */
+#define FLAGS_DF		0x400ul
+
+union state {
+	uint8_t bytes[STATE_SIZE];
+	uint64_t words[STATE_SIZE / 8];
+};
+
+extern union state fidelity_before, fidelity_inside, fidelity_result, fidelity_after;
+extern uint64_t fidelity_sp;
+extern int fidelity_level;
+void fidelity_call(void);
+void fidelity_call_tail(void);
+void fidelity_target(void);
+
+static const char *const general_names[] = {
+	"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12", "r13",
+	"r14", "r15",
+};
+enum { RAX, RBX, RCX, RDX, RSI, RDI, RBP, R8, R9, R10, R11, R12, R13, R14, R15 };
+static uint64_t random_state;
+static int upper, flags_kept, failed;
+
+static UNTRACED uint64_t random64(void)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return random_state * 0x2545f4914f6cdd1dull;
+}
+
+static UNTRACED void randomize(union state *s, int set_df)
+{
+	uint8_t clean[512] __attribute__((aligned(16)));
+
+	for (unsigned int i = STATE_VECTOR / 8; i < STATE_SIZE / 8; i++)
+		s->words[i] = random64();
+	__asm__ volatile("fxsave64 %0" : "=m"(clean));
+	memset(s->bytes, 0, 512);
+	memcpy(s->bytes, clean, 32);
+	/* x87: all exceptions masked, random precision and rounding, a random top, full or empty. */
+	*(uint16_t *)(s->bytes + 0) = 0x3f | 0x40 | (2 + random64() % 2) << 8 | random64() % 4 << 10;
+	*(uint16_t *)(s->bytes + 2) = (random64() % 8 << 11) | (random64() & 0x4700);
+	s->bytes[4] = random64();
+	for (int i = 0; i < 8; i++) {
+		uint64_t mantissa = random64() | 1ull << 63;
+		uint16_t exponent = random64() % 0x7ffe + 1;
+
+		exponent |= random64() & 0x8000;
+		memcpy(s->bytes + 32 + 16 * i, &mantissa, 8);
+		memcpy(s->bytes + 40 + 16 * i, &exponent, 2);
+	}
+	/* mxcsr: masked, random rounding, flush and sticky bits; not what this CPU lacks. */
+	*(uint32_t *)(s->bytes + 24) = 0x1f80 | (random64() & 0xe03f);
+	for (int v = 0; v < 16; v++)
+		memcpy(s->bytes + 160 + 16 * v, s->bytes + STATE_VECTOR + 64 * v, 16);
+	s->words[STATE_FLAGS / 8] = (random64() & FLAGS_ARITHMETIC) | 0x202;
+	if (set_df)
+		s->words[STATE_FLAGS / 8] |= random64() & FLAGS_DF;
+}
+
+static UNTRACED void differ(const char *where, const char *name, int index, const void *expected,
+			    const void *found, int size)
+{
+	failed = 1;
+	printf("%s: %s%.0d: expected", where, name, index);
+	for (int i = size - 1; i >= 0; i--)
+		printf("%s%02x", i == size - 1 ? " " : "", ((const uint8_t *)expected)[i]);
+	printf(", found");
+	for (int i = size - 1; i >= 0; i--)
+		printf("%s%02x", i == size - 1 ? " " : "", ((const uint8_t *)found)[i]);
+	printf("\n");
+}
+
+static UNTRACED void compare(const char *where, const union state *expected,
+			     const union state *found, uint64_t sp, uint64_t flags)
+{
+	static const int widths[] = { 16, 32, 64 };
+	int width = widths[fidelity_level];
+	int vectors = upper && fidelity_level == LEVEL_AVX512 ? 32 : 16;
+
+	for (int i = 0; i < 15; i++)
+		if (expected->words[STATE_GENERAL / 8 + i] != found->words[STATE_GENERAL / 8 + i])
+			differ(where, general_names[i], 0, &expected->words[STATE_GENERAL / 8 + i],
+			       &found->words[STATE_GENERAL / 8 + i], 8);
+	if (found->words[STATE_SP / 8] != sp)
+		differ(where, "rsp", 0, &sp, &found->words[STATE_SP / 8], 8);
+	if ((expected->words[STATE_FLAGS / 8] ^ found->words[STATE_FLAGS / 8]) & flags)
+		differ(where, "rflags", 0, &expected->words[STATE_FLAGS / 8],
+		       &found->words[STATE_FLAGS / 8], 8);
+	for (int v = 0; v < 16; v++)
+		if (memcmp(expected->bytes + 160 + 16 * v, found->bytes + 160 + 16 * v, 16))
+			differ(where, "xmm", v, expected->bytes + 160 + 16 * v,
+			       found->bytes + 160 + 16 * v, 16);
+	for (int v = 0; v < vectors && width > 16; v++)
+		if (memcmp(expected->bytes + STATE_VECTOR + 64 * v,
+			   found->bytes + STATE_VECTOR + 64 * v, width))
+			differ(where, width == 64 ? "zmm" : "ymm", v,
+			       expected->bytes + STATE_VECTOR + 64 * v,
+			       found->bytes + STATE_VECTOR + 64 * v, width);
+	for (int k = 0; k < 8 && vectors == 32; k++)
+		if (expected->words[STATE_MASK / 8 + k] != found->words[STATE_MASK / 8 + k])
+			differ(where, "k", k, &expected->words[STATE_MASK / 8 + k],
+			       &found->words[STATE_MASK / 8 + k], 8);
+	for (int i = 0; i < 8; i++)
+		if (memcmp(expected->bytes + 32 + 16 * i, found->bytes + 32 + 16 * i, 10))
+			differ(where, "st", i, expected->bytes + 32 + 16 * i,
+			       found->bytes + 32 + 16 * i, 10);
+	if (memcmp(expected->bytes, found->bytes, 5))
+		differ(where, "x87 control, status, tag", 0, expected->bytes, found->bytes, 5);
+	if (memcmp(expected->bytes + 24, found->bytes + 24, 4))
+		differ(where, "mxcsr", 0, expected->bytes + 24, found->bytes + 24, 4);
+}
+
+/* ---- the callbacks ---- */
+
+static unsigned long callbacks;
+
+#ifdef WITH_LIBRARY
+/* Every register the ABI lets a callback change, as wide as the processor has them. */
+static UNTRACED void clobber(int vectors)
+{
+	if (vectors && fidelity_level == LEVEL_AVX512)
+		__asm__ volatile(
+			".irp v, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n\t"
+			"vpternlogd $255, %%zmm\\v, %%zmm\\v, %%zmm\\v\n\t"
+			".endr\n\t"
+			".irp k, 0,1,2,3,4,5,6,7\n\tkxnorw %%k\\k, %%k\\k, %%k\\k\n\t.endr" ::: "memory");
+	else if (vectors && fidelity_level == LEVEL_AVX)
+		__asm__ volatile("vzeroall" ::: "memory");
+	else if (vectors)
+		__asm__ volatile(
+			".irp v, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n\t"
+			"pcmpeqd %%xmm\\v, %%xmm\\v\n\t.endr" ::: "memory");
+	__asm__ volatile("mov $-1, %%rax\n\t"
+			 ".irp r, rcx,rdx,rsi,rdi,r8,r9,r10,r11\n\tmov %%rax, %%\\r\n\t.endr\n\t"
+			 "xor %%eax, %%eax"
+			 ::: "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "cc", "memory");
+}
+
+static union state changed;
+
+static UNTRACED uint64_t df_now(void)
+{
+	uint64_t flags;
+
+	__asm__ volatile("pushfq; pop %0" : "=r"(flags));
+	return flags & FLAGS_DF;
+}
+
+/* pt_regs against what the driver loaded. */
+static UNTRACED void check_regs(struct pt_regs *regs, int all, unsigned long ip)
+{
+	const uint64_t *g = fidelity_before.words + STATE_GENERAL / 8;
+	struct { const char *name; uint64_t expected, found; int minimum; } table[] = {
+		{ "regs->rax", g[RAX], regs->rax, 1 }, { "regs->rdi", g[RDI], regs->rdi, 1 },
+		{ "regs->rsi", g[RSI], regs->rsi, 1 }, { "regs->rdx", g[RDX], regs->rdx, 1 },
+		{ "regs->rcx", g[RCX], regs->rcx, 1 }, { "regs->r8", g[R8], regs->r8, 1 },
+		{ "regs->r9", g[R9], regs->r9, 1 }, { "regs->r10", g[R10], regs->r10, 1 },
+		{ "regs->rsp", fidelity_sp - 8, regs->rsp, 1 },
+		{ "regs->rbx", g[RBX], regs->rbx, 0 }, { "regs->rbp", g[RBP], regs->rbp, 0 },
+		{ "regs->r11", g[R11], regs->r11, 0 }, { "regs->r12", g[R12], regs->r12, 0 },
+		{ "regs->r13", g[R13], regs->r13, 0 }, { "regs->r14", g[R14], regs->r14, 0 },
+		{ "regs->r15", g[R15], regs->r15, 0 },
+		{ "regs->eflags", fidelity_before.words[STATE_FLAGS / 8] & (FLAGS_ARITHMETIC | FLAGS_DF),
+		  regs->eflags & (FLAGS_ARITHMETIC | FLAGS_DF), 0 },
+	};
+
+	for (unsigned int i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if ((all || table[i].minimum) && table[i].expected != table[i].found)
+			differ("callback", table[i].name, 0, &table[i].expected, &table[i].found, 8);
+	if (regs->rip < ip || regs->rip > ip + 8)
+		differ("callback", "regs->rip", 0, &ip, &regs->rip, 8);
+	if (df_now()) {
+		printf("callback: DF is set in C code\n");
+		failed = 1;
+	}
+}
+
+static UNTRACED void at_entry(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *op,
+			      struct pt_regs *regs)
+{
+	(void)parent_ip;
+	callbacks++;
+	check_regs(regs, !!(op->flags & FTRACE_OPS_FL_SAVE_REGS), ip);
+	clobber(!(op->flags & FTRACE_OPS_FL_GENERAL_REGS));
+}
+
+static UNTRACED void at_entry_change(unsigned long ip, unsigned long parent_ip,
+				     struct ftrace_ops *op, struct pt_regs *regs)
+{
+	uint64_t *g = changed.words + STATE_GENERAL / 8;
+
+	(void)ip, (void)parent_ip, (void)op;
+	callbacks++;
+	regs->rax = g[RAX]; regs->rbx = g[RBX]; regs->rcx = g[RCX]; regs->rdx = g[RDX];
+	regs->rsi = g[RSI]; regs->rdi = g[RDI]; regs->rbp = g[RBP]; regs->r8 = g[R8];
+	regs->r9 = g[R9]; regs->r10 = g[R10]; regs->r11 = g[R11]; regs->r12 = g[R12];
+	regs->r13 = g[R13]; regs->r14 = g[R14]; regs->r15 = g[R15];
+	regs->eflags = changed.words[STATE_FLAGS / 8];
+	clobber(1);
+}
+
+static UNTRACED int graph_entry(struct ftrace_graph_ent *trace, struct fgraph_ops *gops,
+				struct pt_regs *regs)
+{
+	callbacks++;
+	check_regs(regs, 1, trace->func);
+	clobber(!(gops->flags & FGRAPH_OPS_FL_GENERAL_REGS));
+	return 1;
+}
+
+static UNTRACED void graph_return(struct ftrace_graph_ret *trace, struct fgraph_ops *gops,
+				  struct pt_regs *regs)
+{
+	const uint64_t *g = fidelity_result.words + STATE_GENERAL / 8;
+
+	(void)trace;
+	callbacks++;
+	if (regs_return_value(regs) != g[RAX])
+		differ("retfunc", "rax", 0, &g[RAX], &regs->rax, 8);
+	if (regs->rdx != g[RDX])
+		differ("retfunc", "rdx", 0, &g[RDX], &regs->rdx, 8);
+	if (df_now()) {
+		printf("retfunc: DF is set in C code\n");
+		failed = 1;
+	}
+	clobber(!(gops->flags & FGRAPH_OPS_FL_GENERAL_REGS));
+}
+
+static struct ftrace_ops minimal = { .func = at_entry };
+static struct ftrace_ops regs = { .func = at_entry, .flags = FTRACE_OPS_FL_SAVE_REGS };
+static struct ftrace_ops general = { .func = at_entry, .flags = FTRACE_OPS_FL_GENERAL_REGS };
+static struct ftrace_ops regs_general = { .func = at_entry,
+	.flags = FTRACE_OPS_FL_GENERAL_REGS | FTRACE_OPS_FL_SAVE_REGS };
+static struct ftrace_ops change = { .func = at_entry_change, .flags = FTRACE_OPS_FL_SAVE_REGS };
+static struct fgraph_ops graph = { .entryfunc = graph_entry, .retfunc = graph_return };
+static struct fgraph_ops graph_two = { .entryfunc = graph_entry, .retfunc = graph_return };
+static struct fgraph_ops graph_general = { .entryfunc = graph_entry, .retfunc = graph_return,
+	.flags = FGRAPH_OPS_FL_GENERAL_REGS };
+
+static UNTRACED void must(int error, const char *what)
+{
+	if (error) {
+		printf("%s: %s\n", what, strerror(-error));
+		exit(1);
+	}
+}
+
+static UNTRACED void function(struct ftrace_ops *ops)
+{
+	must(ftrace_set_filter(ops, "fidelity_target", 15, 1), "ftrace_set_filter");
+	must(register_ftrace_function(ops), "register_ftrace_function");
+}
+
+static UNTRACED void graph_ops(struct fgraph_ops *gops)
+{
+	must(ftrace_set_filter(&gops->ops, "fidelity_target", 15, 1), "ftrace_set_filter");
+	must(register_ftrace_graph(gops), "register_ftrace_graph");
+}
+
+static UNTRACED int start(const char *mode)
+{
+	int known = 0;
+
+#define MODE(name, ...) if (!strcmp(mode, name)) { known = 1; __VA_ARGS__; }
+	MODE("none", return 1)
+	MODE("minimal", function(&minimal))
+	MODE("regs", function(&regs); flags_kept = 1)
+	MODE("general", function(&general))
+	MODE("regs-general", function(&regs_general); flags_kept = 1)
+	MODE("several", function(&minimal); function(&regs); function(&general); flags_kept = 1)
+	MODE("graph", graph_ops(&graph))
+	MODE("graph-general", graph_ops(&graph_general))
+	MODE("both", graph_ops(&graph); function(&regs); flags_kept = 1)
+	MODE("twice", graph_ops(&graph); graph_ops(&graph_two))
+	MODE("change", function(&change); flags_kept = 1)
+	MODE("off", function(&regs); must(unregister_ftrace_function(&regs), "unregister"))
+	return known;
+}
+#else
+static UNTRACED int start(const char *mode) { return !strcmp(mode, "none"); }
+static union state changed;
+#endif
+
+UNTRACED int main(int argc, char **argv)
+{
+	unsigned int a, b, c, d, low = 0;
+	int set_df = 1, changes;
+	long rounds;
+
+	if (argc < 4)
+		return 2;
+	rounds = atol(argv[2]);
+	random_state = strtoull(argv[3], NULL, 0) | 1;
+	for (int i = 4; i < argc; i++) {
+		upper |= !strcmp(argv[i], "upper");
+		if (!strcmp(argv[i], "no-df"))
+			set_df = 0;
+	}
+	__cpuid(1, a, b, c, d);
+	if (c & bit_OSXSAVE)
+		__asm__ volatile("xgetbv" : "=a"(low), "=d"(d) : "c"(0));
+	__cpuid_count(7, 0, a, b, c, d);
+	if (__builtin_cpu_supports("avx") && (low & 6) == 6)
+		fidelity_level = LEVEL_AVX;
+	if (__builtin_cpu_supports("avx512f") && (b & bit_AVX512BW) && (low & 0xe6) == 0xe6)
+		fidelity_level = LEVEL_AVX512;
+	if (!start(argv[1]))
+		return 2;
+	changes = !strcmp(argv[1], "change");
+
+	for (long i = 0; i < rounds && !failed; i++) {
+		int tail = i % 2;
+		union state expected;
+		unsigned long before = callbacks;
+
+		randomize(&fidelity_before, set_df);
+		randomize(&fidelity_result, set_df);
+		randomize(&changed, set_df);
+		memset(&fidelity_inside, 0, STATE_SIZE);
+		memset(&fidelity_after, 0, STATE_SIZE);
+		if (tail)
+			fidelity_call_tail();
+		else
+			fidelity_call();
+		expected = fidelity_before;
+		if (changes) {
+			memcpy(expected.bytes + STATE_GENERAL, changed.bytes + STATE_GENERAL, 15 * 8);
+			expected.words[STATE_FLAGS / 8] = changed.words[STATE_FLAGS / 8];
+		}
+		compare("entry", &expected, &fidelity_inside, fidelity_sp - 8,
+			FLAGS_DF | (flags_kept ? FLAGS_ARITHMETIC : 0));
+		compare("return", &fidelity_result, &fidelity_after, fidelity_sp, FLAGS_DF);
+		if (strcmp(argv[1], "none") && strcmp(argv[1], "off") && callbacks == before) {
+			printf("no callback ran\n");
+			failed = 1;
+		}
+		if (failed)
+			printf("round %ld%s\n", i, tail ? ", by a tail call" : "");
+	}
+	if (!failed)
+		printf("ok %ld vectors %d\n", rounds, 16 << fidelity_level);
+	return failed;
+}

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+"""Register fidelity: see fidelity.c, which compares every register itself."""
+import os
+
+import pytest
+
+import ftracetest
+from ftracetest import compile_once, library_flags, run
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCES = [os.path.join(HERE, name) for name in ("fidelity.c", "driver.S")]
+ROUNDS = "20000"
+
+
+def program(*flags, name):
+    return compile_once(["gcc", "-O2", "-g", "-Wall", *SOURCES, *flags],
+                        [*SOURCES, os.path.join(HERE, "state.h")], name)
+
+
+def expect_ok(result):
+    assert result.status == 0 and result.stdout.startswith(b"ok " + ROUNDS.encode()), result
+
+
+def test_nobody_traces():
+    """The comparison itself: nothing differs when nothing is enabled."""
+    expect_ok(run([program(name="fidelity"), "none", ROUNDS, "1", "upper"]))
+
+
+@pytest.mark.parametrize("seed", ["11", "12"])
+@pytest.mark.parametrize("mode", ["minimal", "regs", "general", "regs-general", "several", "graph",
+                                  "graph-general", "both", "twice", "change", "off"])
+def test_library(mode, seed):
+    ftracetest.need_library()
+    command = [program("-DWITH_LIBRARY", *library_flags(), name="fidelity-api"), mode, ROUNDS, seed]
+    expect_ok(run(command, timeout=60))
+
+
+@pytest.mark.parametrize("mode", ["minimal", "regs", "several", "graph", "both"])
+def test_library_upper_vectors(mode):
+    """zmm16-31 and k0-k7, which callers may keep across calls they see through (-fipa-ra)."""
+    ftracetest.need_library()
+    if "avx512bw" not in open("/proc/cpuinfo").read():
+        pytest.skip("this processor has no AVX-512")
+    command = [program("-DWITH_LIBRARY", *library_flags(), name="fidelity-api"), mode, ROUNDS, "5",
+               "upper"]
+    expect_ok(run(command, timeout=60))
+
+
+@pytest.mark.parametrize("tracer", ["function_graph", "function"])
+def test_recorded(tracer, record):
+    command = [program(name="fidelity"), "none", ROUNDS, "21", "upper"]
+    recording = record(command, ["--tracer", tracer], timeout=60)
+    expect_ok(recording.result)
+    if ftracetest.NATIVE:
+        return
+    calls = recording.report()
+    assert calls.get("fidelity_target") == int(ROUNDS), calls
+    assert calls.get("fidelity_tail") == int(ROUNDS) // 2, calls

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Steps through its own traced calls by the trap flag, instruction by instruction: at every one of them,
+ * the trampolines' included, a signal handler runs that calls traced functions itself.
+ * Arguments: return (the handler returns), jump (it siglongjmps out, once from every
+ * instruction), unwind (it also unwinds the stack, which must reach main), cold and coldjump (a new thread for each
+ * instruction of its first traced calls: the handler runs once, and returns or jumps), off (no
+ * stepping).
+ */
+#include "t.h"
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <ucontext.h>
+#include <unwind.h>
+
+#define TF	0x100
+static int may_jump, may_unwind, cold;
+static volatile int stepping;
+static long steps, outside, lost;
+static volatile long jump_at;
+static sigjmp_buf back;
+static volatile int inside;
+extern char __executable_start, etext;
+int main(int argc, char **argv);
+
+NOINLINE long handler_work(long n) { KEEP(); return n + 1; }
+NOINLINE long leaf(long n) { KEEP(); return n * 3; }
+NOINLINE long tail(long n) { return leaf(n + 1); }
+NOINLINE long branch(long n) { long r = leaf(n) + tail(n + 1); KEEP(); return r; }
+NOINLINE double mixed(double x, long n) { double r = x * branch(n); KEEP(); return r + 1; }
+NOINLINE long top(long n) { long r = (long)mixed(0.5, n) + branch(n); KEEP(); return r; }
+
+struct walk { int frames, found; };
+static UNTRACED _Unwind_Reason_Code frame(struct _Unwind_Context *context, void *data)
+{
+	struct walk *walk = data;
+	unsigned long ip = _Unwind_GetIP(context);
+
+	if (ip >= (unsigned long)main && ip < (unsigned long)main + 2048)
+		walk->found = 1;
+	return ++walk->frames > 60 ? _URC_END_OF_STACK : _URC_NO_REASON;
+}
+
+static UNTRACED void trap(int number, siginfo_t *info, void *data)
+{
+	ucontext_t *context = data;
+	unsigned long ip = context->uc_mcontext.gregs[REG_RIP];
+
+	(void)number, (void)info;
+	if (!stepping) {
+		context->uc_mcontext.gregs[REG_EFL] &= ~TF;
+		return;
+	}
+	context->uc_mcontext.gregs[REG_EFL] |= TF;
+	steps++;
+	if (ip < (unsigned long)&__executable_start || ip >= (unsigned long)&etext)
+		outside++;
+	if (cold && --jump_at > 0)
+		return;
+	if (cold) {
+		stepping = 0;
+		context->uc_mcontext.gregs[REG_EFL] &= ~TF;
+	}
+	if (may_unwind) {
+		struct walk walk = { 0, 0 };
+
+		_Unwind_Backtrace(frame, &walk);
+		if (!walk.found) {
+			lost++;
+			if (lost < 20)
+				fprintf(stderr, "lost at %lx, %ld frames\n", ip, (long)walk.frames);
+		}
+	}
+	if (handler_work(steps) != steps + 1)
+		_exit(98);
+	if (may_jump && (cold || --jump_at == 0)) {
+		stepping = 0;
+		siglongjmp(back, 1);
+	}
+}
+
+/* One thread's first traced calls, interrupted once. Returns 1 when they ended before that. */
+static UNTRACED void *cold_thread(void *arg)
+{
+	if (sigsetjmp(back, 1) == 0) {
+		jump_at = (long)arg;
+		stepping = 1;
+		raise(SIGTRAP);
+		if (top(3) != 37)
+			_exit(97);
+		if (!stepping)
+			return NULL;
+		stepping = 0;
+		return (void *)1;
+	}
+	top(4);
+	return NULL;
+}
+
+UNTRACED int main(int argc, char **argv)
+{
+	struct sigaction action = { .sa_sigaction = trap, .sa_flags = SA_SIGINFO };
+	const char *how = argc > 1 ? argv[1] : "return";
+	int rounds = 100;
+	volatile long sum = 0, jumps = 0, ended = 0;
+	volatile int i;
+
+	cold = !strncmp(how, "cold", 4);
+	may_jump = !strcmp(how, "jump") || !strcmp(how, "coldjump");
+	may_unwind = !strcmp(how, "unwind");
+	if (may_unwind)
+		rounds = 10;
+	CHECK(sigaction(SIGTRAP, &action, NULL) == 0);
+	if (!cold) {
+		top(0);
+		handler_work(0);
+	}
+	for (long k = 1; cold && ended < 2; k += 1 + k / 100) {
+		pthread_t id;
+		void *value;
+
+		CHECK(pthread_create(&id, NULL, cold_thread, (void *)k) == 0);
+		pthread_join(id, &value);
+		ended += value != NULL;
+		jumps += may_jump && value == NULL;
+	}
+	for (i = 0; i < rounds && !may_jump && !cold; i++) {
+		stepping = strcmp(how, "off") != 0;
+		raise(SIGTRAP);
+		sum += top(i);
+		stepping = 0;
+	}
+	/* From the first instruction, from the second, ... until all of top() ran before the jump. */
+	for (i = 1; may_jump && !cold && ended < 3; i++) {
+		jump_at = i;
+		if (sigsetjmp(back, 1) == 0) {
+			stepping = 1;
+			raise(SIGTRAP);
+			top(i);
+			stepping = 0;
+			KEEP();
+			ended++;
+		} else {
+			jumps++;
+		}
+	}
+	if (!may_jump && !cold)
+		printf("sum %ld\n", sum);
+	printf("stepped %s jumped %s lost %ld\n", steps > 1000 ? "yes" : "no", jumps > 60 ? "yes" : "no",
+	       lost);
+	fprintf(stderr, "steps %ld outside the program %ld jumps %ld\n", steps, outside, jumps);
+	return lost != 0;
+}

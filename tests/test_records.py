@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+"""What a recording holds: exact numbers of calls, readable by babeltrace2, time never going back,
+also when a signal arrives at any instruction of a trampoline and its handler never returns."""
+import os
+import re
+
+import pytest
+
+import ftracetest
+from ftracetest import PATCHABLE, build, check_streams, need_ftrace, run
+
+O2 = ["-O2", PATCHABLE]
+
+
+
+
+@pytest.mark.parametrize("tracer,per_call", [("function_graph", 2), ("function", 1)])
+def test_exact(tracer, per_call, record):
+    """fib(20) is 21891 calls; calls of another 100,000 functions; main."""
+    program = build("exact.c", *O2)
+    recording = record.same([program], ["--tracer", tracer])
+    if ftracetest.NATIVE:
+        return
+    calls = recording.report()
+    assert calls == {"main": 1, "fib": 21891, "leaf": 100000, "caller": 50000}, calls
+    total = sum(calls.values()) * per_call
+    assert check_streams(recording.folder) == total
+    assert recording.babeltrace() == total
+
+
+def test_threads_exact(record):
+    """Four threads at once, each its own stream; nothing lost or doubled."""
+    program = build("exact_threads.c", *O2, "-pthread")
+    recording = record.same([program])
+    if ftracetest.NATIVE:
+        return
+    calls = recording.report()
+    assert calls == {"main": 1, "thread": 4, "work": 4 * 300000}, calls
+    total = 2 * sum(calls.values())
+    assert check_streams(recording.folder) == total
+    assert recording.babeltrace() == total
+
+
+def test_signals_exact(record):
+    """A 200 us timer whose handler is traced: every call of it is there."""
+    program = build("sigalrm.c", *O2, name="sigalrm")
+    recording = record.same([program, "main"])
+    if ftracetest.NATIVE:
+        return
+    calls = recording.report()
+    assert calls["handler"] >= 1500 and calls["middle"] == calls["handler"], calls
+    assert calls["inner"] == 2 * calls["handler"], calls
+    assert calls["fib"] % 465 == 21891 % 465, calls		# fib(12) is 465 calls
+    assert recording.babeltrace() == check_streams(recording.folder) == 2 * sum(calls.values())
+
+
+@pytest.mark.limit(240)
+@pytest.mark.parametrize("tracer", ["function_graph", "function"])
+@pytest.mark.parametrize("how", ["return", "jump", "unwind", "cold", "coldjump"])
+def test_signal_at_every_instruction(how, tracer, record):
+    """programs/step.c: a signal whose handler is traced at each instruction of traced calls."""
+    program = build("step.c", *O2, "-pthread", name="step")
+    recording = record.same([program, how], ["--tracer", tracer], timeout=100)
+    if ftracetest.NATIVE:
+        return
+    total = check_streams(recording.folder)
+    assert recording.babeltrace() == total
+    match = re.search(rb"steps (\d+) outside the program (\d+)", recording.result.stderr)
+    assert match and int(match.group(2)) > 0, recording.result
+    calls = recording.report()
+    if how in ("return", "unwind"):
+        rounds = {"return": 101, "unwind": 11}[how]
+        assert calls["top"] == rounds and calls["leaf"] == 4 * rounds, calls
+        assert calls["handler_work"] == int(match.group(1)) + 1, (calls, recording.result)
+
+
+@pytest.mark.limit(240)
+@pytest.mark.parametrize("mode", ["graph", "regs", "minimal", "several", "all"])
+@pytest.mark.parametrize("how", ["return", "jump", "unwind"])
+def test_signal_at_every_instruction_api(how, mode):
+    """The same with callbacks of the library's API at every entry and return."""
+    program = build("step.c", *O2, "-pthread", name="step")
+    native = run([program, how])
+    traced = run([program, how], timeout=100,
+                 env={"LD_PRELOAD": ftracetest.api_all(), "FTRACE_TEST_API": mode})
+    assert (traced.status, traced.stdout) == (native.status, native.stdout), traced
+
+
+@pytest.mark.limit(240)
+@pytest.mark.parametrize("tracer", ["function_graph", "function"])
+def test_stepped_from_outside(tracer, record):
+    """A debugger-like parent single-steps a child by ptrace and delivers a signal at each step."""
+    need_ftrace()
+    program = build("ptrace_step.c", *O2, name="ptrace_step")
+    recording = record.same([program], ["--tracer", tracer], timeout=100)
+    assert recording.babeltrace() == check_streams(recording.folder)
+    calls = recording.report()
+    assert calls["handler"] == calls["handler_work"] > 100, calls
+
+
+def test_time_is_ordered_across_threads(record):
+    """Two threads pass a token by turns: entries of their streams alternate in time."""
+    program = build("token.c", *O2, "-pthread")
+    recording = record.same([program])
+    if ftracetest.NATIVE:
+        return
+    (trace,) = ftracetest.ctf_traces(recording.folder)
+    merged = []
+    for name in os.listdir(trace):
+        if name.startswith("stream"):
+            tids, records = ftracetest.read_stream(os.path.join(trace, name))
+            merged += [(now, min(tids)) for now, event, site in records if event == 0]
+    merged.sort()
+    # After the start every entry of turn() comes from the other thread than the one before.
+    switches = sum(a[1] != b[1] for a, b in zip(merged, merged[1:]))
+    assert switches > 1900, switches
