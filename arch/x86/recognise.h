@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a compiler leaves at a function's entry: landing pads, nops, calls of mcount and
+ * __fentry__. Only recognised, never changed, and only what is asked for: no disassembler.
+ *
+ * @code: bytes as they stand in the file, @avail of them; @vaddr: their address there. All
+ * functions are async-signal-safe.
+ */
+#ifndef FTRACE_ARCH_RECOGNISE_H
+#define FTRACE_ARCH_RECOGNISE_H
+
+#include "base.h"
+
+/* ELF files of this machine. */
+#ifdef __x86_64__
+#define ARCH_ELF_MACHINE	62	/* EM_X86_64 */
+#define ARCH_ELF_WIDE		true
+#else
+#define ARCH_ELF_MACHINE	3	/* EM_386 */
+#define ARCH_ELF_WIDE		false
+#endif
+#define ARCH_ELF_BIG_ENDIAN	false
+
+/* Relocation types; i386 and x86_64 number these alike. */
+#define ARCH_R_WORD		1	/* R_X86_64_64, R_386_32: symbol + addend */
+#define ARCH_R_GLOB_DAT		6
+#define ARCH_R_JUMP_SLOT	7
+#define ARCH_R_RELATIVE		8	/* load base + addend */
+
+/* Length of the landing pad (endbr) at @code; 0: none there. */
+size_t arch_landing_pad(const u8 *code, size_t avail);
+#define ARCH_LANDING_PAD	4	/* the length of one */
+
+/* Length of the nop instruction at @code; 0: another instruction, or cut off. */
+size_t arch_nop(const u8 *code, size_t avail);
+
+enum arch_call {
+	ARCH_CALL_NONE,
+	ARCH_CALL_DIRECT,	/* *target: the address called */
+	ARCH_CALL_SLOT,		/* *target: address of the word (GOT) that holds the one called */
+};
+
+/*
+ * Is there a call at @code? *@len: its bytes. @got: what the global offset table's pointer holds
+ * (only i386 needs it).
+ */
+enum arch_call arch_call(const u8 *code, size_t avail, u64 vaddr, u64 got, u64 *target, u8 *len);
+
+/* Is there a procedure linkage table entry at @code? Then *@slot is the word it jumps through. */
+bool arch_plt_entry(const u8 *code, size_t avail, u64 vaddr, u64 got, u64 *slot);
+
+/*
+ * Length of the instruction at @code if it is one of those that compilers put before a call of
+ * mcount: frame set-up, moves, simple arithmetic; never a call, a return or an unconditional
+ * jump. 0: another, or cut off.
+ */
+size_t arch_prologue_insn(const u8 *code, size_t avail);
+
+/*
+ * Do the function's first instructions (behind the landing pad) make the frame in which mcount
+ * and the return address have their known places (push bp; mov sp, bp)?
+ */
+bool arch_frame_setup(const u8 *code, size_t avail);
+
+#endif /* FTRACE_ARCH_RECOGNISE_H */
