@@ -102,6 +102,16 @@ static void make_image(struct trace_drain *d, struct image *image, const struct 
 		h->events_discarded = d->discarded;
 }
 
+/* Entries have an even event id: FTRACE_EVENT_ENTRY, FTRACE_EVENT_FUNCTION. */
+static size_t count_calls(const uint64_t *records, size_t count)
+{
+	size_t calls = 0;
+
+	for (size_t i = 0; i < count; i++)
+		calls += ~records[i] >> FTRACE_RECORD_EVENT_SHIFT & 1;
+	return calls;
+}
+
 /* Append @image; the file is as before after an error. */
 static int append(struct trace_drain *d, const struct image *image)
 {
@@ -131,6 +141,7 @@ static int append(struct trace_drain *d, const struct image *image)
 	}
 	d->file_size = at;
 	d->records += image->count;
+	d->calls += count_calls(image->records, image->count);
 	d->packets++;
 	d->discarded = image->header.events_discarded;
 	d->last_end = image->header.timestamp_end;

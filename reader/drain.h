@@ -36,6 +36,7 @@ struct trace_drain {
 	/* For the caller to read. */
 	uint64_t file_size;	/* bytes in the stream file, whole packets */
 	uint64_t records;	/* records written by this drain, padding not counted */
+	uint64_t calls;		/* of them: entries of functions */
 	uint64_t packets;	/* packets written by this drain */
 	uint64_t lost;		/* records given back without having been written */
 
