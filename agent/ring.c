@@ -196,7 +196,8 @@ static int open_packet(struct agent_ring *r, struct ftrace_thread *t, u64 now)
 	WRITE_ONCE(t->unwritten, ftrace_unwritten(head / ring->npackets));
 	WRITE_ONCE(t->hi, (u32)(now >> 32));
 	barrier();
-	WRITE_ONCE(t->end, END_SLOT(packet));
+	/* One slot stays free: a write pointer read before the packet was closed is always in it. */
+	WRITE_ONCE(t->end, END_SLOT(packet) - 1);
 	return 0;
 }
 

@@ -24,11 +24,29 @@ struct pt_regs;
 
 /* ---- insn.c: the bytes of a site ---- */
 
+/* Bytes to be written somewhere in text. */
+struct arch_patch {
+	unsigned long addr;
+	u8 len;
+	u8 bytes[7];
+};
+#define ARCH_SITE_PATCHES	2
+
 /*
- * The armed, switched off bytes of @site at @site->ip (ARCH_SITE_SIZE of them) for a stub at
- * @stub. On is the same with ARCH_SITE_ON at ARCH_SITE_TOGGLE. -ERANGE: the stub is out of reach.
+ * What arms @site for a stub at @stub, switched off: 1 or 2 patches, in the order they are to be
+ * written. -ERANGE: the stub is out of reach.
  */
-int arch_site_bytes(u8 *out, const struct dyn_ftrace *site, unsigned long stub);
+int arch_site_arm(const struct dyn_ftrace *site, unsigned long stub,
+		  struct arch_patch patch[ARCH_SITE_PATCHES]);
+
+/* The byte at @site->ip that turns an armed site @on or off. */
+u8 arch_site_byte(const struct dyn_ftrace *site, bool on);
+
+/*
+ * Do the bytes at @site->ip still look as what was found in the file, so that they may be
+ * changed? NULL: yes; else why not, in words.
+ */
+const char *arch_site_check(const struct dyn_ftrace *site);
 
 /* How far a stub may be from its site, in bytes. */
 unsigned long arch_site_reach(void);
@@ -38,6 +56,22 @@ void arch_stub_write(u8 *out, const struct dyn_ftrace *site, unsigned long stub)
 
 /* Address where @site's function goes on behind the site's bytes. */
 unsigned long arch_site_body(const struct dyn_ftrace *site);
+
+/*
+ * The bytes that make the function at @from jump to @to, for a function that does nothing (the
+ * loader's notification). Their number, at most ARCH_JUMP_MAX; -EBUSY: something else stands there.
+ */
+#define ARCH_JUMP_MAX	16
+int arch_function_replace(unsigned long from, unsigned long to, u8 *out);
+
+/* ---- ptrace.c ---- */
+
+/* The frame pointer register, and setting the stack pointer. */
+unsigned long arch_frame_pointer(const struct pt_regs *regs);
+void arch_set_stack_pointer(struct pt_regs *regs, unsigned long sp);
+
+/* Once, before any trampoline runs: what this processor has. */
+void arch_init(void);
 
 /* ---- poke.c ---- */
 
@@ -53,6 +87,8 @@ void ftrace_stub_pass(void);		/* nobody is told: run the function */
 void ftrace_record_function(void);	/* one record at entry, returns not hooked */
 void ftrace_record_entry(void);		/* a record at entry ... */
 void ftrace_record_exit(void);		/* ... and at return: the fast path */
+void ftrace_record_entry_checked(void);	/* the same two with depth and threshold, in C */
+void ftrace_record_exit_checked(void);
 void ftrace_caller(void);		/* dyn_ftrace.ops called with the minimum of registers */
 void ftrace_regs_caller(void);		/* with all of them; also whatever else is mixed at a site */
 void ftrace_graph_return(void);		/* return of a call entered through ftrace_regs_caller */
@@ -61,16 +97,23 @@ void ftrace_graph_return(void);		/* return of a call entered through ftrace_regs
 
 /*
  * Write a record the fast path could not. @id_event: site id << 2 | event. @slot: address of the
- * word on the stack that holds the return address. Returns 0, for an entry also: nonzero when
- * the return address was not moved (no shadow), so the call must not be hooked.
+ * word on the stack that holds the return address. @fp: the frame pointer, for sites behind a
+ * prologue. Returns 0 when a call entered is hooked now; nonzero: run the function unhooked.
  */
-long ftrace_record_slow(unsigned long id_event, unsigned long *slot);
+long ftrace_record_slow(unsigned long id_event, unsigned long *slot, unsigned long fp);
 
-/*
- * All of a site's business with full registers: function ops and graph entry. Returns nonzero when
- * the call's return is to be hooked (its return address is then in the shadow).
- */
+/* How a call goes on after ftrace_regs_func(). */
+enum {
+	FTRACE_GO_ON,		/* into the function, its return not hooked */
+	FTRACE_GO_HOOKED,	/* into the function; the return address is in the shadow */
+	FTRACE_GO_ELSEWHERE,	/* to regs' ip, with regs' sp */
+};
+
+/* All of a site's business with full registers: function ops and graph entry. */
 long ftrace_regs_func(struct pt_regs *regs, struct dyn_ftrace *site);
+
+/* The parent_ip a callback is told, for the return address @ip found at @slot. */
+unsigned long ftrace_real_parent(unsigned long ip, unsigned long slot);
 
 /* The return: callbacks, record. Returns the address to return to. */
 unsigned long ftrace_graph_return_func(struct pt_regs *regs, struct dyn_ftrace *site);
@@ -96,6 +139,6 @@ size_t arch_unwind_table(u8 *out, unsigned long at, unsigned long start, size_t 
 /* ---- ticks ---- */
 
 /* The counter that records carry. */
-u64 arch_ticks(void);
+FTRACE_INTERNAL u64 arch_ticks(void);
 
 #endif /* FTRACE_ARCH_H */

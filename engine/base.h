@@ -86,7 +86,7 @@ void ft_unlock(struct ft_mutex *m);
 void *ft_wipeonfork(size_t len);	/* pages a child of fork sees zeroed; NULL when refused */
 
 /* One line to the log callback; "what: why" without a newline. Returns @err for `return`. */
-int ft_log(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+FTRACE_INTERNAL int ft_log(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Files, by raw system calls: the number of bytes, a descriptor, or -errno. */
 int ft_open(const char *path, int flags, int mode);

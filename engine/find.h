@@ -69,6 +69,6 @@ void ftrace_find_done(struct ftrace_finding *f);
 /*
  * The kernel's glob over the whole of @name (`*`, `?`, `[a-z]`, `[!a-z]`); @pattern is @len bytes.
  */
-bool ftrace_glob(const char *pattern, size_t len, const char *name);
+FTRACE_INTERNAL bool ftrace_glob(const char *pattern, size_t len, const char *name);
 
 #endif /* FTRACE_ENGINE_FIND_H */

@@ -45,7 +45,14 @@ enum {
 	FTRACE_SITE_GONE	= 1 << 4,	/* its object is unloaded */
 	FTRACE_SITE_IPMODIFY	= 1 << 5,	/* an ops with IPMODIFY has it */
 	FTRACE_SITE_REFUSED	= 1 << 6,	/* could not be armed; see the object's reasons */
+	FTRACE_SITE_GENERAL	= 1 << 7,	/* no user of the site changes vector registers */
 };
+
+/* Does the site stand where the function has its frame already (plain -pg)? */
+static inline bool ftrace_site_is_behind_prologue(const struct dyn_ftrace *site)
+{
+	return site->form == FTRACE_FORM_MCOUNT || site->form == FTRACE_FORM_MCOUNT_GOT;
+}
 
 /* An object (executable or shared library) that has sites. */
 struct ftrace_object {
@@ -57,6 +64,9 @@ struct ftrace_object {
 	u32 first_site, nsites;		/* ids [first_site, first_site + nsites) */
 	u32 index;			/* counts up */
 	bool gone;
+	bool seen;			/* by the scan under way */
+	u32 refused_now;		/* sites that could not be armed ... */
+	const char *refused_why;	/* ... and why the last of them not */
 	u64 dev, ino;
 	struct ftrace_object *next;
 };

@@ -12,11 +12,12 @@
 #include "base.h"
 
 struct fgraph_stack;
+struct ftrace_depth;
 
 struct ftrace_thread {
 	/* The record stream: slots [wp, end) of the open packet. Written by this thread only. */
 	u64 *wp;		/* next slot, or one that is used already (see ftrace_record_slow) */
-	u64 *end;		/* wp >= end: slow path */
+	u64 *end;		/* wp >= end: slow path; one slot remains there for the seal */
 	u64 unwritten;		/* what an unwritten slot of this packet holds */
 	u32 hi;			/* upper half of the tick counter in this packet */
 	u32 in_callback;	/* callbacks of ops under way in this thread, nested */
@@ -33,10 +34,15 @@ struct ftrace_thread {
 	/* ---- second cache line ---- */
 	void *stream;		/* the stream backend's own (agent: the ring) */
 	struct fgraph_stack *fgraph;	/* calls whose return somebody wants, made when needed */
+	struct ftrace_depth *depth;	/* recorded calls, for a limit on their depth */
 	u64 dropped;		/* calls not recorded: nested slow path, no stream, no shadow */
-	u32 recursion;		/* ops of FTRACE_OPS_FL_RECORD/RECURSION this thread is in: a mask */
-	u32 next_free;		/* allocator's own */
-	u64 reserved[3];
+	u64 recursion;		/* ops with FTRACE_OPS_FL_RECURSION this thread is in: a mask */
+	/* A stack without shadow: not looked up again. */
+	unsigned long bad_lo, bad_size;
+	u64 unshadowed;		/* calls not hooked because of that */
+	u64 dropped_by_choice;	/* calls left out by depth or threshold */
+	u32 nested;		/* slow paths given up in a row: see ftrace_record_slow */
+	u32 reserved;
 };
 
 enum {
@@ -62,8 +68,9 @@ bool ftrace_thread_dead(const struct ftrace_thread *t);
  * signal handler may run in the middle and its traced calls are dropped until it returns. It
  * gives @t room for at least one record at tick @now: sets wp, end, unwritten and hi = @now >> 32,
  * in an order in which a record written between any two of the stores would be a sound one (end
- * = NULL first, wp and unwritten, hi, end last). It first closes the packet that is open: a
- * padding record in the next free slot, so that a writer interrupted there fails. Returns 0, or
+ * = NULL first, wp and unwritten, hi, end last). It first closes the packet that is open with
+ * ftrace_stream_seal(): a padding record in the next free slot, so that a writer interrupted there
+ * fails. For that, end is always set one slot before the packet's real end. Returns 0, or
  * negative: no room, this record is lost (and counted by it).
  * It allocates nothing, takes no lock another thread may hold for long, and makes no system call
  * when nothing but the next packet of the same ring is needed.
@@ -89,6 +96,16 @@ FTRACE_INTERNAL void ftrace_for_each_thread(void (*func)(struct ftrace_thread *t
 
 /* Totals of ->dropped over all threads, also those that ended. */
 FTRACE_INTERNAL u64 ftrace_threads_dropped(void);
+
+/* The same of ->unshadowed, and of ->dropped_by_choice. */
+FTRACE_INTERNAL u64 ftrace_threads_unshadowed(void);
+FTRACE_INTERNAL u64 ftrace_threads_dropped_by_choice(void);
+
+/* The backend; NULL when nothing takes records. */
+const struct ftrace_stream_ops *ftrace_stream_ops(void);
+
+/* Once, early. */
+void ftrace_thread_init(void);
 
 /*
  * Set once the program may have forbidden system calls (seccomp): slow paths then do only what

@@ -1,0 +1,596 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * x86_64 trampolines: what a stub calls at a function's entry and at its return.
+ *
+ * A stub (arch-site.h) calls with this on the stack, slot being the address of the word that the
+ * caller's call instruction pushed:
+ *
+ *	slot	 return address into the caller
+ *	slot-8	 the caller's %r11
+ *	slot-16	 return address into the stub		<- %rsp
+ *
+ * and %r11d = site id << 2 | event. An entry handler returns with the carry flag set to make
+ * the stub call the body and come back (the return address must be in the shadow by then), clear to
+ * make it jump to the body. Arithmetic flags are dead at a function's entry (the ABI passes nothing
+ * in them, and the switched-off site is itself a `test`), so the fast paths change them; the
+ * paths with full registers restore them all the same.
+ */
+#include "asm-offsets.h"
+#include "arch-site.h"
+
+#define SHADOW_BIT	ARCH_SHADOW_BIT
+
+	.text
+
+/* Where a fast path's pushes leave %rsp below the stack picture above. */
+#define PUSHED		32
+#define FAST_SLOT	(16 + PUSHED)
+
+.macro FUNC name
+	.globl	\name
+	.hidden	\name
+	.type	\name, @function
+	.p2align 6
+\name:
+	.cfi_startproc
+.endm
+
+.macro ENDFUNC name
+	.cfi_endproc
+	.size	\name, . - \name
+.endm
+
+.macro PUSH reg
+	pushq	\reg
+	.cfi_adjust_cfa_offset 8
+.endm
+
+.macro POP reg
+	popq	\reg
+	.cfi_adjust_cfa_offset -8
+.endm
+
+/* The four registers a fast path works with. */
+.macro FAST_SAVE
+	PUSH	%rax
+	PUSH	%rdx
+	PUSH	%rcx
+	PUSH	%r10
+.endm
+
+.macro FAST_RETURN			/* changes no flag */
+	.cfi_remember_state
+	POP	%r10
+	POP	%rcx
+	POP	%rdx
+	POP	%rax
+	ret
+	.cfi_restore_state
+.endm
+
+/* %rcx = this thread's state; to \none when it has none yet. */
+.macro SELF none
+	movq	ftrace_self@gottpoff(%rip), %rcx
+	movq	%fs:(%rcx), %rcx
+	testq	%rcx, %rcx
+	jz	\none
+.endm
+
+/*
+ * Write the record %r11 = id << 2 | event, %rcx = thread. The four steps whose order keeps a
+ * stream sound under signals (DESIGN section 6): a handler between (1) and (3) that records takes
+ * our slot, and (3) fails; one between (3) and (4) finds the slot used and goes past it, and the
+ * pointer that (4) sets back heals at the next record. end leaves one slot of the packet free, so
+ * a slot that (1) read is inside its packet even if the packet is changed before (3), and then
+ * holds the padding that sealed it.
+ * The slow path takes over with %r11d, or \again with %r11 shifted.
+ */
+.macro RECORD slow, again
+	movq	T_WP(%rcx), %r10		/* (1) the slot */
+	cmpq	T_END(%rcx), %r10		/* the packet is full, or there is none */
+	jae	\slow
+	rdtsc					/* (2) the time: %edx:%eax */
+	cmpl	%edx, T_HI(%rcx)		/* the upper half is the packet's */
+	jne	\slow
+	shlq	$32, %r11
+	orq	%rax, %r11
+	movq	T_UNWRITTEN(%rcx), %rax
+	cmpxchgq %r11, (%r10)			/* (3) no lock prefix: one thread only */
+	jne	\again
+	addq	$8, %r10
+	movq	%r10, T_WP(%rcx)		/* (4) */
+.endm
+
+/*
+ * Call ftrace_record_slow(%r11d, slot, frame pointer) with every register kept that FAST_SAVE has
+ * not saved. Leaves its result in %rax.
+ */
+.macro CALL_SLOW
+	PUSH	%rsi
+	PUSH	%rdi
+	PUSH	%r8
+	PUSH	%r9
+	PUSH	%rbp
+	.cfi_rel_offset %rbp, 0
+	pushfq					/* the direction flag, which C wants clear */
+	.cfi_adjust_cfa_offset 8
+	cld
+	movl	%r11d, %edi
+	leaq	(FAST_SLOT + 48)(%rsp), %rsi	/* 6 pushes since FAST_SAVE */
+	movq	%rbp, %rdx
+	movq	%rsp, %rbp
+	.cfi_remember_state
+	.cfi_def_cfa_register %rbp
+	andq	$-16, %rsp
+	call	ftrace_record_slow
+	movq	%rbp, %rsp
+	.cfi_restore_state
+	popfq
+	.cfi_adjust_cfa_offset -8
+	POP	%rbp
+	.cfi_restore %rbp
+	POP	%r9
+	POP	%r8
+	POP	%rdi
+	POP	%rsi
+.endm
+
+/* Nobody is told of this call. */
+FUNC ftrace_stub_pass
+	clc
+	ret
+ENDFUNC ftrace_stub_pass
+
+/* One record at entry; the return is not hooked. */
+FUNC ftrace_record_function
+	FAST_SAVE
+	orl	$2, %r11d			/* FTRACE_EVENT_FUNCTION; stubs say ENTRY */
+	cmpl	$0, ftrace_silent_local(%rip)
+	jne	3f
+	SELF	2f
+	RECORD	2f, 1f
+3:	clc
+	FAST_RETURN
+1:	shrq	$32, %r11
+2:	CALL_SLOW
+	clc
+	FAST_RETURN
+ENDFUNC ftrace_record_function
+
+/*
+ * A record at entry, the return address moved to the shadow, the carry set; for a tail call from a
+ * hooked function (its return address is a stub's) a record only.
+ */
+FUNC ftrace_record_entry
+	FAST_SAVE
+	cmpl	$0, ftrace_silent_local(%rip)
+	jne	9f
+	SELF	2f
+	leaq	FAST_SLOT(%rsp), %rdx		/* is slot in the stack whose shadow is mapped? */
+	movq	%rdx, %rax
+	subq	T_STACK_LO(%rcx), %rax
+	cmpq	T_STACK_SIZE(%rcx), %rax
+	jae	2f
+	movq	(%rdx), %rax
+	leal	-ARCH_STUB_RET(%rax), %r10d	/* stubs are 64 bytes: only one in 64 return */
+	testb	$63, %r10b			/* addresses needs a closer look */
+	jz	4f
+3:	btcq	$SHADOW_BIT, %rdx
+	movq	%rax, (%rdx)
+	RECORD	2f, 1f
+	stc
+	FAST_RETURN
+
+1:	shrq	$32, %r11			/* the slow path starts over from the slot */
+2:	CALL_SLOW
+	cmpq	$1, %rax			/* carry: hooked (0) */
+	FAST_RETURN
+
+4:	leaq	ftrace_regions(%rip), %rdx	/* %rax in any region of stubs? */
+5:	movq	%rax, %r10
+	subq	REGION_LO(%rdx), %r10
+	cmpq	REGION_SIZE(%rdx), %r10
+	jb	6f
+	addq	$REGION_sizeof, %rdx
+	cmpq	$0, REGION_SIZE(%rdx)
+	jne	5b
+	leaq	FAST_SLOT(%rsp), %rdx
+	jmp	3b
+
+6:	RECORD	2b, 1b				/* a tail call: the caller's exit ends both */
+9:	clc
+	FAST_RETURN
+ENDFUNC ftrace_record_entry
+
+/* The return: the return address goes back to its slot, a record is written. */
+FUNC ftrace_record_exit
+	FAST_SAVE
+	leaq	FAST_SLOT(%rsp), %rdx
+	btcq	$SHADOW_BIT, %rdx
+	movq	(%rdx), %rax
+	movq	%rax, FAST_SLOT(%rsp)
+	cmpl	$0, ftrace_silent_local(%rip)
+	jne	3f
+	SELF	2f
+	RECORD	2f, 1f
+3:	FAST_RETURN
+1:	shrq	$32, %r11
+2:	CALL_SLOW
+	FAST_RETURN
+ENDFUNC ftrace_record_exit
+
+/* As ftrace_record_entry and _exit where every call has more to be decided: always in C. */
+FUNC ftrace_record_entry_checked
+	FAST_SAVE
+	CALL_SLOW
+	cmpq	$1, %rax
+	FAST_RETURN
+ENDFUNC ftrace_record_entry_checked
+
+FUNC ftrace_record_exit_checked
+	FAST_SAVE
+	leaq	FAST_SLOT(%rsp), %rdx
+	btcq	$SHADOW_BIT, %rdx
+	movq	(%rdx), %rax
+	movq	%rax, FAST_SLOT(%rsp)
+	CALL_SLOW
+	FAST_RETURN
+ENDFUNC ftrace_record_exit_checked
+
+/*
+ * The frame of the trampolines that call C with registers, from %rsp up:
+ *
+ *	0		struct pt_regs
+ *	PT_sizeof	FRAME_VEC: where the vector registers are saved, 0: they are not
+ *	PT_sizeof+8	FRAME_FLAGS: what pushfq left
+ *	PT_sizeof+16	return address into the stub
+ *	PT_sizeof+24	the caller's %r11
+ *	PT_sizeof+32	slot
+ */
+#define FRAME_VEC	PT_sizeof
+#define FRAME_FLAGS	(PT_sizeof + 8)
+#define FRAME_STUB	(PT_sizeof + 16)
+#define FRAME_R11	(PT_sizeof + 24)
+#define FRAME_SLOT	(PT_sizeof + 32)
+
+/* The registers every callback gets: what a function's arguments can be in, %rbp to stand on. */
+.macro SAVE_ARGS
+	movq	%rax, PT_RAX(%rsp)
+	movq	%rdi, PT_RDI(%rsp)
+	movq	%rsi, PT_RSI(%rsp)
+	movq	%rdx, PT_RDX(%rsp)
+	movq	%rcx, PT_RCX(%rsp)
+	movq	%r8, PT_R8(%rsp)
+	movq	%r9, PT_R9(%rsp)
+	movq	%r10, PT_R10(%rsp)
+	movq	%rbp, PT_RBP(%rsp)
+	.cfi_rel_offset %rbp, PT_RBP
+.endm
+
+.macro RESTORE_ARGS
+	movq	PT_RAX(%rsp), %rax
+	movq	PT_RDI(%rsp), %rdi
+	movq	PT_RSI(%rsp), %rsi
+	movq	PT_RDX(%rsp), %rdx
+	movq	PT_RCX(%rsp), %rcx
+	movq	PT_R8(%rsp), %r8
+	movq	PT_R9(%rsp), %r9
+	movq	PT_R10(%rsp), %r10
+	movq	PT_RBP(%rsp), %rbp
+	.cfi_restore %rbp
+.endm
+
+.macro SAVE_REST
+	movq	%r15, PT_R15(%rsp)
+	movq	%r14, PT_R14(%rsp)
+	movq	%r13, PT_R13(%rsp)
+	movq	%r12, PT_R12(%rsp)
+	movq	%rbx, PT_RBX(%rsp)
+	.cfi_rel_offset %rbx, PT_RBX
+	.cfi_rel_offset %r12, PT_R12
+	.cfi_rel_offset %r13, PT_R13
+	.cfi_rel_offset %r14, PT_R14
+	.cfi_rel_offset %r15, PT_R15
+	movq	FRAME_R11(%rsp), %rax		/* %r11 as the caller left it */
+	movq	%rax, PT_R11(%rsp)
+	movq	$-1, PT_ORIG_RAX(%rsp)		/* no system call */
+	movq	FRAME_FLAGS(%rsp), %rax
+	movq	%rax, PT_EFLAGS(%rsp)
+	xorl	%eax, %eax
+	movl	%cs, %eax
+	movq	%rax, PT_CS(%rsp)
+	movl	%ss, %eax
+	movq	%rax, PT_SS(%rsp)
+.endm
+
+.macro RESTORE_REST
+	movq	PT_R15(%rsp), %r15
+	movq	PT_R14(%rsp), %r14
+	movq	PT_R13(%rsp), %r13
+	movq	PT_R12(%rsp), %r12
+	movq	PT_RBX(%rsp), %rbx
+	.cfi_restore %rbx
+	.cfi_restore %r12
+	.cfi_restore %r13
+	.cfi_restore %r14
+	.cfi_restore %r15
+.endm
+
+/*
+ * Vector registers 0-15 in their widest form (XSAVE costs a hundred times this), below an aligned
+ * %rsp; %rbp is the frame. Changes %rax and flags.
+ */
+.macro SAVE_VECTORS
+	subq	$(16 * 64), %rsp
+	andq	$-64, %rsp
+	movq	%rsp, FRAME_VEC(%rbp)
+	movl	ftrace_vector_kind(%rip), %eax
+	cmpl	$1, %eax
+	jb	71f
+	je	72f
+	.irp	n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
+	vmovups	%zmm\n, (\n * 64)(%rsp)
+	.endr
+	jmp	73f
+72:	.irp	n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
+	vmovups	%ymm\n, (\n * 64)(%rsp)
+	.endr
+	jmp	73f
+71:	.irp	n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
+	movups	%xmm\n, (\n * 64)(%rsp)
+	.endr
+73:
+.endm
+
+/* The same back, if they were saved. Changes %rcx, %rdx and flags, not %rax. */
+.macro RESTORE_VECTORS
+	movq	FRAME_VEC(%rbp), %rdx
+	testq	%rdx, %rdx
+	jz	73f
+	movl	ftrace_vector_kind(%rip), %ecx
+	cmpl	$1, %ecx
+	jb	71f
+	je	72f
+	.irp	n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
+	vmovups	(\n * 64)(%rdx), %zmm\n
+	.endr
+	jmp	73f
+72:	.irp	n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
+	vmovups	(\n * 64)(%rdx), %ymm\n
+	.endr
+	jmp	73f
+71:	.irp	n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
+	movups	(\n * 64)(%rdx), %xmm\n
+	.endr
+73:
+.endm
+
+/* The frame, with the flags as they are. pushfq and lea change none. */
+.macro FRAME_ENTER
+	pushfq
+	.cfi_adjust_cfa_offset 8
+	leaq	-(PT_sizeof + 8)(%rsp), %rsp
+	.cfi_adjust_cfa_offset (PT_sizeof + 8)
+.endm
+
+.macro FRAME_LEAVE			/* back to the handler's return address, no flag changed */
+	leaq	FRAME_STUB(%rsp), %rsp
+	.cfi_adjust_cfa_offset -FRAME_STUB
+.endm
+
+/* Flags from pt_regs. Everything below %rsp is free. */
+.macro RESTORE_FLAGS
+	pushq	PT_EFLAGS(%rsp)
+	.cfi_adjust_cfa_offset 8
+	popfq
+	.cfi_adjust_cfa_offset -8
+.endm
+
+.macro ON_RBP				/* from here to OFF_RBP %rbp is the frame, %rsp aligned */
+	movq	%rsp, %rbp
+	.cfi_remember_state
+	.cfi_def_cfa_register %rbp
+.endm
+
+.macro OFF_RBP
+	movq	%rbp, %rsp
+	.cfi_restore_state
+.endm
+
+/*
+ * The function tracer with the minimum of registers: one callback, dyn_ftrace.ops (a list of several
+ * is an ops of its own).
+ */
+FUNC ftrace_caller
+	leaq	-FRAME_STUB(%rsp), %rsp
+	.cfi_adjust_cfa_offset FRAME_STUB
+	SAVE_ARGS
+	cmpl	$0, ftrace_silent_local(%rip)
+	jne	8f
+	SELF	7f
+1:	movq	FRAME_STUB(%rsp), %r8		/* %r8 = the site */
+	addq	$SITE_FROM_ENTRY_RET, %r8
+	incl	T_IN_CALLBACK(%rcx)		/* before ops is read: pairs with the barrier in */
+	movq	SITE_OPS(%r8), %rdx		/* ftrace_synchronize() */
+	testq	%rdx, %rdx
+	jz	6f
+	testl	$OPS_SAVE_REGS, OPS_FLAGS(%rdx)	/* new here, and wants more than we have saved: */
+	jnz	6f				/* from the next call on */
+	movq	SITE_IP(%r8), %rdi
+	leaq	ARCH_SITE_SIZE(%rdi), %rax
+	movq	%rax, PT_RIP(%rsp)
+	leaq	FRAME_SLOT(%rsp), %rax
+	movq	%rax, PT_RSP(%rsp)
+	movq	(%rax), %rsi			/* the parent */
+	leal	-ARCH_STUB_RET(%rsi), %eax
+	testb	$63, %al
+	jz	5f				/* a stub, perhaps: who is behind it? */
+2:	ON_RBP
+	movq	$0, FRAME_VEC(%rbp)
+	testl	$OPS_GENERAL_REGS, OPS_FLAGS(%rdx)
+	jnz	3f
+	SAVE_VECTORS
+3:	andq	$-16, %rsp
+	movq	%rbp, %rcx
+	call	*OPS_CALL(%rdx)
+	RESTORE_VECTORS
+	OFF_RBP
+6:	movq	ftrace_self@gottpoff(%rip), %rcx
+	movq	%fs:(%rcx), %rcx
+	cmpl	$0, T_IN_CALLBACK(%rcx)		/* 0 in a child that the callback forked */
+	je	8f
+	decl	T_IN_CALLBACK(%rcx)
+8:	RESTORE_ARGS
+	leaq	FRAME_STUB(%rsp), %rsp
+	.cfi_remember_state
+	.cfi_adjust_cfa_offset -FRAME_STUB
+	clc
+	ret
+	.cfi_restore_state
+	.cfi_rel_offset %rbp, PT_RBP
+
+5:	ON_RBP
+	andq	$-16, %rsp
+	movq	%rsi, %rdi
+	leaq	FRAME_SLOT(%rbp), %rsi
+	call	ftrace_real_parent
+	OFF_RBP
+	movq	%rax, %rsi
+	movq	FRAME_STUB(%rsp), %r8
+	addq	$SITE_FROM_ENTRY_RET, %r8
+	movq	SITE_OPS(%r8), %rdx
+	testq	%rdx, %rdx
+	jz	6b
+	movq	SITE_IP(%r8), %rdi
+	jmp	2b
+
+7:	ON_RBP					/* this thread's first traced call */
+	andq	$-16, %rsp
+	call	ftrace_thread_get
+	OFF_RBP
+	movq	%rax, %rcx
+	testq	%rax, %rax
+	jnz	1b
+	jmp	8b
+ENDFUNC ftrace_caller
+
+/*
+ * A site's business with every register: several kinds of ops at one site, SAVE_REGS, IPMODIFY,
+ * graph ops with callbacks. The C behind it decides; see FTRACE_GO_* in arch.h.
+ */
+FUNC ftrace_regs_caller
+	FRAME_ENTER
+	SAVE_ARGS
+	SAVE_REST
+	cld
+	leaq	FRAME_SLOT(%rsp), %rax
+	movq	%rax, PT_RSP(%rsp)
+	movq	FRAME_STUB(%rsp), %rbx		/* %rbx = the site, over the call */
+	addq	$SITE_FROM_ENTRY_RET, %rbx
+	ON_RBP
+	movq	$0, FRAME_VEC(%rbp)
+	testl	$SITE_GENERAL, SITE_FLAGS(%rbx)
+	jnz	1f
+	SAVE_VECTORS
+1:	andq	$-16, %rsp
+	movq	%rbp, %rdi
+	movq	%rbx, %rsi
+	call	ftrace_regs_func
+	RESTORE_VECTORS
+	OFF_RBP
+	cmpl	$1, %eax
+	je	2f				/* hooked */
+	ja	3f				/* elsewhere */
+	/*
+	 * On into the function: a return with the carry clear says so to the stub. With a set
+	 * carry to be restored, only a jump past the stub leaves it set.
+	 */
+	testl	$1, PT_EFLAGS(%rsp)
+	jnz	3f
+	.cfi_remember_state
+	RESTORE_REST
+	movq	PT_R11(%rsp), %rax
+	movq	%rax, FRAME_R11(%rsp)		/* for the stub's pop */
+	RESTORE_ARGS
+	RESTORE_FLAGS
+	FRAME_LEAVE
+	ret
+	.cfi_restore_state
+
+2:	.cfi_remember_state
+	RESTORE_REST
+	movq	PT_R11(%rsp), %rax
+	movq	%rax, FRAME_R11(%rsp)
+	RESTORE_ARGS
+	RESTORE_FLAGS
+	FRAME_LEAVE
+	stc
+	ret
+	.cfi_restore_state
+
+	/*
+	 * To pt_regs' ip with its sp: the ip goes below that stack pointer and is returned to. It
+	 * lies at slot - 8 or above, so it overwrites nothing of the frame that is still needed.
+	 */
+3:	movq	PT_RSP(%rsp), %rdx
+	movq	PT_RIP(%rsp), %rax
+	subq	$8, %rdx
+	movq	%rax, (%rdx)
+	movq	%rdx, PT_RSP(%rsp)
+	RESTORE_REST
+	movq	PT_R11(%rsp), %r11
+	RESTORE_ARGS
+	RESTORE_FLAGS
+	movq	PT_RSP(%rsp), %rsp
+	.cfi_def_cfa %rsp, 16			/* the caller's frame, as at a function's entry */
+	ret
+ENDFUNC ftrace_regs_caller
+
+/* The return of a call that ftrace_regs_caller hooked. */
+FUNC ftrace_graph_return
+	FRAME_ENTER
+	SAVE_ARGS
+	SAVE_REST
+	cld
+	leaq	(FRAME_SLOT + 8)(%rsp), %rax	/* sp as it will be behind the return */
+	movq	%rax, PT_RSP(%rsp)
+	movq	FRAME_STUB(%rsp), %rbx
+	addq	$SITE_FROM_EXIT_RET, %rbx
+	ON_RBP
+	movq	$0, FRAME_VEC(%rbp)
+	testl	$SITE_GENERAL, SITE_FLAGS(%rbx)
+	jnz	1f
+	SAVE_VECTORS
+1:	andq	$-16, %rsp
+	movq	%rbp, %rdi
+	movq	%rbx, %rsi
+	call	ftrace_graph_return_func
+	RESTORE_VECTORS
+	OFF_RBP
+	movq	%rax, FRAME_SLOT(%rsp)		/* the return address, back in its slot */
+	RESTORE_REST
+	movq	PT_R11(%rsp), %rax
+	movq	%rax, FRAME_R11(%rsp)
+	RESTORE_ARGS
+	RESTORE_FLAGS
+	FRAME_LEAVE
+	ret
+ENDFUNC ftrace_graph_return
+
+/* Compiled-in calls at sites that are not armed. */
+	.globl	__fentry__, mcount, _mcount
+	.type	__fentry__, @function
+	.type	mcount, @function
+	.type	_mcount, @function
+	.p2align 4
+__fentry__:
+mcount:
+_mcount:
+	.cfi_startproc
+	ret
+	.cfi_endproc
+	.size	__fentry__, . - __fentry__
+	.size	mcount, . - mcount
+	.size	_mcount, . - _mcount
+
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* x86_64: struct pt_regs by name and by argument; see <ftrace/ptrace.h>. */
+#include <cpuid.h>
+
+#include <ftrace/ftrace.h>
+
+#include "arch.h"
+
+/* What the trampolines save of a vector register: 0 xmm, 1 ymm, 2 zmm. Read by entry.S. */
+u32 ftrace_vector_kind;
+
+#define REG(name, field)	{ name, offsetof(struct pt_regs, field) }
+
+static const struct {
+	const char *name;
+	unsigned int offset;
+} registers[] = {
+	REG("r15", r15), REG("r14", r14), REG("r13", r13), REG("r12", r12),
+	REG("r11", r11), REG("r10", r10), REG("r9", r9), REG("r8", r8),
+	REG("bx", rbx), REG("cx", rcx), REG("dx", rdx), REG("si", rsi), REG("di", rdi),
+	REG("bp", rbp), REG("ax", rax), REG("orig_ax", orig_rax), REG("ip", rip),
+	REG("cs", cs), REG("flags", eflags), REG("sp", rsp), REG("ss", ss),
+};
+
+FTRACE_PUBLIC int regs_query_register_offset(const char *name)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(registers); i++)
+		if (!ft_strcmp(registers[i].name, name))
+			return (int)registers[i].offset;
+	return -EINVAL;
+}
+
+FTRACE_PUBLIC const char *regs_query_register_name(unsigned int offset)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(registers); i++)
+		if (registers[i].offset == offset)
+			return registers[i].name;
+	return NULL;
+}
+
+FTRACE_PUBLIC unsigned long regs_get_argument(struct pt_regs *regs, unsigned int n)
+{
+	/* System V psABI, x86_64, 3.2.3: the order of integer arguments. */
+	switch (n) {
+	case 0: return regs->rdi;
+	case 1: return regs->rsi;
+	case 2: return regs->rdx;
+	case 3: return regs->rcx;
+	case 4: return regs->r8;
+	case 5: return regs->r9;
+	}
+	return ((unsigned long *)regs->rsp)[1 + n - 6];	/* behind the return address */
+}
+
+unsigned long arch_frame_pointer(const struct pt_regs *regs)
+{
+	return regs->rbp;
+}
+
+void arch_set_stack_pointer(struct pt_regs *regs, unsigned long sp)
+{
+	regs->rsp = sp;
+}
+
+/* The saved vector registers, 64 bytes each: entry.S leaves their address behind pt_regs. */
+static u8 *saved_vectors(struct pt_regs *regs)
+{
+	return *(u8 **)(regs + 1);
+}
+
+#define SAVED_VECTOR_SIZE	64
+
+/* As bits: this file, as all in-process code, is compiled without floating point. */
+__attribute__((visibility("hidden"))) u64 regs_fp_bits(struct pt_regs *regs, unsigned int n);
+
+u64 regs_fp_bits(struct pt_regs *regs, unsigned int n)
+{
+	u8 *v = saved_vectors(regs);
+	u64 bits = 0;
+
+	if (v && n < 8)
+		ft_memcpy(&bits, v + n * SAVED_VECTOR_SIZE, sizeof(bits));
+	return bits;
+}
+
+__attribute__((visibility("hidden"))) int regs_set_fp_bits(struct pt_regs *regs, unsigned int n,
+							   u64 bits);
+
+int regs_set_fp_bits(struct pt_regs *regs, unsigned int n, u64 bits)
+{
+	u8 *v = saved_vectors(regs);
+
+	if (!v || n >= 8)
+		return -EINVAL;
+	ft_memcpy(v + n * SAVED_VECTOR_SIZE, &bits, sizeof(bits));
+	return 0;
+}
+
+/* double regs_get_fp_argument(regs, n) and its twin, whose doubles travel in %xmm0. */
+__asm__(".text\n"
+	".globl regs_get_fp_argument\n"
+	".type regs_get_fp_argument, @function\n"
+	"regs_get_fp_argument:\n"
+	"	.cfi_startproc\n"
+	"	subq $8, %rsp\n"
+	"	.cfi_adjust_cfa_offset 8\n"
+	"	call regs_fp_bits\n"
+	"	movq %rax, %xmm0\n"
+	"	addq $8, %rsp\n"
+	"	.cfi_adjust_cfa_offset -8\n"
+	"	ret\n"
+	"	.cfi_endproc\n"
+	".size regs_get_fp_argument, . - regs_get_fp_argument\n"
+	".globl regs_set_fp_argument\n"
+	".type regs_set_fp_argument, @function\n"
+	"regs_set_fp_argument:\n"
+	"	.cfi_startproc\n"
+	"	movq %xmm0, %rdx\n"
+	"	jmp regs_set_fp_bits\n"
+	"	.cfi_endproc\n"
+	".size regs_set_fp_argument, . - regs_set_fp_argument\n");
+
+void arch_init(void)
+{
+	unsigned int a, b, c, d, xcr0_lo, xcr0_hi;
+
+	if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE) || !(c & bit_AVX))
+		return;
+	__asm__ volatile("xgetbv" : "=a"(xcr0_lo), "=d"(xcr0_hi) : "c"(0));
+	if ((xcr0_lo & 6) != 6)		/* the system saves xmm and ymm */
+		return;
+	ftrace_vector_kind = 1;
+	if ((xcr0_lo & 0xe0) == 0xe0 && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
+	    (b & bit_AVX512F))
+		ftrace_vector_kind = 2;
+}

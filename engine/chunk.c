@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "arch.h"
+#include "chunk.h"
+#include "ops.h"
+#include "site.h"
+#include "text.h"
+#include "unwind.h"
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+#define CHUNK_SIZE	(2ul * FTRACE_CHUNK_CODE)
+
+/*
+ * Address of each chunk's stubs; its dyn_ftrace follow at FTRACE_CHUNK_CODE. Site ids count through
+ * this array. Id 0 is never given out (a record of it could look like an unwritten slot).
+ */
+static unsigned long chunks[FTRACE_MAX_CHUNKS];
+static u32 nchunks;
+
+struct ftrace_region ftrace_regions[FTRACE_MAX_REGIONS + 1];
+static u32 nregions;
+
+struct dyn_ftrace *ftrace_site(u32 id)
+{
+	u32 chunk = id / FTRACE_CHUNK_SITES;
+	struct dyn_ftrace *sites;
+
+	if (!id || chunk >= smp_load_acquire(&nchunks))
+		return NULL;
+	sites = (struct dyn_ftrace *)(chunks[chunk] + FTRACE_CHUNK_CODE);
+	sites += id % FTRACE_CHUNK_SITES;
+	return sites->id ? sites : NULL;
+}
+
+u32 ftrace_nsites(void)
+{
+	return smp_load_acquire(&nchunks) * FTRACE_CHUNK_SITES;
+}
+
+unsigned long ftrace_stub(u32 id)
+{
+	return chunks[id / FTRACE_CHUNK_SITES] +
+	       (unsigned long)(id % FTRACE_CHUNK_SITES) * FTRACE_STUB_SIZE;
+}
+
+bool ftrace_is_stub_return(unsigned long ip)
+{
+	if (ip % FTRACE_STUB_SIZE != ARCH_STUB_RET)
+		return false;
+	for (u32 i = 0; ftrace_regions[i].size; i++)
+		if (ip - ftrace_regions[i].lo < ftrace_regions[i].size)
+			return true;
+	return false;
+}
+
+/* Looking for a gap in the address space near an object. */
+struct gap_search {
+	unsigned long lo, hi;		/* the object */
+	size_t size;			/* wanted */
+	unsigned long last_end;		/* of the mapping before */
+	unsigned long best;		/* the gap's address; 0: none yet */
+	unsigned long best_distance;
+};
+
+/*
+ * Room left above the program's break, for the heap to grow: the space behind an executable is
+ * the heap's. A gigabyte; beyond it malloc uses mmap.
+ */
+#define HEAP_ROOM	(1ul << 30)
+
+static void consider(struct gap_search *s, unsigned long at)
+{
+	unsigned long reach = arch_site_reach(), distance;
+
+	if (at + s->size <= s->lo)
+		distance = s->hi - at;
+	else if (at >= s->hi)
+		distance = at + s->size - s->lo;
+	else
+		return;
+	if (distance > reach || (s->best && distance >= s->best_distance))
+		return;
+	s->best = at;
+	s->best_distance = distance;
+}
+
+static bool parse_hex(const char **p, unsigned long *value)
+{
+	unsigned long v = 0;
+	const char *s = *p;
+
+	for (;; s++) {
+		if (*s >= '0' && *s <= '9')
+			v = v << 4 | (unsigned long)(*s - '0');
+		else if (*s >= 'a' && *s <= 'f')
+			v = v << 4 | (unsigned long)(*s - 'a' + 10);
+		else
+			break;
+	}
+	*value = v;
+	if (s == *p)
+		return false;
+	*p = s;
+	return true;
+}
+
+static int maps_line(char *text, void *data)
+{
+	struct gap_search *s = data;
+	unsigned long start, end, gap_lo, gap_hi;
+	const char *p = text;
+	size_t len = ft_strlen(text);
+	bool heap = len > 6 && !ft_strcmp(text + len - 6, "[heap]");
+	bool stack = len > 7 && !ft_strcmp(text + len - 7, "[stack]");
+
+	if (!parse_hex(&p, &start) || *p++ != '-' || !parse_hex(&p, &end))
+		return 0;
+	gap_lo = s->last_end;
+	gap_hi = start;
+	/* Below the stack is the stack's. */
+	if (stack)
+		gap_hi = gap_hi > (64ul << 20) ? gap_hi - (64ul << 20) : 0;
+	if (gap_hi > gap_lo && gap_hi - gap_lo >= s->size) {
+		/* As high in the gap as can be; and, in a gap above the object, as low. */
+		consider(s, ALIGN_DOWN(gap_hi - s->size, FT_PAGE_SIZE));
+		if (gap_lo >= s->hi)
+			consider(s, gap_lo);
+		/* A large gap around a distant point still within reach. */
+		if (gap_lo >= s->hi && gap_hi - gap_lo > HEAP_ROOM + s->size)
+			consider(s, gap_lo + HEAP_ROOM);
+	}
+	s->last_end = heap ? end + HEAP_ROOM : end;
+	return 0;
+}
+
+/*
+ * Map @size bytes of stubs-and-data space near [@lo, @hi). The address, or -errno as a pointer.
+ */
+static void *map_near(unsigned long lo, unsigned long hi, size_t size)
+{
+	struct gap_search s = { .lo = lo, .hi = hi, .size = size, .last_end = 1ul << 20 };
+	unsigned long brk = (unsigned long)arch_syscall(SYS_brk, 0, 0, 0, 0, 0, 0);
+	unsigned long reach = arch_site_reach(), step, at;
+	void *p;
+	int err;
+
+	/* The heap may not have begun: its place is behind the break all the same. */
+	err = ft_for_each_line("/proc/self/maps", maps_line, &s);
+	if (!err && s.best && !(s.best >= brk && s.best - brk < HEAP_ROOM)) {
+		p = ft_mmap((void *)s.best, size, PROT_READ | PROT_EXEC,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+		if (p == (void *)s.best)
+			return p;
+		if (!ft_is_err(p))
+			arch_syscall(SYS_munmap, (long)p, (long)size, 0, 0, 0, 0);
+	}
+	/* No /proc, or somebody was quicker: try addresses, downwards first, then far above. */
+	for (step = 1ul << 20; step < reach - (hi - lo) - size; step += 16ul << 20) {
+		for (int up = 0; up < 2; up++) {
+			if (up && step < HEAP_ROOM)
+				continue;
+			if (!up && lo < step + size + (1ul << 20))
+				continue;
+			at = ALIGN_DOWN(up ? hi + step : lo - step - size, FT_PAGE_SIZE);
+			p = ft_mmap((void *)at, size, PROT_READ | PROT_EXEC,
+				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+			if (p == (void *)at)
+				return p;
+			if (!ft_is_err(p))
+				arch_syscall(SYS_munmap, (long)p, (long)size, 0, 0, 0, 0);
+			else if ((long)p == -ENOMEM)
+				return p;
+		}
+	}
+	return (void *)-ENOMEM;
+}
+
+int ftrace_chunk_reserve(unsigned long lo, unsigned long hi, u32 nsites, u32 *first)
+{
+	u32 base = nchunks, skip = base ? 0 : 1;	/* id 0 stays unused */
+	u32 n = (nsites + skip + FTRACE_CHUNK_SITES - 1) / FTRACE_CHUNK_SITES;
+	/* A page behind the chunks holds their call frame information. */
+	size_t size = n * CHUNK_SIZE + FT_PAGE_SIZE * ((n * ARCH_UNWIND_SIZE - 1) / FT_PAGE_SIZE + 1);
+	char *p, *rw;
+
+	if (base + n > FTRACE_MAX_CHUNKS || nregions == FTRACE_MAX_REGIONS)
+		return -ENOSPC;
+	p = map_near(lo, hi, size);
+	if (ft_is_err(p))
+		return (int)(long)p;
+	for (u32 i = 0; i <= n; i++) {
+		/* Data is writable and never executable: mapped anew rather than mprotected, */
+		/* which a process that denies write-execute would also allow. */
+		bool last = i == n;
+
+		rw = p + i * CHUNK_SIZE + (last ? 0 : FTRACE_CHUNK_CODE);
+		rw = ft_mmap(rw, last ? size - n * CHUNK_SIZE : FTRACE_CHUNK_CODE,
+			     PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		if (ft_is_err(rw)) {
+			arch_syscall(SYS_munmap, (long)p, (long)size, 0, 0, 0, 0);
+			return (int)(long)rw;
+		}
+	}
+	for (u32 i = 0; i < n; i++)
+		chunks[base + i] = (unsigned long)p + i * CHUNK_SIZE;
+	*first = base * FTRACE_CHUNK_SITES + skip;
+	ftrace_regions[nregions].lo = (unsigned long)p;
+	smp_store_release(&ftrace_regions[nregions].size, n * CHUNK_SIZE);
+	nregions++;
+	smp_store_release(&nchunks, base + n);
+	for (u32 i = 0; i < n; i++) {
+		int err = ftrace_unwind_add((unsigned long)p + i * CHUNK_SIZE, FTRACE_CHUNK_CODE,
+					    p + n * CHUNK_SIZE + i * ARCH_UNWIND_SIZE);
+
+		if (err)
+			ft_log(err, "unwinding through traced functions will not work: "
+			       "no room for call frame information");
+	}
+	return 0;
+}
+
+int ftrace_chunk_write_stubs(u32 first, u32 nsites)
+{
+	struct ftrace_text text;
+	u8 *buf = ft_alloc(FTRACE_CHUNK_CODE);
+	int err = 0;
+
+	if (!buf)
+		return -ENOMEM;
+	ftrace_text_open(&text);
+	for (u32 id = first; id < first + nsites && !err;) {
+		unsigned long at = ftrace_stub(id);
+		u32 n = 0;
+
+		while (id + n < first + nsites && (id + n) / FTRACE_CHUNK_SITES ==
+		       id / FTRACE_CHUNK_SITES) {
+			struct dyn_ftrace *site = (struct dyn_ftrace *)
+				(at + n * FTRACE_STUB_SIZE + FTRACE_CHUNK_CODE);
+
+			if (site->id)
+				arch_stub_write(buf + n * FTRACE_STUB_SIZE, site,
+						at + n * FTRACE_STUB_SIZE);
+			else
+				ft_memset(buf + n * FTRACE_STUB_SIZE, 0xcc, FTRACE_STUB_SIZE);
+			n++;
+		}
+		err = ftrace_text_write(&text, at, buf, (size_t)n * FTRACE_STUB_SIZE);
+		id += n;
+	}
+	ftrace_text_close(&text);
+	ft_free(buf, FTRACE_CHUNK_CODE);
+	return err;
+}

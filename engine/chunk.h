@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory for sites: chunks of stubs and their dyn_ftrace; see site.h. */
+#ifndef FTRACE_ENGINE_CHUNK_H
+#define FTRACE_ENGINE_CHUNK_H
+
+#include "base.h"
+
+/*
+ * Reserve site ids for @nsites sites whose addresses are all in [@lo, @hi), with memory for their
+ * stubs within reach. @first gets the first id; the ids follow each other. 0 or -errno.
+ */
+int ftrace_chunk_reserve(unsigned long lo, unsigned long hi, u32 nsites, u32 *first);
+
+/* Write the stubs of sites [@first, @first + @nsites), whose dyn_ftrace are filled in. 0 or -errno. */
+int ftrace_chunk_write_stubs(u32 first, u32 nsites);
+
+/* Where the stub of site @id is. */
+unsigned long ftrace_stub(u32 id);
+
+#endif /* FTRACE_ENGINE_CHUNK_H */

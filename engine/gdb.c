@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gdb's interface for code made at run time: a linked list of small ELF files in memory, one for each
+ * region of stubs. A debugger that attaches reads the list; one that is there stops at
+ * __jit_debug_register_code(), which is why that is a function.
+ *
+ * The files hold what a debugger needs to walk through a stub: the region's address, its .eh_frame
+ * and a name.
+ */
+#include "gdb.h"
+
+#include <elf.h>
+#include <link.h>
+#include <unistd.h>
+
+#include "site.h"
+#include "unwind.h"
+
+/* ---- the interface; names and layout are gdb's ---- */
+
+enum jit_action { JIT_NOACTION, JIT_REGISTER_FN, JIT_UNREGISTER_FN };
+
+struct jit_code_entry {
+	struct jit_code_entry *next_entry;
+	struct jit_code_entry *prev_entry;
+	const void *symfile_addr;
+	u64 symfile_size;
+};
+
+struct jit_descriptor {
+	u32 version;
+	u32 action_flag;
+	struct jit_code_entry *relevant_entry;
+	struct jit_code_entry *first_entry;
+};
+
+FTRACE_PUBLIC extern struct jit_descriptor __jit_debug_descriptor;
+FTRACE_PUBLIC void __jit_debug_register_code(void);
+
+struct jit_descriptor __jit_debug_descriptor = {.version = 1};
+
+void __attribute__((noinline)) __jit_debug_register_code(void)
+{
+	__asm__ volatile("" : : : "memory");
+}
+
+static void tell(enum jit_action action, struct jit_code_entry *entry)
+{
+	__jit_debug_descriptor.relevant_entry = entry;
+	__jit_debug_descriptor.action_flag = action;
+	__jit_debug_register_code();
+	__jit_debug_descriptor.action_flag = JIT_NOACTION;
+}
+
+/* ---- one region's file ---- */
+
+enum { SEC_NULL, SEC_TEXT, SEC_EH_FRAME, SEC_SYMTAB, SEC_STRTAB, SEC_SHSTRTAB, NSECTIONS };
+
+static const char section_names[] = "\0.text\0.eh_frame\0.symtab\0.strtab\0.shstrtab";
+static const u8 section_name_at[NSECTIONS] = {0, 1, 7, 17, 25, 33};
+
+struct symfile {
+	struct jit_code_entry entry;
+	size_t size;			/* of this whole structure, what follows it included */
+	u32 nnames;			/* stubs it has names of */
+	ElfW(Ehdr) ehdr;		/* the file begins here */
+	ElfW(Shdr) shdr[NSECTIONS];
+	char shstrtab[sizeof(section_names)];
+	ElfW(Sym) sym[];		/* behind it .strtab, and a copy of .eh_frame */
+};
+
+/* Of this very library: the machine's ELF class, byte order and number. */
+extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
+
+static struct symfile *symfiles[FTRACE_MAX_CHUNKS];	/* by region, so that they can be replaced */
+static u32 nsymfiles;
+
+static const char stub_prefix[] = "ftrace:", region_name[] = "ftrace_stub";
+
+/*
+ * The name of the site whose stub is at @stub, or NULL. A region is the code of a chunk, or of
+ * several that follow each other with their data between.
+ */
+static const char *stub_name(unsigned long stub)
+{
+	const struct dyn_ftrace *site = (const void *)(stub + FTRACE_CHUNK_CODE);
+
+	return site->flags & FTRACE_SITE_ARMED ? site->name : NULL;
+}
+
+/* 0 behind the last. */
+static unsigned long next_stub(const struct ftrace_unwind_region *r, unsigned long stub)
+{
+	stub += FTRACE_STUB_SIZE;
+	if ((stub - r->start) % FTRACE_CHUNK_CODE == 0)
+		stub += FTRACE_CHUNK_CODE;
+	return stub < r->end ? stub : 0;
+}
+
+#define for_each_stub(stub, r) \
+	for (unsigned long stub = (r)->start; stub; stub = next_stub(r, stub))
+
+/* How many stubs of @r have names, and the bytes their strings take. */
+static u32 count_names(const struct ftrace_unwind_region *r, size_t *bytes)
+{
+	u32 n = 0;
+
+	*bytes = 0;
+	for_each_stub(stub, r) {
+		const char *name = stub_name(stub);
+
+		if (name) {
+			n++;
+			*bytes += sizeof(stub_prefix) + ft_strlen(name);
+		}
+	}
+	return n;
+}
+
+static void fill_ehdr(struct symfile *s)
+{
+	s->ehdr = (ElfW(Ehdr)){
+		.e_type = ET_REL,
+		.e_machine = __ehdr_start.e_machine,
+		.e_version = EV_CURRENT,
+		.e_shoff = (char *)s->shdr - (char *)&s->ehdr,
+		.e_flags = __ehdr_start.e_flags,
+		.e_ehsize = sizeof(s->ehdr),
+		.e_shentsize = sizeof(s->shdr[0]),
+		.e_shnum = NSECTIONS,
+		.e_shstrndx = SEC_SHSTRTAB,
+	};
+	ft_memcpy(s->ehdr.e_ident, __ehdr_start.e_ident, EI_NIDENT);
+}
+
+static void fill_section(struct symfile *s, u32 i, u32 type, const void *data, size_t size)
+{
+	s->shdr[i].sh_name = section_name_at[i];
+	s->shdr[i].sh_type = type;
+	s->shdr[i].sh_offset = (const char *)data - (char *)&s->ehdr;
+	s->shdr[i].sh_size = size;
+	s->shdr[i].sh_addralign = 1;
+}
+
+/* Symbol number @i, its name @prefix + @name put at @str; returns the end of that. */
+static char *fill_symbol(struct symfile *s, u32 i, char *strtab, char *str, const char *prefix,
+			 const char *name, unsigned long offset, size_t size)
+{
+	size_t prefix_len = ft_strlen(prefix), len = ft_strlen(name) + 1;
+
+	s->sym[i] = (ElfW(Sym)){
+		.st_name = str - strtab,
+		.st_info = STB_GLOBAL << 4 | STT_FUNC,
+		.st_shndx = SEC_TEXT,
+		.st_value = offset,
+		.st_size = size,
+	};
+	ft_memcpy(str, prefix, prefix_len);
+	ft_memcpy(str + prefix_len, name, len);
+	return str + prefix_len + len;
+}
+
+/* The file for @r, with room for @nsyms symbols (the null symbol too) and @strsize bytes of strings. */
+static struct symfile *make_symfile(const struct ftrace_unwind_region *r, u32 nnames,
+				    size_t strsize)
+{
+	u32 nsyms = 1 + (nnames ? nnames : 1), n = 1;
+	size_t size = sizeof(struct symfile) + nsyms * sizeof(ElfW(Sym)) + strsize +
+		      r->eh_frame_size;
+	struct symfile *s = ft_alloc(size);
+	char *strtab, *str, *eh_frame;
+
+	if (!s)
+		return NULL;
+	strtab = (char *)&s->sym[nsyms];
+	eh_frame = strtab + strsize;
+	s->size = size;
+	s->nnames = nnames;
+	s->entry.symfile_addr = &s->ehdr;
+	s->entry.symfile_size = (char *)s + size - (char *)&s->ehdr;
+
+	fill_ehdr(s);
+	fill_section(s, SEC_TEXT, SHT_NOBITS, &s->ehdr, r->end - r->start);
+	s->shdr[SEC_TEXT].sh_flags = SHF_ALLOC | SHF_EXECINSTR;
+	s->shdr[SEC_TEXT].sh_addr = r->start;
+	s->shdr[SEC_TEXT].sh_addralign = FTRACE_STUB_SIZE;
+	/* At the address of the original, which it points at the stubs from. */
+	fill_section(s, SEC_EH_FRAME, SHT_PROGBITS, eh_frame, r->eh_frame_size);
+	s->shdr[SEC_EH_FRAME].sh_flags = SHF_ALLOC;
+	s->shdr[SEC_EH_FRAME].sh_addr = (unsigned long)r->eh_frame;
+	ft_memcpy(eh_frame, r->eh_frame, r->eh_frame_size);
+	fill_section(s, SEC_SYMTAB, SHT_SYMTAB, s->sym, nsyms * sizeof(s->sym[0]));
+	s->shdr[SEC_SYMTAB].sh_link = SEC_STRTAB;
+	s->shdr[SEC_SYMTAB].sh_info = 1;
+	s->shdr[SEC_SYMTAB].sh_entsize = sizeof(s->sym[0]);
+	s->shdr[SEC_SYMTAB].sh_addralign = 8;
+	fill_section(s, SEC_STRTAB, SHT_STRTAB, strtab, strsize);
+	fill_section(s, SEC_SHSTRTAB, SHT_STRTAB, s->shstrtab, sizeof(section_names));
+	ft_memcpy(s->shstrtab, section_names, sizeof(section_names));
+
+	str = strtab + 1;
+	if (!nnames)
+		fill_symbol(s, n, strtab, str, "", region_name, 0, r->end - r->start);
+	else
+		for_each_stub(stub, r) {
+			const char *name = n < nsyms ? stub_name(stub) : NULL;
+
+			if (name)
+				str = fill_symbol(s, n++, strtab, str, stub_prefix, name,
+						  stub - r->start, FTRACE_STUB_SIZE);
+		}
+	return s;
+}
+
+static void link_symfile(struct symfile *s)
+{
+	struct jit_code_entry *first = __jit_debug_descriptor.first_entry;
+
+	s->entry.next_entry = first;
+	if (first)
+		first->prev_entry = &s->entry;
+	__jit_debug_descriptor.first_entry = &s->entry;
+	tell(JIT_REGISTER_FN, &s->entry);
+}
+
+static void unlink_symfile(struct symfile *s)
+{
+	if (s->entry.next_entry)
+		s->entry.next_entry->prev_entry = s->entry.prev_entry;
+	if (s->entry.prev_entry)
+		s->entry.prev_entry->next_entry = s->entry.next_entry;
+	else
+		__jit_debug_descriptor.first_entry = s->entry.next_entry;
+	tell(JIT_UNREGISTER_FN, &s->entry);
+	ft_free(s, s->size);
+}
+
+void ftrace_gdb_add(const struct ftrace_unwind_region *r)
+{
+	struct symfile *s = make_symfile(r, 0, 1 + sizeof(region_name));
+
+	symfiles[nsymfiles++] = s;
+	if (s)
+		link_symfile(s);
+}
+
+void ftrace_gdb_symbols(void)
+{
+	for (u32 i = 0; i < nsymfiles; i++) {
+		const struct ftrace_unwind_region *r = ftrace_unwind_region(i);
+		struct symfile *old = symfiles[i], *new;
+		size_t strsize;
+		u32 nnames = count_names(r, &strsize);
+
+		if (!nnames || (old && old->nnames == nnames))
+			continue;
+		new = make_symfile(r, nnames, 1 + strsize);
+		if (!new)
+			continue;
+		if (old)
+			unlink_symfile(old);
+		link_symfile(new);
+		symfiles[i] = new;
+	}
+}
+
+static bool environment_wants_symbols(void)
+{
+	static const char want[] = "FTRACE_GDB=symbols";
+	static s32 answer = -1;
+
+	if (answer < 0) {
+		answer = 0;
+		for (char **e = environ; e && *e; e++)
+			answer |= !ft_strcmp(*e, want);
+	}
+	return answer;
+}
+
+void ftrace_gdb_update(void)
+{
+	if (environment_wants_symbols())
+		ftrace_gdb_symbols();
+}

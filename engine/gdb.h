@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Debuggers: gdb's interface for code made at run time (also read by lldb).
+ */
+#ifndef FTRACE_ENGINE_GDB_H
+#define FTRACE_ENGINE_GDB_H
+
+#include "base.h"
+
+struct ftrace_unwind_region;
+
+/*
+ * Show @r to debuggers, attached now or later: its call frame information, and one symbol for all of
+ * its stubs. Takes 1 KiB and no system call of its own. Calls must not overlap. Without memory it does nothing: the
+ * program runs as well.
+ */
+void ftrace_gdb_add(const struct ftrace_unwind_region *r);
+
+/*
+ * Called when sites have been armed: names their stubs if the environment asks for it
+ * (FTRACE_GDB=symbols). Calls must not overlap.
+ */
+void ftrace_gdb_update(void);
+
+/*
+ * Give each stub its function's name, "ftrace:NAME", in place of the one symbol of its region.
+ * Costs about 60 bytes a site, so it is done only when asked for: by ftrace_gdb_update(), or
+ * `call (void)ftrace_gdb_symbols()` in gdb. Sites armed later need another call.
+ */
+void ftrace_gdb_symbols(void);
+
+#endif /* FTRACE_ENGINE_GDB_H */

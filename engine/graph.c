@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Graph ops with callbacks: the calls of a thread whose return somebody waits for.
+ *
+ * The return address of a hooked call is in the shadow of its slot; what the callbacks need besides
+ * (who wants the return, their shared data) is kept here, in an array per thread, found by slot. Frames
+ * that an exception or longjmp left never return: they are dropped when a call further up
+ * begins or ends.
+ */
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include <ftrace/trace-format.h>
+
+#include "arch.h"
+#include "chunk.h"
+#include "graph.h"
+#include "ops.h"
+#include "shadow.h"
+#include "thread.h"
+
+struct fgraph_ops *fgraph_array[FGRAPH_MAX_OPS];
+bool ftrace_returns_refused;
+
+struct fgraph_call {
+	unsigned long slot;
+	struct dyn_ftrace *site;
+	unsigned long parent;
+	unsigned long epoch;		/* ops registered later know nothing of this call */
+	u16 wants;			/* mask of fgraph_array */
+	u8 data_used;			/* of data, in all */
+	u8 current;			/* index of the ops whose callback runs */
+	u8 data_at[FGRAPH_MAX_OPS];	/* each ops' part of data ... */
+	u8 data_size[FGRAPH_MAX_OPS];	/* ... 0: none */
+	_Alignas(16) u8 data[FGRAPH_MAX_DATA];
+};
+
+#define MAX_CALLS	4096u
+
+struct fgraph_stack {
+	u32 n;
+	u32 busy;			/* in a callback: what that calls is not reported */
+	u64 overrun;
+	struct fgraph_call *now;	/* the call whose callback runs, for fgraph_reserve_data */
+	struct fgraph_call calls[MAX_CALLS];
+};
+
+static unsigned long epoch;	/* counts registrations */
+
+#define STACK_BYTES	ALIGN_UP(sizeof(struct fgraph_stack), FT_PAGE_SIZE)
+
+static struct fgraph_stack *stack_of(struct ftrace_thread *t)
+{
+	void *p;
+
+	if (t->fgraph || ftrace_no_syscalls)
+		return t->fgraph;
+	p = ft_mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (!ft_is_err(p))
+		t->fgraph = p;
+	return t->fgraph;
+}
+
+void ftrace_graph_thread_gone(struct ftrace_thread *t)
+{
+	if (t->fgraph)
+		arch_syscall(SYS_munmap, (long)t->fgraph, STACK_BYTES, 0, 0, 0, 0);
+	t->fgraph = NULL;
+}
+
+/* Drop calls of this stack that cannot be under way when one at @slot is. */
+static void drop_dead(struct ftrace_thread *t, struct fgraph_stack *s, unsigned long slot,
+		      bool and_same)
+{
+	while (s->n) {
+		unsigned long top = s->calls[s->n - 1].slot;
+
+		/* Another stack's, a coroutine's: nothing is known of it. */
+		if (top - t->stack_lo >= t->stack_size)
+			break;
+		if (top > slot || (top == slot && !and_same))
+			break;
+		s->n--;
+	}
+}
+
+static unsigned long parent_of(unsigned long ret, unsigned long slot)
+{
+	return ftrace_is_stub_return(ret) ? *arch_shadow(slot) : ret;
+}
+
+unsigned long ftrace_real_parent(unsigned long ip, unsigned long slot)
+{
+	return parent_of(ip, slot);
+}
+
+static bool is_recorder(const struct fgraph_ops *gops)
+{
+	return gops->flags & FGRAPH_OPS_FL_RECORD;
+}
+
+bool ftrace_graph_enter(struct ftrace_thread *t, struct dyn_ftrace *site, struct pt_regs *regs,
+			unsigned long *slot)
+{
+	unsigned int graph = READ_ONCE(site->graph);
+	unsigned long ret = *slot;
+	bool tail = ftrace_is_stub_return(ret), hooked = false;
+	bool may_hook = !(site->flags & FTRACE_SITE_ENTRY_ONLY) && !ftrace_returns_refused;
+	struct fgraph_stack *s = stack_of(t);
+	struct fgraph_call *call;
+	struct ftrace_graph_ent ent;
+
+	if (!s || s->busy)
+		return false;
+	if (may_hook && !tail && (unsigned long)slot - t->stack_lo >= t->stack_size &&
+	    ftrace_shadow_enter(t, (unsigned long)slot)) {
+		t->unshadowed++;
+		may_hook = false;
+	}
+	drop_dead(t, s, (unsigned long)slot, !tail);
+	if (s->n == MAX_CALLS) {
+		s->overrun++;
+		return false;
+	}
+	call = &s->calls[s->n];
+	ft_memset(call, 0, offsetof(struct fgraph_call, data));
+	call->slot = (unsigned long)slot;
+	call->site = site;
+	call->parent = parent_of(ret, (unsigned long)slot);
+	call->epoch = READ_ONCE(epoch);
+	ent.func = site->ip;
+	ent.parent_ip = call->parent;
+	ent.depth = (int)s->n;
+	s->n++;
+	for (unsigned int i = 0; i < FGRAPH_MAX_OPS; i++) {
+		struct fgraph_ops *gops = __atomic_load_n(&fgraph_array[i], __ATOMIC_ACQUIRE);
+		bool wants = true;
+
+		if (!(graph & 1u << i) || !gops)
+			continue;
+		if (is_recorder(gops)) {
+			unsigned long event = may_hook ? FTRACE_EVENT_ENTRY : FTRACE_EVENT_FUNCTION;
+
+			wants = ftrace_record_event(t, (unsigned long)site->id << 2 | event) &&
+				!tail;
+		} else if (gops->entryfunc) {
+			call->current = (u8)i;
+			s->now = call;
+			WRITE_ONCE(s->busy, 1);
+			wants = gops->entryfunc(&ent, gops, regs) != 0;
+			WRITE_ONCE(s->busy, 0);
+			wants = wants && gops->retfunc;
+		}
+		if (wants && may_hook)
+			call->wants |= (u16)(1u << i);
+	}
+	if (!call->wants) {
+		s->n--;
+		return false;
+	}
+	/* A tail call's return is its caller's: that one's exit finds both by their slot. */
+	if (!tail) {
+		*arch_shadow((unsigned long)slot) = ret;
+		hooked = true;
+	}
+	return hooked;
+}
+
+static void call_ended(struct ftrace_thread *t, struct fgraph_stack *s, struct fgraph_call *call,
+		       struct pt_regs *regs, u32 depth)
+{
+	struct ftrace_graph_ret ret = {
+		.func = call->site->ip, .parent_ip = call->parent, .depth = (int)depth,
+		.overrun = s->overrun,
+	};
+
+	for (unsigned int i = FGRAPH_MAX_OPS; i-- > 0;) {
+		struct fgraph_ops *gops = __atomic_load_n(&fgraph_array[i], __ATOMIC_ACQUIRE);
+
+		if (!(call->wants & 1u << i) || !gops ||
+		    (unsigned long)gops->reserved[FGRAPH_OPS_EPOCH] > call->epoch)
+			continue;
+		if (is_recorder(gops)) {
+			ftrace_record_event(t, (unsigned long)call->site->id << 2 |
+					       FTRACE_EVENT_EXIT);
+			continue;
+		}
+		call->current = (u8)i;
+		s->now = call;
+		WRITE_ONCE(s->busy, 1);
+		gops->retfunc(&ret, gops, regs);
+		WRITE_ONCE(s->busy, 0);
+	}
+}
+
+unsigned long ftrace_graph_return_func(struct pt_regs *regs, struct dyn_ftrace *site)
+{
+	unsigned long slot = user_stack_pointer(regs) - sizeof(long);
+	unsigned long ret = *arch_shadow(slot);
+	struct ftrace_thread *t = ftrace_thread_get();
+	struct fgraph_stack *s = t ? t->fgraph : NULL;
+	bool found = false;
+
+	instruction_pointer_set(regs, ret);
+	if (!t || READ_ONCE(ftrace_silent))
+		return ret;
+	WRITE_ONCE(t->in_callback, t->in_callback + 1);
+	barrier();
+	/* Frames below ours are gone; ours are all those at our slot: tail calls end together. */
+	for (u32 i = s && !s->busy ? s->n : 0; i-- > 0;) {
+		struct fgraph_call *call = &s->calls[i];
+
+		if (call->slot != slot) {
+			if (call->slot > slot && call->slot - t->stack_lo < t->stack_size)
+				break;
+			continue;
+		}
+		call_ended(t, s, call, regs, i);
+		found = true;
+		/* Calls above it in the array belong to other stacks or are dead. */
+		if (i == s->n - 1)
+			s->n--;
+		else
+			call->slot = 0;
+	}
+	if (s && !s->busy)
+		drop_dead(t, s, slot, true);
+	/* Entered through the fast path, which keeps no notes. */
+	if (!found && site->graph) {
+		for (unsigned int i = 0; i < FGRAPH_MAX_OPS; i++) {
+			struct fgraph_ops *gops = READ_ONCE(fgraph_array[i]);
+
+			if (gops && (site->graph & 1u << i) && is_recorder(gops))
+				ftrace_record_event(t, (unsigned long)site->id << 2 |
+						       FTRACE_EVENT_EXIT);
+		}
+	}
+	barrier();
+	if (t->in_callback)
+		WRITE_ONCE(t->in_callback, t->in_callback - 1);
+	return ret;
+}
+
+FTRACE_PUBLIC void *fgraph_reserve_data(struct fgraph_ops *gops, int size_bytes)
+{
+	struct fgraph_stack *s = ftrace_self ? ftrace_self->fgraph : NULL;
+	struct fgraph_call *call = s ? s->now : NULL;
+	u8 i, at;
+
+	if (!call || !s->busy || fgraph_array[call->current] != gops || size_bytes <= 0 ||
+	    size_bytes > FGRAPH_MAX_DATA)
+		return NULL;
+	i = call->current;
+	at = ALIGN_UP(call->data_used, 8);
+	if (call->data_size[i] || at + size_bytes > FGRAPH_MAX_DATA)
+		return NULL;
+	call->data_at[i] = at;
+	call->data_size[i] = (u8)size_bytes;
+	call->data_used = (u8)(at + size_bytes);
+	return ft_memset(call->data + at, 0, (size_t)size_bytes);
+}
+
+FTRACE_PUBLIC void *fgraph_retrieve_data(struct fgraph_ops *gops, int *size_bytes)
+{
+	struct fgraph_stack *s = ftrace_self ? ftrace_self->fgraph : NULL;
+	struct fgraph_call *call = s ? s->now : NULL;
+
+	if (!call || !s->busy || fgraph_array[call->current] != gops ||
+	    !call->data_size[call->current])
+		return NULL;
+	if (size_bytes)
+		*size_bytes = call->data_size[call->current];
+	return call->data + call->data_at[call->current];
+}
+
+static int check(struct fgraph_ops *gops)
+{
+	if (!gops || (!gops->entryfunc && !gops->retfunc && !is_recorder(gops)))
+		return ft_log(-EINVAL, "register_ftrace_graph: no callback given");
+	if (gops->flags & ~(unsigned long)(FGRAPH_OPS_FL_GENERAL_REGS | FGRAPH_OPS_FL_RECORD))
+		return ft_log(-EINVAL, "register_ftrace_graph: unknown flags %#lx", gops->flags);
+	if (is_recorder(gops) && !ftrace_stream_ops())
+		return ft_log(-ENODEV, "register_ftrace_graph: nothing takes records");
+	if (gops->reserved[FGRAPH_OPS_INDEX])
+		return ft_log(-EBUSY, "register_ftrace_graph: already registered");
+	return 0;
+}
+
+FTRACE_PUBLIC int register_ftrace_graph(struct fgraph_ops *gops)
+{
+	unsigned int i;
+	int err = ftrace_init();
+
+	if (!err)
+		err = check(gops);
+	if (err)
+		return err;
+	ft_lock(ftrace_lock);
+	for (i = 0; i < FGRAPH_MAX_OPS && fgraph_array[i]; i++)
+		;
+	if (i == FGRAPH_MAX_OPS) {
+		ft_unlock(ftrace_lock);
+		return ft_log(-ENOSPC, "register_ftrace_graph: %u graph ops are registered, "
+			      "which is the most there can be", FGRAPH_MAX_OPS);
+	}
+	gops->reserved[FGRAPH_OPS_EPOCH] = (void *)(epoch + 1);
+	WRITE_ONCE(epoch, epoch + 1);
+	gops->reserved[FGRAPH_OPS_INDEX] = (void *)(unsigned long)(i + 1);
+	__atomic_store_n(&fgraph_array[i], gops, __ATOMIC_RELEASE);
+	gops->ops.flags |= FTRACE_OPS_FL_ENABLED;
+	err = ftrace_update_all();
+	ft_unlock(ftrace_lock);
+	if (err) {
+		unregister_ftrace_graph(gops);
+		return ft_log(err, "register_ftrace_graph: the code of traced functions cannot be "
+			      "changed (error %d)", -err);
+	}
+	return 0;
+}
+
+FTRACE_PUBLIC int unregister_ftrace_graph(struct fgraph_ops *gops)
+{
+	unsigned long i = gops ? (unsigned long)gops->reserved[FGRAPH_OPS_INDEX] : 0;
+	int err;
+
+	if (!i || i > FGRAPH_MAX_OPS || fgraph_array[i - 1] != gops)
+		return ft_log(-ENOENT, "unregister_ftrace_graph: not registered");
+	if (ftrace_self && ftrace_self->in_callback)
+		return ft_log(-EDEADLK, "unregister_ftrace_graph: called from a callback");
+	ft_lock(ftrace_lock);
+	__atomic_store_n(&fgraph_array[i - 1], NULL, __ATOMIC_RELEASE);
+	gops->reserved[FGRAPH_OPS_INDEX] = NULL;
+	gops->ops.flags &= ~(unsigned long)FTRACE_OPS_FL_ENABLED;
+	err = ftrace_update_all();
+	ft_unlock(ftrace_lock);
+	ftrace_synchronize();
+	return err;
+}

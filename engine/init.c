@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#include <link.h>
+#include <sys/mman.h>
+
+#include <ftrace/ftrace.h>
+
+#include "arch.h"
+#include "config.h"
+#include "object.h"
+#include "ops.h"
+#include "text.h"
+#include "thread.h"
+#include "unwind.h"
+
+static u32 state;		/* of ftrace_init */
+enum { NOT_YET, UNDER_WAY, DONE, FAILED };
+
+/* The loader calls this (through the jump at its r_brk) around every change of its list. */
+static void loader_event(void)
+{
+	if (_r_debug.r_state != RT_CONSISTENT || smp_load_acquire(&state) != DONE)
+		return;
+	ft_lock(ftrace_lock);
+	/*
+	 * New objects are mapped, and neither relocated nor initialised: nobody runs their code.
+	 */
+	ftrace_objects_scan(true);
+	ft_unlock(ftrace_lock);
+}
+
+int ftrace_loader_hook(void)
+{
+	struct ftrace_text text;
+	u8 jump[ARCH_JUMP_MAX];
+	int len, err;
+
+	len = arch_function_replace((unsigned long)_r_debug.r_brk, (unsigned long)loader_event,
+				    jump);
+	if (len < 0)
+		return ft_log(len, "objects loaded by dlopen() will not be traced: the loader's "
+			      "notification function is not as expected (a debugger's breakpoint?)");
+	ftrace_text_open(&text);
+	err = ftrace_text_write(&text, (unsigned long)_r_debug.r_brk, jump, (size_t)len);
+	ftrace_text_close(&text);
+	if (err)
+		return ft_log(err, "objects loaded by dlopen() will not be traced: the loader's "
+			      "code cannot be changed: error %d", -err);
+	return 0;
+}
+
+FTRACE_INTERNAL int ftrace_init(void)
+{
+	u32 before = NOT_YET;
+
+	if (likely(smp_load_acquire(&state) == DONE))
+		return 0;
+	if (!__atomic_compare_exchange_n(&state, &before, UNDER_WAY, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_ACQUIRE)) {
+		if (before == FAILED)
+			return -ENOMEM;
+		/* Another thread is at it; or this one is, and a callback asks: never waits then. */
+		for (unsigned int i = 0; smp_load_acquire(&state) == UNDER_WAY; i++)
+			if (i > 1000000)
+				return -EBUSY;
+		return smp_load_acquire(&state) == DONE ? 0 : -ENOMEM;
+	}
+	arch_init();
+	ftrace_lock = ft_wipeonfork(FT_PAGE_SIZE);
+	if (!ftrace_lock) {
+		smp_store_release(&state, FAILED);
+		return ft_log(-ENOMEM, "no memory");
+	}
+	ftrace_thread_init();
+	arch_poke_init();
+	ftrace_unwind_init();
+	ft_lock(ftrace_lock);
+	ftrace_objects_scan(false);
+	ft_unlock(ftrace_lock);
+	smp_store_release(&state, DONE);
+	ftrace_loader_hook();
+	return 0;
+}
+
+/*
+ * A program that is linked with the library is armed here, while it has one thread. In a traced
+ * program the agent has come first.
+ */
+__attribute__((constructor)) static void init(void)
+{
+	ftrace_init();
+}
+
+FTRACE_PUBLIC int ftrace_for_each_function(int (*func)(unsigned long ip, unsigned long entry,
+						       const char *name, void *data), void *data)
+{
+	u32 n;
+	int err = ftrace_init();
+
+	if (err)
+		return err;
+	n = ftrace_nsites();
+	for (u32 id = 1; id < n; id++) {
+		struct dyn_ftrace *site = ftrace_site(id);
+		int stop;
+
+		if (!site || !(site->flags & FTRACE_SITE_ARMED))
+			continue;
+		stop = func(site->ip, site->ip - site->entry_delta, site->name, data);
+		if (stop)
+			return stop;
+	}
+	return 0;
+}
+
+FTRACE_PUBLIC const char *ftrace_version(void)
+{
+	return FTRACE_VERSION;
+}

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+#include <sys/syscall.h>
+
+#include <ftrace/trace-format.h>
+
+#include "arch.h"
+#include "chunk.h"
+#include "graph.h"
+#include "ops.h"
+#include "thread.h"
+
+struct ft_mutex *ftrace_lock;
+struct ftrace_ops *ftrace_ops_list;
+
+/* Threads chosen with ftrace_set_pid(). */
+#define MAX_PIDS	64
+struct ftrace_pids {
+	u32 n;
+	s32 tid[MAX_PIDS];
+};
+
+static ftrace_call_t call_of(const struct ftrace_ops *ops)
+{
+	return (ftrace_call_t)ops->reserved[FTRACE_OPS_CALL];
+}
+
+static bool pid_wanted(const struct ftrace_ops *ops, s32 tid)
+{
+	const struct ftrace_pids *pids = __atomic_load_n(
+		(struct ftrace_pids **)&ops->reserved[FTRACE_OPS_PIDS], __ATOMIC_ACQUIRE);
+
+	for (u32 i = 0; pids && i < READ_ONCE(pids->n); i++)
+		if (pids->tid[i] == tid)
+			return true;
+	return false;
+}
+
+/* For ops with RECURSION or PID: what stands between the trampoline and their callback. */
+static void assist(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *op,
+		   struct pt_regs *regs, struct dyn_ftrace *site)
+{
+	struct ftrace_thread *t = ftrace_self;
+	u64 bit = 1ull << ((unsigned long)op->reserved[FTRACE_OPS_BIT] & 63);
+
+	if (!t)
+		return;
+	if ((op->flags & FTRACE_OPS_FL_PID) && !pid_wanted(op, t->tid))
+		return;
+	if (!(op->flags & FTRACE_OPS_FL_RECURSION)) {
+		op->func(ip, parent_ip, op, regs);
+		return;
+	}
+	if (t->recursion & bit)
+		return;
+	t->recursion |= bit;
+	barrier();
+	op->func(ip, parent_ip, op, regs);
+	barrier();
+	t->recursion &= ~bit;
+}
+
+/* FTRACE_OPS_FL_RECORD, where it shares a site with others and so cannot have the fast path. */
+static void record(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *op,
+		   struct pt_regs *regs, struct dyn_ftrace *site)
+{
+	if (ftrace_self)
+		ftrace_record_event(ftrace_self,
+				    (unsigned long)site->id << 2 | FTRACE_EVENT_FUNCTION);
+}
+
+static bool needs_regs(const struct ftrace_ops *ops)
+{
+	return ops->flags & FTRACE_OPS_FL_SAVE_REGS;
+}
+
+/* Several ops at one site. Called with the registers that the most demanding of them needs. */
+static void call_list(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *list,
+		      struct pt_regs *regs, struct dyn_ftrace *site)
+{
+	struct ftrace_ops *ops = __atomic_load_n(&ftrace_ops_list, __ATOMIC_ACQUIRE);
+
+	for (; ops; ops = ftrace_ops_next(ops)) {
+		if (needs_regs(ops) && !needs_regs(list))
+			continue;
+		if (ftrace_ops_wants(ops, site))
+			call_of(ops)(ip, parent_ip, ops, regs, site);
+	}
+}
+
+struct ftrace_ops ftrace_list_ops = {
+	.reserved = { [FTRACE_OPS_CALL] = (void *)call_list },
+};
+struct ftrace_ops ftrace_list_regs_ops = {
+	.flags = FTRACE_OPS_FL_SAVE_REGS,
+	.reserved = { [FTRACE_OPS_CALL] = (void *)call_list },
+};
+
+long ftrace_regs_func(struct pt_regs *regs, struct dyn_ftrace *site)
+{
+	unsigned long body = arch_site_body(site), sp = user_stack_pointer(regs);
+	unsigned long *slot = (unsigned long *)sp;
+	struct ftrace_ops *ops;
+	struct ftrace_thread *t;
+	bool hooked = false;
+
+	instruction_pointer_set(regs, body);
+	if (READ_ONCE(ftrace_silent))
+		return FTRACE_GO_ON;
+	t = ftrace_thread_get();
+	if (!t)
+		return FTRACE_GO_ON;
+	WRITE_ONCE(t->in_callback, t->in_callback + 1);
+	barrier();		/* as in ftrace_caller: pairs with ftrace_synchronize() */
+	if (ftrace_site_is_behind_prologue(site))
+		slot = (unsigned long *)arch_frame_pointer(regs) + 1;
+	ops = __atomic_load_n(&site->ops, __ATOMIC_ACQUIRE);
+	if (ops)
+		call_of(ops)(site->ip, ftrace_real_parent(*slot, (unsigned long)slot), ops, regs,
+			     site);
+	if (READ_ONCE(site->graph))
+		hooked = ftrace_graph_enter(t, site, regs, slot);
+	barrier();
+	if (t->in_callback)	/* 0 in a child that a callback forked */
+		WRITE_ONCE(t->in_callback, t->in_callback - 1);
+
+	if (hooked && (instruction_pointer(regs) != body || user_stack_pointer(regs) != sp ||
+		       ftrace_site_is_behind_prologue(site))) {
+		/* The stub calls the body and nothing else: what runs instead returns to it. */
+		*slot = ftrace_stub(site->id) + ARCH_STUB_RET;
+		hooked = false;
+	}
+	if (instruction_pointer(regs) == body && user_stack_pointer(regs) == sp)
+		return hooked ? FTRACE_GO_HOOKED : FTRACE_GO_ON;
+	/* Below sp stands our own frame: it can be raised, not lowered. */
+	if (user_stack_pointer(regs) < sp)
+		arch_set_stack_pointer(regs, sp);
+	return FTRACE_GO_ELSEWHERE;
+}
+
+static int check_ipmodify(struct ftrace_ops *ops)
+{
+	u32 n = ftrace_nsites();
+
+	for (u32 id = 1; id < n; id++) {
+		struct dyn_ftrace *site = ftrace_site(id);
+
+		if (!site || !(site->flags & FTRACE_SITE_ARMED) || !ftrace_ops_wants(ops, site))
+			continue;
+		if (ftrace_site_is_behind_prologue(site))
+			return ft_log(-EINVAL, "IPMODIFY: %s is traced behind its prologue (plain "
+				      "-pg), where another function cannot take over", site->name);
+		if (site->flags & FTRACE_SITE_IPMODIFY)
+			return ft_log(-EBUSY, "IPMODIFY: %s has an ops with that flag already",
+				      site->name);
+	}
+	return 0;
+}
+
+static void mark_ipmodify(struct ftrace_ops *ops, bool on)
+{
+	u32 n = ftrace_nsites();
+
+	for (u32 id = 1; id < n; id++) {
+		struct dyn_ftrace *site = ftrace_site(id);
+
+		if (!site || !ftrace_ops_wants(ops, site))
+			continue;
+		if (on)
+			site->flags |= FTRACE_SITE_IPMODIFY;
+		else
+			site->flags &= ~(u32)FTRACE_SITE_IPMODIFY;
+	}
+}
+
+#define KNOWN_FLAGS	(FTRACE_OPS_FL_DYNAMIC | FTRACE_OPS_FL_SAVE_REGS | \
+			 FTRACE_OPS_FL_SAVE_REGS_IF_SUPPORTED | FTRACE_OPS_FL_RECURSION | \
+			 FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PID | \
+			 FTRACE_OPS_FL_GENERAL_REGS | FTRACE_OPS_FL_RECORD)
+
+static int check(struct ftrace_ops *ops)
+{
+	if (!ops || (!ops->func && !(ops->flags & FTRACE_OPS_FL_RECORD)))
+		return ft_log(-EINVAL, "register_ftrace_function: no callback given");
+	if (ops->flags & FTRACE_OPS_FL_ENABLED)
+		return ft_log(-EBUSY, "register_ftrace_function: already registered");
+	if (ops->flags & ~(unsigned long)KNOWN_FLAGS)
+		return ft_log(-EINVAL, "register_ftrace_function: unknown flags %#lx",
+			      ops->flags & ~(unsigned long)KNOWN_FLAGS);
+	if ((ops->flags & FTRACE_OPS_FL_IPMODIFY) && !needs_regs(ops))
+		return ft_log(-EINVAL, "register_ftrace_function: IPMODIFY needs SAVE_REGS");
+	if ((ops->flags & FTRACE_OPS_FL_RECORD) && !ftrace_stream_ops())
+		return ft_log(-ENODEV, "register_ftrace_function: nothing takes records");
+	return 0;
+}
+
+FTRACE_PUBLIC int register_ftrace_function(struct ftrace_ops *ops)
+{
+	static unsigned long next_bit;
+	int err = ftrace_init();
+
+	if (err)
+		return err;
+	if (ops && (ops->flags & FTRACE_OPS_FL_SAVE_REGS_IF_SUPPORTED))
+		ops->flags |= FTRACE_OPS_FL_SAVE_REGS;
+	err = check(ops);
+	if (err)
+		return err;
+	ft_lock(ftrace_lock);
+	if (!ftrace_nsites()) {
+		err = ft_log(-ENODEV, "register_ftrace_function: no loaded object was compiled for "
+			     "tracing (-fpatchable-function-entry=5)");
+		goto out;
+	}
+	if (ops->flags & FTRACE_OPS_FL_IPMODIFY) {
+		err = check_ipmodify(ops);
+		if (err)
+			goto out;
+	}
+	if (ops->flags & FTRACE_OPS_FL_RECORD)
+		ops->reserved[FTRACE_OPS_CALL] = (void *)record;
+	else if (ops->flags & (FTRACE_OPS_FL_RECURSION | FTRACE_OPS_FL_PID))
+		ops->reserved[FTRACE_OPS_CALL] = (void *)assist;
+	else
+		ops->reserved[FTRACE_OPS_CALL] = (void *)ops->func;
+	ops->reserved[FTRACE_OPS_BIT] = (void *)next_bit++;
+	ops->flags |= FTRACE_OPS_FL_ENABLED;
+	if (ops->flags & FTRACE_OPS_FL_IPMODIFY)
+		mark_ipmodify(ops, true);
+	ops->reserved[FTRACE_OPS_NEXT] = ftrace_ops_list;
+	__atomic_store_n(&ftrace_ops_list, ops, __ATOMIC_RELEASE);
+	err = ftrace_update_all();
+out:
+	ft_unlock(ftrace_lock);
+	if (err && ops->flags & FTRACE_OPS_FL_ENABLED) {
+		unregister_ftrace_function(ops);
+		return ft_log(err, "register_ftrace_function: the code of traced functions cannot "
+			      "be changed (error %d)", -err);
+	}
+	return err;
+}
+
+FTRACE_PUBLIC int unregister_ftrace_function(struct ftrace_ops *ops)
+{
+	struct ftrace_ops **at;
+	int err;
+
+	if (!ops || !(ops->flags & FTRACE_OPS_FL_ENABLED))
+		return ft_log(-ENOENT, "unregister_ftrace_function: not registered");
+	if (ftrace_self && ftrace_self->in_callback)
+		return ft_log(-EDEADLK, "unregister_ftrace_function: called from a callback");
+	ft_lock(ftrace_lock);
+	for (at = &ftrace_ops_list; *at; at = (struct ftrace_ops **)&(*at)->reserved[FTRACE_OPS_NEXT])
+		if (*at == ops)
+			break;
+	if (!*at) {
+		ft_unlock(ftrace_lock);
+		return ft_log(-ENOENT, "unregister_ftrace_function: not registered");
+	}
+	__atomic_store_n(at, ftrace_ops_next(ops), __ATOMIC_RELEASE);
+	if (ops->flags & FTRACE_OPS_FL_IPMODIFY)
+		mark_ipmodify(ops, false);
+	ops->flags &= ~(unsigned long)FTRACE_OPS_FL_ENABLED;
+	err = ftrace_update_all();
+	ft_unlock(ftrace_lock);
+	ftrace_synchronize();
+	ops->reserved[FTRACE_OPS_NEXT] = NULL;
+	return err;
+}
+
+FTRACE_PUBLIC int ftrace_set_pid(struct ftrace_ops *ops, int tid, int reset)
+{
+	struct ftrace_pids *pids;
+	int err = ftrace_init();
+
+	if (err)
+		return err;
+	if (!ops || tid < 0)
+		return ft_log(-EINVAL, "ftrace_set_pid: bad thread id %d", tid);
+	ft_lock(ftrace_lock);
+	pids = ops->reserved[FTRACE_OPS_PIDS];
+	if (!pids) {
+		pids = ft_alloc(sizeof(*pids));
+		if (!pids) {
+			err = -ENOMEM;
+			goto out;
+		}
+		__atomic_store_n((struct ftrace_pids **)&ops->reserved[FTRACE_OPS_PIDS], pids,
+				 __ATOMIC_RELEASE);
+	}
+	if (reset)
+		WRITE_ONCE(pids->n, 0);
+	if (tid && pids->n == MAX_PIDS) {
+		err = ft_log(-ENOSPC, "ftrace_set_pid: more than %u threads", MAX_PIDS);
+	} else if (tid) {
+		pids->tid[pids->n] = tid;
+		smp_store_release(&pids->n, pids->n + 1);
+	}
+out:
+	ft_unlock(ftrace_lock);
+	return err;
+}
+
+void ftrace_free_pids(struct ftrace_pids *pids)
+{
+	if (pids)
+		ft_free(pids, sizeof(*pids));
+}
+
+u32 ftrace_silent;
+/* The same word by a name that entry.S can reach without the GOT. */
+extern u32 ftrace_silent_local __attribute__((alias("ftrace_silent"), visibility("hidden")));
+
+FTRACE_PUBLIC void ftrace_stop(void)
+{
+	__atomic_fetch_or(&ftrace_silent, FTRACE_SILENT_STOP, __ATOMIC_SEQ_CST);
+}
+
+FTRACE_PUBLIC void ftrace_start(void)
+{
+	__atomic_fetch_and(&ftrace_silent, ~(u32)FTRACE_SILENT_STOP, __ATOMIC_SEQ_CST);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The users of sites: function ops and graph ops, and how their wishes become a site's state.
+ */
+#ifndef FTRACE_ENGINE_OPS_H
+#define FTRACE_ENGINE_OPS_H
+
+#include <ftrace/fgraph.h>
+#include <ftrace/ftrace.h>
+
+#include "site.h"
+
+struct ftrace_thread;
+
+/* What the library keeps in ftrace_ops.reserved. */
+enum {
+	FTRACE_OPS_CALL,	/* what trampolines call: ops->func, or a function that assists it */
+	FTRACE_OPS_HASH,	/* struct ftrace_hash *: its filters */
+	FTRACE_OPS_NEXT,	/* the next registered ops */
+	FTRACE_OPS_PIDS,	/* struct ftrace_pids *, for FTRACE_OPS_FL_PID */
+	FTRACE_OPS_BIT,		/* for FTRACE_OPS_FL_RECURSION: its bit in ftrace_thread.recursion */
+};
+
+/* What the library keeps in fgraph_ops.reserved. */
+enum {
+	FGRAPH_OPS_INDEX,	/* its bit in dyn_ftrace.graph, plus one; 0: not registered */
+	FGRAPH_OPS_EPOCH,	/* calls that began earlier are none of its business */
+};
+
+/*
+ * ops->reserved[FTRACE_OPS_CALL]: as an ftrace_func_t, with the site behind its arguments, which
+ * a plain callback never looks at.
+ */
+typedef void (*ftrace_call_t)(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *op,
+			      struct pt_regs *regs, struct dyn_ftrace *site);
+
+/* Stub memory, for telling a stub's return address from others. Ends with size 0. */
+struct ftrace_region {
+	unsigned long lo;
+	unsigned long size;
+};
+#define FTRACE_MAX_REGIONS	512
+extern struct ftrace_region ftrace_regions[FTRACE_MAX_REGIONS + 1];
+
+/* Is @ip the return address of a hooked call, in a stub? */
+bool ftrace_is_stub_return(unsigned long ip);
+
+/* ---- filter.c ---- */
+
+struct ftrace_hash;		/* the patterns of one ops and the sites they chose */
+
+/* Does @ops want @site, by its filters? */
+bool ftrace_ops_wants(struct ftrace_ops *ops, const struct dyn_ftrace *site);
+
+/* Sites [@first, @first + @n) are new: match them with the filters of @ops. */
+void ftrace_filter_new_sites(struct ftrace_ops *ops, u32 first, u32 n);
+
+/* ---- ops.c ---- */
+
+struct ftrace_pids;
+void ftrace_free_pids(struct ftrace_pids *pids);	/* NULL too */
+
+extern struct ft_mutex *ftrace_lock;		/* over objects, ops, sites' state */
+extern struct ftrace_ops *ftrace_ops_list;	/* registered, by FTRACE_OPS_NEXT */
+
+static inline struct ftrace_ops *ftrace_ops_next(const struct ftrace_ops *ops)
+{
+	return __atomic_load_n((struct ftrace_ops **)&ops->reserved[FTRACE_OPS_NEXT],
+			       __ATOMIC_ACQUIRE);
+}
+
+/* ---- update.c ---- */
+
+/*
+ * Bring sites [@first, @first + @n) to what the registered ops ask for now: handlers, flags, on or
+ * off. ftrace_lock is held. 0 or -errno (-EPERM, -EFAULT: code that could not be changed).
+ */
+int ftrace_update_sites(u32 first, u32 n);
+int ftrace_update_all(void);
+
+/* ---- graph.c ---- */
+
+extern struct fgraph_ops *fgraph_array[FGRAPH_MAX_OPS];
+extern bool ftrace_returns_refused;		/* the program's runtime bears no return hooks */
+
+/* Entry half of ftrace_regs_func() for the graph ops of @site: true when the return is hooked. */
+bool ftrace_graph_enter(struct ftrace_thread *t, struct dyn_ftrace *site, struct pt_regs *regs,
+			unsigned long *slot);
+
+/* ---- sync.c ---- */
+
+/* Wait until every thread has left every callback it was in. -EDEADLK from inside one. */
+int ftrace_synchronize(void);
+
+#endif /* FTRACE_ENGINE_OPS_H */

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Records that the fast path cannot write: a thread's first, a new packet, a stack without a
+ * shadow yet, a slot that a signal handler took; and every record when calls are chosen by depth or
+ * duration. Runs in the middle of the traced program's calls.
+ */
+#include <ftrace/trace-format.h>
+
+#include "arch.h"
+#include "chunk.h"
+#include "graph.h"
+#include "ops.h"
+#include "shadow.h"
+#include "site.h"
+#include "thread.h"
+
+/* A handler that finds this many slow paths in its way in a row takes the frame for a dead one. */
+#define NESTED_LIMIT	4096u
+
+/*
+ * Is the slow path's frame that @t has noted still there? A handler running on the same stack is
+ * below it; a frame above it says that it was left by longjmp. On another stack (an
+ * alternate signal stack) addresses tell nothing: alive, until it has stood in the way for long.
+ */
+static bool slow_path_is_busy(struct ftrace_thread *t, unsigned long here)
+{
+	unsigned long frame = t->slow_frame;
+
+	if (!frame)
+		return false;
+	if (here - t->stack_lo < t->stack_size && frame - t->stack_lo < t->stack_size)
+		return here < frame;
+	return ++t->nested < NESTED_LIMIT;
+}
+
+static bool is_padding(u64 word)
+{
+	return word >> FTRACE_RECORD_EVENT_SHIFT ==
+	       ((u64)FTRACE_EXT_PADDING << 2 | FTRACE_EVENT_EXTENDED);
+}
+
+/* Write @event of @site to @t's stream. False: it is lost, and counted by the backend. */
+static bool write_record(struct ftrace_thread *t, unsigned long id_event)
+{
+	const struct ftrace_stream_ops *stream = ftrace_stream_ops();
+
+	if (!stream || (t->flags & FTRACE_THREAD_OFF))
+		return false;
+	/* Each turn but the last finds a slot taken by a handler, or ends a packet. */
+	for (unsigned int i = 0; i < FTRACE_PACKET_SIZE; i++) {
+		u64 *slot = READ_ONCE(t->wp);
+		u64 now, unwritten;
+
+		barrier();
+		now = arch_ticks();
+		/*
+		 * Packets are aligned to their size: a write pointer that an interrupted writer has
+		 * set back into an earlier packet is told by its upper bits.
+		 */
+		if (!slot || slot >= READ_ONCE(t->end) || (u32)(now >> 32) != t->hi ||
+		    ((unsigned long)slot ^ (unsigned long)t->end) >= FTRACE_PACKET_SIZE) {
+			if (stream->refill(t, now))
+				return false;
+			continue;
+		}
+		unwritten = t->unwritten;
+		if (__atomic_compare_exchange_n(slot, &unwritten,
+						(u32)now | (u64)id_event << 32, false,
+						__ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+			WRITE_ONCE(t->wp, slot + 1);
+			return true;
+		}
+		/* A call taken back left padding here: ours, unless something came behind it. */
+		if (ftrace_threshold && is_padding(unwritten) &&
+		    ftrace_is_unwritten(READ_ONCE(slot[1])) &&
+		    __atomic_compare_exchange_n(slot, &unwritten,
+						(u32)now | (u64)id_event << 32, false,
+						__ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+			WRITE_ONCE(t->wp, slot + 1);
+			return true;
+		}
+		WRITE_ONCE(t->wp, slot + 1);
+	}
+	return false;
+}
+
+FTRACE_INTERNAL u64 *ftrace_stream_seal(struct ftrace_thread *t)
+{
+	u64 *slot = READ_ONCE(t->wp);
+	u64 *last = READ_ONCE(t->end);
+
+	/* The one slot behind end is inside the packet too: kept for this. */
+	for (; slot && slot <= last; slot++) {
+		u64 unwritten = t->unwritten;
+		u64 pad = ftrace_record((u32)arch_ticks(), FTRACE_EVENT_EXTENDED,
+					FTRACE_EXT_PADDING);
+
+		if (__atomic_compare_exchange_n(slot, &unwritten, pad, false,
+						__ATOMIC_RELAXED, __ATOMIC_RELAXED))
+			return slot + 1;
+	}
+	return slot;
+}
+
+/*
+ * A call that lasted less than the threshold takes its entry record back, if nothing was recorded
+ * since. The slot becomes padding first and the write pointer goes back to it: a handler between
+ * the two writes behind it, and it stays padding; otherwise the next record reuses it. True: taken
+ * back.
+ */
+static bool retract(struct ftrace_thread *t, unsigned long id_event, u64 threshold)
+{
+	u64 *slot = READ_ONCE(t->wp), entry, pad;
+	u32 now = (u32)arch_ticks();
+
+	if (!slot || slot > t->end)
+		return false;
+	slot--;
+	entry = READ_ONCE(*slot);
+	if (entry >> 32 != (id_event & ~3ul) || now - (u32)entry >= threshold ||
+	    ftrace_is_unwritten(entry))
+		return false;
+	pad = ftrace_record((u32)entry, FTRACE_EVENT_EXTENDED, FTRACE_EXT_PADDING);
+	return __atomic_compare_exchange_n(slot, &entry, pad, false, __ATOMIC_RELAXED,
+					   __ATOMIC_RELAXED);
+}
+
+static long enter(struct ftrace_thread *t, unsigned long id_event, unsigned long *slot,
+		  unsigned long fp)
+{
+	struct dyn_ftrace *site = ftrace_site((u32)(id_event >> 2));
+	bool behind_prologue = ftrace_site_is_behind_prologue(site);
+	unsigned long ret;
+	bool tail;
+
+	if (behind_prologue)
+		slot = (unsigned long *)fp + 1;
+	ret = *slot;
+	tail = ftrace_is_stub_return(ret);
+	if (!tail && (unsigned long)slot - t->stack_lo >= t->stack_size &&
+	    ftrace_shadow_enter(t, (unsigned long)slot)) {
+		t->unshadowed++;
+		return 1;
+	}
+	if (!tail && !ftrace_depth_enter(t, (unsigned long)slot)) {
+		t->dropped_by_choice++;
+		return 1;
+	}
+	if (!write_record(t, id_event))
+		return 1;
+	if (tail)
+		return 1;
+	*arch_shadow((unsigned long)slot) = ret;
+	if (behind_prologue) {
+		/* Too late to call the body: the return is made to come to the stub instead. */
+		*slot = ftrace_stub(site->id) + ARCH_STUB_RET;
+		return 1;
+	}
+	return 0;
+}
+
+bool ftrace_record_event(struct ftrace_thread *t, unsigned long id_event)
+{
+	bool written;
+
+	if (slow_path_is_busy(t, (unsigned long)__builtin_frame_address(0))) {
+		t->dropped++;
+		return false;
+	}
+	t->nested = 0;
+	WRITE_ONCE(t->slow_frame, (unsigned long)__builtin_frame_address(0));
+	barrier();
+	written = write_record(t, id_event);
+	barrier();
+	WRITE_ONCE(t->slow_frame, 0);
+	return written;
+}
+
+long ftrace_record_slow(unsigned long id_event, unsigned long *slot, unsigned long fp)
+{
+	unsigned long here = (unsigned long)__builtin_frame_address(0);
+	struct ftrace_thread *t;
+	long pass = 1;
+
+	if (READ_ONCE(ftrace_silent))
+		return 1;
+	t = ftrace_thread_get();
+	if (!t)
+		return 1;
+	if (slow_path_is_busy(t, here)) {
+		t->dropped++;
+		return 1;
+	}
+	t->nested = 0;
+	WRITE_ONCE(t->slow_frame, here);
+	barrier();
+	/*
+	 * A child of clone(CLONE_VM) without a TLS of its own runs with its parent's: its calls are
+	 * nobody's. It has its own stack, so it comes here.
+	 */
+	if ((unsigned long)slot - t->stack_lo >= t->stack_size && !ftrace_no_syscalls &&
+	    ft_gettid() != t->tid) {
+		t->dropped++;
+		goto out;
+	}
+	switch (id_event & 3) {
+	case FTRACE_EVENT_ENTRY:
+		pass = enter(t, id_event, slot, fp);
+		break;
+	case FTRACE_EVENT_EXIT:
+		ftrace_depth_exit(t, (unsigned long)slot);
+		if (ftrace_threshold && retract(t, id_event, ftrace_threshold)) {
+			WRITE_ONCE(t->wp, t->wp - 1);
+			t->dropped_by_choice++;
+			break;
+		}
+		write_record(t, id_event);
+		break;
+	default:
+		write_record(t, id_event);
+	}
+out:
+	barrier();
+	WRITE_ONCE(t->slow_frame, 0);
+	return pass;
+}

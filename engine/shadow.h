@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Shadows of stacks. While a call is hooked, its return address is in the shadow of the word it
+ * came from: at that address with one bit flipped (arch_shadow). Nothing is pushed or popped, so
+ * whatever a program does to its stacks, nothing needs repair. Only stacks that hooked calls
+ * were seen on have shadows mapped.
+ */
+#ifndef FTRACE_ENGINE_SHADOW_H
+#define FTRACE_ENGINE_SHADOW_H
+
+#include "base.h"
+
+struct ftrace_thread;
+
+/*
+ * Make sure that the stack around @sp has a shadow, mapping it if need be, and make it @t's
+ * current one. 0; -errno: it cannot be had (remembered in @t, so that asking again is cheap).
+ */
+int ftrace_shadow_enter(struct ftrace_thread *t, unsigned long sp);
+
+/* @t's thread is gone: the shadow of the stack it ran on goes too, if nobody else runs there. */
+void ftrace_shadow_thread_gone(struct ftrace_thread *t);
+
+/* This process is a new child of fork. */
+void ftrace_shadow_forked(void);
+
+#endif /* FTRACE_ENGINE_SHADOW_H */

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The regions of stubs, and the two functions of libc that unwinders ask for call frame information.
+ *
+ * Readers are exceptions on any thread and whatever unwinds in a signal handler, so they take no
+ * lock: the table only grows, and its count is published last.
+ *
+ * The interposed functions call libc, unlike the rest of the engine: they are called by unwinders,
+ * which come to stubs from the program's side and never from within a traced call's record.
+ */
+#include "unwind.h"
+
+#include <dlfcn.h>
+
+#include "arch.h"
+#include "gdb.h"
+#include "site.h"
+
+/* Bounds apart from the rest: looking through them touches one cache line in four regions. */
+static struct {
+	unsigned long start, end;
+} bounds[FTRACE_MAX_CHUNKS];
+static struct ftrace_unwind_region regions[FTRACE_MAX_CHUNKS];
+static u32 nregions;		/* store-release after the region is filled in; never goes down */
+
+const struct ftrace_unwind_region *ftrace_unwind_region(u32 i)
+{
+	return i < smp_load_acquire(&nregions) ? &regions[i] : NULL;
+}
+
+const struct ftrace_unwind_region *ftrace_unwind_find(unsigned long pc)
+{
+	u32 n = smp_load_acquire(&nregions);
+
+	for (u32 i = 0; i < n; i++)
+		if (pc - bounds[i].start < bounds[i].end - bounds[i].start)
+			return &regions[i];
+	return NULL;
+}
+
+/* ---- libc's own ---- */
+
+typedef int find_object_t(void *pc, struct dl_find_object *result);
+typedef int phdr_callback_t(struct dl_phdr_info *info, size_t size, void *data);
+typedef int iterate_phdr_t(phdr_callback_t *callback, void *data);
+
+/*
+ * Weak: in a statically linked program nothing may pull these in. There dlsym() is not used,
+ * unwinders are told by registration (below), and __dl_iterate_phdr() is libc's own if it is there.
+ */
+extern __typeof__(dlsym) dlsym __attribute__((weak));
+extern iterate_phdr_t __dl_iterate_phdr __attribute__((weak));
+extern const ElfW(Ehdr) __ehdr_start __attribute__((weak, visibility("hidden")));
+
+static find_object_t find_object;
+static iterate_phdr_t iterate_phdr;
+
+static find_object_t *libc_find_object;
+static iterate_phdr_t *libc_iterate_phdr;
+static struct link_map *own_map;	/* some link_map to show for a stub: this library's */
+
+/* The next definition of @name behind ours; or the first, when that is not ours. */
+static void *find_next(const char *name, void *ours)
+{
+	void *func = NULL;
+
+	if (dlsym) {
+		func = dlsym(RTLD_NEXT, name);
+		if (!func)
+			func = dlsym(RTLD_DEFAULT, name);
+	}
+	return func == ours ? NULL : func;
+}
+
+static find_object_t *get_find_object(void)
+{
+	find_object_t *func = smp_load_acquire(&libc_find_object);
+
+	if (unlikely(!func)) {
+		func = (find_object_t *)find_next("_dl_find_object", (void *)find_object);
+		smp_store_release(&libc_find_object, func);
+	}
+	return func;
+}
+
+/* A program without a dynamic linker has one object; its headers are in memory. */
+static int static_iterate_phdr(phdr_callback_t *callback, void *data)
+{
+	struct dl_phdr_info info = {.dlpi_name = "", .dlpi_adds = 1};
+	const ElfW(Ehdr) *ehdr = &__ehdr_start;
+
+	if (!ehdr)
+		return 0;
+	info.dlpi_phdr = (const ElfW(Phdr) *)((const char *)ehdr + ehdr->e_phoff);
+	info.dlpi_phnum = ehdr->e_phnum;
+	for (u32 i = 0; i < info.dlpi_phnum; i++)
+		if (info.dlpi_phdr[i].p_type == PT_LOAD && !info.dlpi_phdr[i].p_offset)
+			info.dlpi_addr = (ElfW(Addr))ehdr - info.dlpi_phdr[i].p_vaddr;
+	return callback(&info, sizeof(info), data);
+}
+
+static iterate_phdr_t *get_iterate_phdr(void)
+{
+	iterate_phdr_t *func = smp_load_acquire(&libc_iterate_phdr);
+
+	if (unlikely(!func)) {
+		func = (iterate_phdr_t *)find_next("dl_iterate_phdr", (void *)iterate_phdr);
+		if (!func)
+			func = __dl_iterate_phdr ? __dl_iterate_phdr : static_iterate_phdr;
+		smp_store_release(&libc_iterate_phdr, func);
+	}
+	return func;
+}
+
+/* ---- interposed ---- */
+
+/* Asked for itself, ours answer with a number that libc's never do: see interposed(). */
+#define OURS	0x667472
+
+static int find_object(void *pc, struct dl_find_object *result)
+{
+	const struct ftrace_unwind_region *r = ftrace_unwind_find((unsigned long)pc);
+	find_object_t *next;
+
+	if (r) {
+		*result = (struct dl_find_object){
+			.dlfo_map_start = (void *)r->start,
+			.dlfo_map_end = (void *)r->end,
+			.dlfo_link_map = own_map,
+			.dlfo_eh_frame = r->hdr,
+		};
+		return 0;
+	}
+	if (unlikely(pc == (void *)find_object))
+		return OURS;
+	next = get_find_object();
+	return next ? next(pc, result) : -1;
+}
+
+struct walk {
+	phdr_callback_t *callback;
+	void *data;
+	u64 generation;			/* how many regions there were at the beginning */
+	bool shown;
+};
+
+static int show_regions(struct walk *w, u64 adds, u64 subs)
+{
+	const struct ftrace_unwind_region *r;
+	int ret = 0;
+
+	for (u32 i = 0; !ret && (r = ftrace_unwind_region(i)); i++) {
+		struct dl_phdr_info info = {
+			.dlpi_addr = r->start,
+			.dlpi_name = "[ftrace]",
+			.dlpi_phdr = r->phdr,
+			.dlpi_phnum = ARRAY_SIZE(r->phdr),
+			.dlpi_adds = adds,
+			.dlpi_subs = subs,
+		};
+
+		ret = w->callback(&info, sizeof(info), w->data);
+	}
+	return ret;
+}
+
+/*
+ * The regions are shown between the first object (by convention the program) and the second, not
+ * after all: callbacks rely on the dynamic linker's lock that is held during libc's walk (LLVM's unwinder
+ * keeps a cache under it). They take dlpi_adds for the age of what they cached; it counts regions too.
+ */
+static int walk_object(struct dl_phdr_info *info, size_t size, void *data)
+{
+	struct walk *w = data;
+	u64 adds = 0, subs = 0;
+	bool counted = size >= offsetof(struct dl_phdr_info, dlpi_subs) + sizeof(info->dlpi_subs);
+	int ret;
+
+	if (counted) {
+		adds = info->dlpi_adds + w->generation;
+		subs = info->dlpi_subs;
+		info->dlpi_adds = adds;
+	}
+	ret = w->callback(info, size, w->data);
+	if (counted)
+		info->dlpi_adds = adds - w->generation;
+	if (ret || w->shown)
+		return ret;
+	w->shown = true;
+	return show_regions(w, adds, subs);
+}
+
+static int no_object(struct dl_phdr_info *info, size_t size, void *data)
+{
+	return 0;
+}
+
+static int iterate_phdr(phdr_callback_t *callback, void *data)
+{
+	struct walk w = {callback, data, smp_load_acquire(&nregions), false};
+
+	if (unlikely(callback == no_object))
+		return OURS;
+	return get_iterate_phdr()(walk_object, &w);
+}
+
+/* Weak: in a static program libc.a's own strong definition may come in too and then counts. */
+FTRACE_PUBLIC int _dl_find_object(void *pc, struct dl_find_object *result) __THROW
+	__attribute__((weak, alias("find_object")));
+FTRACE_PUBLIC int dl_iterate_phdr(phdr_callback_t *callback, void *data)
+	__attribute__((weak, alias("iterate_phdr")));
+
+/* ---- registration, where interposing does not work ---- */
+
+/*
+ * libgcc's __register_frame() takes a whole .eh_frame; so does LLVM's second, while its function
+ * of the first name takes a single FDE. A process may have both.
+ */
+void __register_frame(void *eh_frame) __attribute__((weak));
+void __unw_add_dynamic_eh_frame_section(unsigned long eh_frame) __attribute__((weak));
+
+static bool must_register;	/* unwinders do not call our functions */
+
+static void register_frames(const struct ftrace_unwind_region *r)
+{
+	void (*llvm)(unsigned long) = __unw_add_dynamic_eh_frame_section;
+	void (*libgcc)(void *) = __register_frame;
+
+	if (dlsym) {
+		llvm = (void (*)(unsigned long))dlsym(RTLD_DEFAULT,
+						      "__unw_add_dynamic_eh_frame_section");
+		libgcc = (void (*)(void *))dlsym(RTLD_DEFAULT, "__register_frame");
+	}
+	if (llvm)
+		llvm((unsigned long)r->eh_frame);
+	else if (libgcc)
+		libgcc(r->eh_frame);
+}
+
+/*
+ * Do references of the program and of libgcc_s come to us? Tried rather than compared: the address of a
+ * function may be that of a PLT entry in the program.
+ */
+static bool interposed(void)
+{
+	find_object_t *find;
+	iterate_phdr_t *iterate;
+	struct dl_find_object result;
+
+	if (!dlsym)
+		return false;
+	find = (find_object_t *)dlsym(RTLD_DEFAULT, "_dl_find_object");
+	iterate = (iterate_phdr_t *)dlsym(RTLD_DEFAULT, "dl_iterate_phdr");
+	return find && find((void *)find_object, &result) == OURS &&
+	       iterate && iterate(no_object, NULL) == OURS;
+}
+
+int ftrace_unwind_init(void)
+{
+	static bool done;
+	struct dl_find_object own;
+
+	if (done)
+		return must_register ? -ENOSYS : 0;
+	done = true;
+	get_iterate_phdr();
+	if (get_find_object() && libc_find_object((void *)find_object, &own) == 0)
+		own_map = own.dlfo_link_map;
+	if (interposed())
+		return 0;
+
+	must_register = true;
+	for (u32 i = 0; i < nregions; i++)
+		register_frames(&regions[i]);
+	if (dlsym)
+		return ft_log(-ENOSYS, "unwinding: this library comes behind libc in the order of "
+			      "symbols, unwinders other than libgcc_s will not see traced callers");
+	return -ENOSYS;
+}
+
+int ftrace_unwind_add(unsigned long start, size_t len, void *room)
+{
+	struct ftrace_unwind_region *r = &regions[nregions];
+	size_t size, eh_frame;
+
+	if (nregions == ARRAY_SIZE(regions))
+		return ft_log(-ENOSPC, "unwinding: %u regions of stubs: no room for more", nregions);
+	size = arch_unwind_table(room, (unsigned long)room, start, len, &eh_frame);
+	if (!size)
+		return ft_log(-ERANGE, "unwinding: table at %p is too far from stubs at %lx", room, start);
+
+	r->start = start;
+	r->end = start + len;
+	r->hdr = room;
+	r->eh_frame = (char *)room + eh_frame;
+	r->eh_frame_size = size - eh_frame;
+	r->phdr[0] = (ElfW(Phdr)){
+		.p_type = PT_LOAD,
+		.p_flags = PF_R | PF_X,
+		.p_filesz = len,
+		.p_memsz = len,
+		.p_align = FT_PAGE_SIZE,
+	};
+	r->phdr[1] = (ElfW(Phdr)){
+		.p_type = PT_GNU_EH_FRAME,
+		.p_flags = PF_R,
+		.p_vaddr = (unsigned long)room - start,
+		.p_filesz = eh_frame,
+		.p_memsz = eh_frame,
+		.p_align = 4,
+	};
+	bounds[nregions].start = r->start;
+	bounds[nregions].end = r->end;
+	smp_store_release(&nregions, nregions + 1);
+
+	if (must_register)
+		register_frames(r);
+	ftrace_gdb_add(r);
+	return 0;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Unwinding through stubs: exceptions, pthread_cancel(), backtrace() and debuggers find call frame
+ * information for code that is in no file.
+ *
+ * Unwinders ask _dl_find_object() (libgcc) or dl_iterate_phdr() (LLVM's and others) which object a
+ * pc is in. This library defines both: they know the regions of stubs and pass everything else on to libc's.
+ */
+#ifndef FTRACE_ENGINE_UNWIND_H
+#define FTRACE_ENGINE_UNWIND_H
+
+#include "base.h"
+
+#include <link.h>
+
+/* A registered region. Never changed nor removed once it can be found. */
+struct ftrace_unwind_region {
+	unsigned long start;
+	unsigned long end;
+	void *hdr;			/* .eh_frame_hdr, and behind it ... */
+	void *eh_frame;			/* .eh_frame */
+	size_t eh_frame_size;
+	ElfW(Phdr) phdr[2];		/* what dl_iterate_phdr() shows */
+};
+
+/*
+ * Find libc's functions and who else unwinds, so that no thread has to later, and register with gdb. Called by the
+ * engine's constructor; idempotent. What is asked of this file before it is called works too.
+ * Returns 0, or -ENOSYS (logged) when the program's unwinder does not reach us: then regions are
+ * registered with libgcc or LLVM's unwinder, if the process has one to be found, and others see
+ * the stack end at a stub.
+ */
+int ftrace_unwind_init(void);
+
+/*
+ * Make the stubs at [@start, @start + @len) known to unwinders and to gdb, for good. @room:
+ * ARCH_UNWIND_SIZE bytes, 8-aligned, within 2 GiB of the region, that stay readable. Call it before the
+ * first of the stubs can be run. Calls must not overlap (the lock on making chunks); threads may
+ * be unwinding meanwhile.
+ * Returns 0; -ERANGE: @room is too far away; -ENOSPC: too many regions. Logged.
+ */
+int ftrace_unwind_add(unsigned long start, size_t len, void *room);
+
+/* The region @pc lies in, or NULL. Async-signal-safe, no lock. */
+const struct ftrace_unwind_region *ftrace_unwind_find(unsigned long pc);
+
+/* Region number @i in order of registration, or NULL. Async-signal-safe, no lock. */
+const struct ftrace_unwind_region *ftrace_unwind_region(u32 i);
+
+#endif /* FTRACE_ENGINE_UNWIND_H */

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* From what the registered ops ask for to what each site does. */
+#include "arch.h"
+#include "graph.h"
+#include "ops.h"
+#include "text.h"
+#include "thread.h"
+
+extern struct ftrace_ops ftrace_list_ops, ftrace_list_regs_ops;
+
+/* What is asked of one site, counted. */
+struct wishes {
+	struct ftrace_ops *first;	/* the first ops, if any */
+	u32 ops;			/* function ops, those that only record included */
+	u32 records;			/* of these: FTRACE_OPS_FL_RECORD */
+	u32 regs;			/* of these: SAVE_REGS */
+	u16 graph;			/* mask of graph ops */
+	u16 graph_records;		/* of these: FGRAPH_OPS_FL_RECORD */
+	bool general;			/* nobody changes vector registers */
+};
+
+static void collect(struct dyn_ftrace *site, struct wishes *w)
+{
+	ft_memset(w, 0, sizeof(*w));
+	w->general = true;
+	for (struct ftrace_ops *ops = ftrace_ops_list; ops; ops = ftrace_ops_next(ops)) {
+		if (!ftrace_ops_wants(ops, site))
+			continue;
+		if (!w->first)
+			w->first = ops;
+		w->ops++;
+		w->regs += !!(ops->flags & FTRACE_OPS_FL_SAVE_REGS);
+		if (ops->flags & FTRACE_OPS_FL_RECORD)
+			w->records++;
+		else if (!(ops->flags & FTRACE_OPS_FL_GENERAL_REGS))
+			w->general = false;
+	}
+	for (unsigned int i = 0; i < FGRAPH_MAX_OPS; i++) {
+		struct fgraph_ops *gops = fgraph_array[i];
+
+		if (!gops || !ftrace_ops_wants(&gops->ops, site))
+			continue;
+		w->graph |= (u16)(1u << i);
+		if (gops->flags & FGRAPH_OPS_FL_RECORD)
+			w->graph_records |= (u16)(1u << i);
+		else if (!(gops->flags & FGRAPH_OPS_FL_GENERAL_REGS))
+			w->general = false;
+	}
+}
+
+/* Do graph ops with callbacks exist anywhere? They need every return in their sight. */
+static bool graph_callbacks_exist(void)
+{
+	for (unsigned int i = 0; i < FGRAPH_MAX_OPS; i++)
+		if (fgraph_array[i] && !(fgraph_array[i]->flags & FGRAPH_OPS_FL_RECORD))
+			return true;
+	return false;
+}
+
+/* Set what the site's stub does. Returns whether it is to be on. */
+static bool apply(struct dyn_ftrace *site, bool callbacks_exist)
+{
+	void (*entry)(void) = ftrace_stub_pass, (*leave)(void) = ftrace_graph_return;
+	struct ftrace_ops *ops = NULL;
+	struct wishes w;
+
+	collect(site, &w);
+	if (w.ops == 1)
+		ops = w.first;
+	else if (w.ops)
+		ops = w.regs ? &ftrace_list_regs_ops : &ftrace_list_ops;
+
+	if (!w.ops && !w.graph) {
+		entry = ftrace_stub_pass;
+	} else if (w.ops == 1 && w.records == 1 && !w.graph) {
+		entry = ftrace_record_function;
+	} else if (!w.ops && w.graph == w.graph_records && !callbacks_exist) {
+		bool behind = ftrace_site_is_behind_prologue(site);
+
+		if ((site->flags & FTRACE_SITE_ENTRY_ONLY) || ftrace_returns_refused) {
+			entry = ftrace_record_function;
+		} else {
+			bool choosy = ftrace_graph_is_choosy();
+
+			entry = choosy || behind ? ftrace_record_entry_checked
+						 : ftrace_record_entry;
+			leave = choosy ? ftrace_record_exit_checked : ftrace_record_exit;
+		}
+	} else if (!w.graph && !w.regs && !ftrace_site_is_behind_prologue(site)) {
+		entry = ftrace_caller;
+	} else {
+		entry = ftrace_regs_caller;
+	}
+
+	if (site->entry != entry || site->ops != ops || site->graph != w.graph) {
+		/*
+		 * Threads may be in the stub. The handler with the most registers can do every
+		 * mixture, so it stands there while the rest is changed; and ftrace_caller, entered
+		 * before that, leaves ops alone that want more than it has saved.
+		 */
+		if (site->entry != entry || w.regs)
+			smp_store_release(&site->entry, ftrace_regs_caller);
+		if (w.general)
+			site->flags |= FTRACE_SITE_GENERAL;
+		else
+			site->flags &= ~(u32)FTRACE_SITE_GENERAL;
+		smp_store_release(&site->graph, w.graph);
+		smp_store_release(&site->ops, ops);
+		smp_store_release(&site->entry, entry);
+	}
+	smp_store_release(&site->exit, leave);
+	return w.ops || w.graph;
+}
+
+int ftrace_update_sites(u32 first, u32 n)
+{
+	struct dyn_ftrace **batch;
+	bool callbacks = graph_callbacks_exist();
+	u32 count = 0;
+	int err;
+
+	batch = ft_alloc(n * sizeof(*batch));
+	if (!batch)
+		return -ENOMEM;
+	for (u32 id = first; id < first + n; id++) {
+		struct dyn_ftrace *site = ftrace_site(id);
+		bool on;
+
+		if (!site || !(site->flags & FTRACE_SITE_ARMED) || site->flags & FTRACE_SITE_GONE)
+			continue;
+		on = apply(site, callbacks);
+		if (on == !!(site->flags & FTRACE_SITE_ON))
+			continue;
+		site->flags ^= FTRACE_SITE_ON;
+		batch[count++] = site;
+	}
+	err = ftrace_text_toggle(batch, count);
+	ft_free(batch, n * sizeof(*batch));
+	return err;
+}
+
+int ftrace_update_all(void)
+{
+	u32 n = ftrace_nsites();
+
+	return n > 1 ? ftrace_update_sites(1, n - 1) : 0;
+}
