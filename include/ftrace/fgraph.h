@@ -64,7 +64,11 @@ struct fgraph_ops {
 	trace_func_graph_ret_t	retfunc;	/* NULL: entries only */
 	struct ftrace_ops	ops;		/* for ftrace_set_filter(&gops->ops, ...); func unused */
 	unsigned long		flags;		/* FGRAPH_OPS_FL_* */
+#ifdef __cplusplus
+	void			*private_data;	/* `private` is a keyword there */
+#else
 	void			*private;	/* the program's own */
+#endif
 	void			*reserved[4];	/* the library's own; zero at first */
 };
 

@@ -98,7 +98,11 @@ enum {
 struct ftrace_ops {
 	ftrace_func_t	func;		/* the callback */
 	unsigned long	flags;		/* FTRACE_OPS_FL_* */
+#ifdef __cplusplus
+	void		*private_data;	/* `private` is a keyword there */
+#else
 	void		*private;	/* the program's own; never looked at */
+#endif
 	void		*reserved[6];	/* the library's own; zero at first */
 };
 
