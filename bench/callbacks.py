@@ -38,18 +38,22 @@ def callbacks(bench):
     def ns(kind):
         return median(pool(samples, kind))
 
-    def row(kind, title, base=None, to=None, at_most=None):
+    def row(kind, title, base=None, to=None, at_most=None, beside=None):
+        note = f"{paired_ratio(samples, kind, beside):.3f} x the same with an empty call in it" \
+            if beside else ""
         bench.row(title, ns(kind), "ns/call",
                   paired_ratio(samples, kind, base) if base else None, to, at_most=at_most,
-                  samples=pool(samples, kind))
+                  samples=pool(samples, kind), note=note)
 
     row("plain", "plain call")
     row("save16", "bare save/restore, 16 registers and flags")
+    row("call16", "the same with an empty call in it")
     row("save9", "bare save/restore, 9 registers")
-    row("regs_general", "empty callback, SAVE_REGS | GENERAL_REGS", "save16", "bare 16", 1.4)
-    row("regs", "empty callback, SAVE_REGS", "save16", "bare 16", 1.4)
-    row("general", "empty callback, GENERAL_REGS", "save9", "bare 9", 1.4)
-    row("default", "empty callback, default", "save9", "bare 9", 1.4)
+    row("call9", "the same with an empty call in it")
+    row("regs_general", "empty callback, SAVE_REGS | GENERAL_REGS", "save16", "bare 16", 1.4, "call16")
+    row("regs", "empty callback, SAVE_REGS", "save16", "bare 16", 1.4, "call16")
+    row("general", "empty callback, GENERAL_REGS", "save9", "bare 9", 1.4, "call9")
+    row("default", "empty callback, default", "save9", "bare 9", 1.4, "call9")
     row("recursion", "empty callback, RECURSION | GENERAL_REGS", "save9", "bare 9")
     row("graph", "empty graph callbacks, entry and return")
     row("stopped", "registered, ftrace_stop()ped", "plain", "plain call")

@@ -18,15 +18,18 @@ def run(name, lines):
             "\tsub $8, %rsp", *lines, "\tadd $8, %rsp", "\tret", f"\t.size {name}, .-{name}"]
 
 
-def save(name, first, registers, last):
-    """A jump target that saves and restores, as a trampoline without a callback would."""
-    return ["\t.p2align 6", f"{name}:", *first, *[f"\tpush %{reg}" for reg in registers],
-            *[f"\tpop %{reg}" for reg in reversed(registers)], *last, "\tret"]
+def save(name, flags, registers, inside=()):
+    """What a site calls: saves and restores, as the barest trampoline would."""
+    restore = [f"\tpop %{reg}" if reg != "rsp" else "\tadd $8, %rsp" for reg in reversed(registers)]
+    return ["\t.p2align 6", f"{name}:", *["\tpushf"] * flags, *[f"\tpush %{r}" for r in registers],
+            *inside, *restore, *["\tpopf"] * flags, "\tret"]
 
 
 NINE = ["rax", "rdi", "rsi", "rdx", "rcx", "r8", "r9", "r10", "r11"]
-# rsp is the sixteenth: pushed like the rest, and skipped on the way back.
-FIFTEEN = NINE + ["rbx", "rbp", "r12", "r13", "r14", "r15"]
+# rsp is pushed like the rest, and skipped on the way back.
+SIXTEEN = NINE + ["rbx", "rbp", "r12", "r13", "r14", "r15", "rsp"]
+# An empty callback, and the stack aligned for it.
+CALL = ["\tmov %rsp, %rbp", "\tand $-16, %rsp", "\tcall empty_callback", "\tmov %rbp, %rsp"]
 
 FIB = """
 	.globl fib_clock2
@@ -69,15 +72,16 @@ def main():
     out += run("run_traced", [f"\tcall traced_site{i}" for i in order])
     out += run("run_clock2", ["\trdtsc\n\trdtsc" for i in order])
     out += run("run_clock1", [f"\trdtsc\n\tcall plain_site{i}" for i in order])
-    out += run("run_save16", [f"\tcall save16_site{i}" for i in order])
-    out += run("run_save9", [f"\tcall save9_site{i}" for i in order])
-    # Sites that jump to their save and restore, spaced as compiled functions are.
-    for name in ("save16", "save9"):
+    kinds = {"save16": save("save16", 1, SIXTEEN), "save9": save("save9", 0, NINE),
+             "call16": save("call16", 1, SIXTEEN, CALL),
+             "call9": save("call9", 0, NINE + ["rbp"], CALL)}
+    for name, code in kinds.items():
+        out += run(f"run_{name}", [f"\tcall {name}_site{i}" for i in order])
+        # Spaced as compiled functions are.
         for i in range(SITES):
             out += ["\t.p2align 4", f"{name}_site{i}: call {name}", "\tret"]
-    out += save("save16", ["\tpushf"], FIFTEEN + ["rsp"], ["\tpopf"])
-    out[-2 - 16] = "\tadd $8, %rsp"
-    out += save("save9", [], NINE, [])
+        out += code
+    out += ["\t.p2align 4", "empty_callback: ret"]
     out += FIB.splitlines()
     out += ['\t.section .note.GNU-stack,"",@progbits', ""]
     with open(os.path.join(sys.argv[1], "patterns.S"), "w") as file:

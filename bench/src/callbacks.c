@@ -163,6 +163,8 @@ int main(int argc, char **argv)
 		{ .name = "regs_general", .prepare = add_regs_general, .run = run_traced, .finish = drop },
 		{ .name = "regs", .prepare = add_regs, .run = run_traced, .finish = drop },
 		{ .name = "save9", .run = run_save9 },
+		{ .name = "call16", .run = run_call16 },
+		{ .name = "call9", .run = run_call9 },
 		{ .name = "general", .prepare = add_general, .run = run_traced, .finish = drop },
 		{ .name = "default", .prepare = add_default, .run = run_traced, .finish = drop },
 		{ .name = "recursion", .prepare = add_recursion, .run = run_traced, .finish = drop },
