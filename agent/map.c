@@ -7,6 +7,7 @@
  */
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <time.h>
 
@@ -55,7 +56,7 @@ static int map_window(int fd, size_t bytes)
 	void *p;
 	long err;
 
-	if (!arch_syscall(SYS_getrlimit, 7 /* RLIMIT_FSIZE */, (long)&limit, 0, 0, 0, 0) &&
+	if (!arch_syscall(SYS_getrlimit, RLIMIT_FSIZE, (long)&limit, 0, 0, 0, 0) &&
 	    hi > limit.soft)
 		return -EFBIG;
 	err = arch_syscall(SYS_fallocate, fd, 0, (long)lo, (long)(hi - lo), 0, 0);

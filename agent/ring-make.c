@@ -2,8 +2,9 @@
 /* Making rings: files in the session directory, mapped and backed by memory from the start. */
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <linux/resource.h>
+
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/vfs.h>
 
 #include "agent/ring.h"

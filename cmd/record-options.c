@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line of ftrace record. */
+#include <getopt.h>
+#include <regex.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/cmd.h"
+#include "cmd/options.h"
+#include "cmd/record.h"
+
+enum { OPT_TRACER = 256, OPT_OVERWRITE, OPT_MAX_SIZE, OPT_BUFFER, OPT_WAIT };
+
+static const struct cmd_option record_options[] = {
+	{ "output", 'o', "DIR", "record into DIR (default ftrace.data); a recording that is there\n"
+				"already becomes DIR.old" },
+	{ "filter", 'F', "PATTERN", "trace only functions that match: globs (*, ?, [a-z]), several\n"
+				    "parted by spaces or commas, or a /regular expression/; may be\n"
+				    "given several times" },
+	{ "notrace", 'N', "PATTERN", "do not trace functions that match; wins over -F" },
+	{ "libs", 'L', "GLOB", "trace functions of these libraries, too: path or file name" },
+	{ "depth", 'D', "N", "record only calls at most N deep" },
+	{ "threshold", 't', "TIME", "leave out calls shorter than TIME (500ns, 10us, 2ms) with no\n"
+				    "longer ones inside" },
+	{ "tracer", OPT_TRACER, "NAME", "function_graph: entries and returns (default); function:\n"
+					"entries only; nop: nothing" },
+	{ "overwrite", OPT_OVERWRITE, NULL, "flight recorder: keep each thread's newest records in\n"
+					    "memory, write them at the end" },
+	{ "max-size", OPT_MAX_SIZE, "SIZE", "stop recording when the files hold SIZE (500M, 2G); default:\n"
+					    "an eighth of the free disk space, at most 16G" },
+	{ "buffer", OPT_BUFFER, "SIZE", "memory between a thread and the disk (128K to 1G; default 4M)" },
+	{ "wait", OPT_WAIT, "TIME", "how long a thread waits for the disk before it drops records\n"
+				    "(default 1s)" },
+	{ NULL, 0, NULL, NULL }
+};
+
+static const struct cmd_usage record_usage = {
+	.name = "record",
+	.synopsis = "[OPTION...] [--] COMMAND [ARG...]",
+	.about = "Run COMMAND and record the calls of its functions, its children's too.\n"
+		 "'ftrace list COMMAND' shows which functions can be traced.",
+	.tables = { record_options },
+	.notes = "Ends with COMMAND's status, or 128+N if signal N killed it.",
+};
+
+static bool is_regex(const char *text)
+{
+	size_t len = strlen(text);
+
+	return len > 2 && text[0] == '/' && text[len - 1] == '/';
+}
+
+/*
+ * The traced process has a matcher of its own (agent/regex.h), which knows less than regcomp():
+ * what it does not know must not get there.
+ */
+static int check_regex(const char *text)
+{
+	char *copy = strndup(text + 1, strlen(text) - 2), why[200];
+	regex_t re;
+	int err;
+
+	if (!copy)
+		return cmd_error("%s: no memory", text);
+	err = regcomp(&re, copy, REG_EXTENDED | REG_NOSUB);
+	if (err)
+		regerror(err, &re, why, sizeof(why));
+	else
+		regfree(&re);
+	if (!err && strchr(copy, '{')) {
+		err = 1;
+		strcpy(why, "repeat counts in braces are not known here");
+	}
+	if (!err && (strstr(copy, "[[:") || strstr(copy, "[.") || strstr(copy, "[="))) {
+		err = 1;
+		strcpy(why, "character classes by name are not known here");
+	}
+	free(copy);
+	return err ? cmd_bad_use("record", "%s: %s", text, why) : 0;
+}
+
+static int add_choice(struct record_options *opt, const char *file, const char *value)
+{
+	struct record_choice **last = &opt->choices, *c;
+	int err;
+
+	if (!value[strspn(value, " ,\t")])
+		return cmd_bad_use("record", "an empty pattern");
+	if (strchr(value, '\n'))
+		return cmd_bad_use("record", "a pattern with a line break");
+	if (is_regex(value)) {
+		if (!strcmp(file, "set_object_filter"))
+			return cmd_bad_use("record", "%s: libraries are chosen by globs only", value);
+		err = check_regex(value);
+		if (err)
+			return err;
+	}
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return cmd_error("%s: no memory", value);
+	c->file = file;
+	c->value = value;
+	while (*last)
+		last = &(*last)->next;
+	*last = c;
+	return 0;
+}
+
+static int set_tracer(struct record_options *opt, const char *name)
+{
+	static const char *const names[] = { "function_graph", "function", "nop" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(name, names[i])) {
+			opt->tracer = names[i];
+			return 0;
+		}
+	return cmd_bad_use("record", "--tracer %s: no such tracer (there are function_graph, function, nop)",
+			   name);
+}
+
+static int set_depth(struct record_options *opt, const char *text)
+{
+	uint64_t n;
+
+	if (cmd_parse_number(text, &n) || n == 0 || n > 65535)
+		return cmd_bad_use("record", "--depth %s: not a number from 1 to 65535", text);
+	opt->depth = (uint32_t)n;
+	return 0;
+}
+
+static int set_threshold(struct record_options *opt, const char *text)
+{
+	if (cmd_parse_duration(text, &opt->threshold_ns) || opt->threshold_ns > 3600000000000ull)
+		return cmd_bad_use("record", "--threshold %s: not a time of at most an hour, like 500ns or 10us",
+				   text);
+	return 0;
+}
+
+static int set_wait(struct record_options *opt, const char *text)
+{
+	uint64_t ns;
+
+	if (cmd_parse_duration(text, &ns) || ns > 3600000000000ull)
+		return cmd_bad_use("record", "--wait %s: not a time of at most an hour, like 200ms", text);
+	opt->wait_ms = (uint32_t)((ns + 999999) / 1000000);
+	return 0;
+}
+
+static int set_size(const char *option, const char *text, uint64_t least, uint64_t most,
+		    uint64_t *value)
+{
+	if (cmd_parse_size(text, value) || *value < least || *value > most)
+		return cmd_bad_use("record", "%s %s: not a size from %lluK to %lluG", option, text,
+				   (unsigned long long)least >> 10, (unsigned long long)most >> 30);
+	return 0;
+}
+
+static int set_option(struct record_options *opt, int key, const char *arg)
+{
+	switch (key) {
+	case 'o':
+		opt->output = arg;
+		return *arg ? 0 : cmd_bad_use("record", "--output: an empty name");
+	case 'F':
+		return add_choice(opt, "set_ftrace_filter", arg);
+	case 'N':
+		return add_choice(opt, "set_ftrace_notrace", arg);
+	case 'L':
+		return add_choice(opt, "set_object_filter", arg);
+	case 'D':
+		return set_depth(opt, arg);
+	case 't':
+		return set_threshold(opt, arg);
+	case OPT_TRACER:
+		return set_tracer(opt, arg);
+	case OPT_OVERWRITE:
+		opt->overwrite = true;
+		return 0;
+	case OPT_MAX_SIZE:
+		return set_size("--max-size", arg, 64 << 10, 1ull << 60, &opt->max_size);
+	case OPT_BUFFER:
+		return set_size("--buffer", arg, 128 << 10, 1 << 30, &opt->buffer);
+	default:
+		return set_wait(opt, arg);
+	}
+}
+
+int record_parse(struct record_options *opt, int argc, char **argv)
+{
+	struct cmd_getopt g;
+	int key, err;
+
+	*opt = (struct record_options) {
+		.output = "ftrace.data",
+		.tracer = "function_graph",
+		.buffer = 4 << 20,
+		.wait_ms = 1000,
+	};
+	cmd_getopt_init(&g, &record_usage, argc, argv, 0);
+	while ((key = cmd_getopt(&g)) != -1) {
+		err = set_option(opt, key, g.arg);
+		if (err)
+			return err;
+	}
+	if (optind >= argc)
+		return cmd_bad_use("record", "no command to record");
+	opt->command = argv + optind;
+	return 0;
+}
+
+void record_options_free(struct record_options *opt)
+{
+	while (opt->choices) {
+		struct record_choice *c = opt->choices;
+
+		opt->choices = c->next;
+		free(c);
+	}
+}

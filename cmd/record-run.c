@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* The recorded program: how it is started, which signals reach it, how it ends. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cmd/cmd.h"
+#include "cmd/record.h"
+
+/* For signal handlers: the child, and the word the drain loop sleeps on. */
+static volatile pid_t child_pid;
+static uint32_t *doorbell;
+
+static struct rlimit files_before;
+
+/* The terminal's own signals reach the program anyway, as a member of our process group. */
+static const int forwarded[] = { SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
+static const int ignored[] = { SIGINT, SIGQUIT };
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static void forward(int sig)
+{
+	int err = errno;
+
+	if (child_pid > 0)
+		kill(child_pid, sig);
+	errno = err;
+}
+
+/* Something changed: a sleep of the drain loop ends, or does not begin. */
+static void ring_doorbell(int sig)
+{
+	__atomic_fetch_add(doorbell, 1, __ATOMIC_RELEASE);
+}
+
+static void catch_signals(void)
+{
+	struct sigaction sa = { .sa_handler = forward, .sa_flags = SA_RESTART }, old;
+	size_t i;
+
+	for (i = 0; i < COUNT(forwarded); i++) {
+		/* What our caller wants to be ignored (nohup) stays ignored, here and there. */
+		if (!sigaction(forwarded[i], NULL, &old) && old.sa_handler == SIG_IGN)
+			continue;
+		sigaction(forwarded[i], &sa, NULL);
+	}
+	sa.sa_handler = SIG_IGN;
+	for (i = 0; i < COUNT(ignored); i++)
+		sigaction(ignored[i], &sa, NULL);
+	sa.sa_handler = ring_doorbell;
+	sa.sa_flags = SA_NOCLDSTOP;
+	sigaction(SIGCHLD, &sa, NULL);
+}
+
+/* Many threads mean many files here; the program keeps its own limit. */
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &files_before))
+		return;
+	limit = files_before;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* LD_PRELOAD gets the agent in front of what is there. */
+static int set_environment(const struct record *r)
+{
+	const char *before = getenv("LD_PRELOAD");
+	char *both;
+	int err;
+
+	if (asprintf(&both, "%s%s%s", r->preload, before && *before ? ":" : "", before ? before : "") < 0)
+		return -1;
+	err = setenv("LD_PRELOAD", both, 1) || setenv(FTRACE_SESSION_ENV, r->session_dir, 1);
+	free(both);
+	return err;
+}
+
+/* In the child. The descriptor @report is closed by exec, or gets the errno of why not. */
+static void execute(const struct record *r, const sigset_t *mask, int report)
+{
+	int err;
+
+	setrlimit(RLIMIT_NOFILE, &files_before);
+	sigprocmask(SIG_SETMASK, mask, NULL);
+	if (!set_environment(r))
+		execvp(r->program, r->opt->command);
+	err = errno;
+	if (write(report, &err, sizeof(err)) != sizeof(err))
+		_exit(126);
+	_exit(127);
+}
+
+int record_run_start(struct record *r)
+{
+	sigset_t all, mask;
+	int report[2], err = 0;
+	ssize_t n;
+
+	if (pipe2(report, O_CLOEXEC))
+		return cmd_error("pipe: %s", strerror(errno));
+	doorbell = &r->control->doorbell;
+	raise_file_limit();
+	/* No signal between the fork and the handlers that know of the child. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &mask);
+	r->child = fork();
+	if (r->child == 0) {
+		close(report[0]);
+		execute(r, &mask, report[1]);
+	}
+	err = errno;
+	if (r->child > 0) {
+		child_pid = r->child;
+		catch_signals();
+	}
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	close(report[1]);
+	if (r->child < 0) {
+		close(report[0]);
+		return cmd_error("%s: cannot be started: fork: %s", r->program, strerror(err));
+	}
+	do
+		n = read(report[0], &err, sizeof(err));
+	while (n < 0 && errno == EINTR);
+	close(report[0]);
+	if (n != sizeof(err))
+		return 0;
+	waitpid(r->child, NULL, 0);
+	child_pid = 0;
+	return cmd_error("%s: cannot be executed: %s", r->program, strerror(err));
+}
+
+void record_run_poll(struct record *r)
+{
+	int status;
+
+	if (r->child_ended || waitpid(r->child, &status, WNOHANG) != r->child)
+		return;
+	child_pid = 0;
+	r->child_ended = true;
+	r->status = status;
+}
+
+int record_run_status(const struct record *r)
+{
+	if (WIFSIGNALED(r->status))
+		return 128 + WTERMSIG(r->status);
+	return WEXITSTATUS(r->status);
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* The session directory: where the recorder and the traced processes meet. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cmd/cmd.h"
+#include "cmd/record.h"
+
+#define SHM		"/dev/shm"
+#define LOG_LINES	20	/* of what traced processes say, so many are shown */
+
+/* What the control tree of each traced process is told, in this order. */
+static char *make_settings(const struct record_options *opt, size_t *len)
+{
+	char *text = NULL;
+	FILE *out = open_memstream(&text, len);
+
+	if (!out)
+		return NULL;
+	for (const struct record_choice *c = opt->choices; c; c = c->next)
+		fprintf(out, "%s+=%s\n", c->file, c->value);
+	if (opt->depth)
+		fprintf(out, "max_graph_depth=%u\n", opt->depth);
+	if (opt->threshold_ns) {
+		unsigned __int128 ticks = (unsigned __int128)opt->threshold_ns * record_tick_rate();
+
+		fprintf(out, "tracing_thresh=%llu\n", (unsigned long long)(ticks / 1000000000u));
+	}
+	/* Last: it starts with everything set. */
+	fprintf(out, "current_tracer=%s\n", opt->tracer);
+	return fclose(out) ? NULL : text;
+}
+
+static uint32_t ring_packets(uint64_t bytes)
+{
+	uint32_t n = 2;
+
+	while (n * 2ull * FTRACE_PACKET_SIZE <= bytes)
+		n *= 2;
+	return n;
+}
+
+static int make_control(struct record *r, const char *settings, size_t len)
+{
+	struct ftrace_session *s;
+	int fd = openat(r->session_fd, "control", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return -errno;
+	r->control_size = (FTRACE_SESSION_SIZE + len + 4095) & ~4095ul;
+	if (fallocate(fd, 0, 0, (off_t)r->control_size)) {
+		int err = -errno;
+
+		close(fd);
+		return err;
+	}
+	s = mmap(NULL, r->control_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if (s == MAP_FAILED)
+		return -errno;
+	s->version = 1;
+	s->recorder_pid = (uint32_t)getpid();
+	s->overwrite = r->opt->overwrite;
+	s->ring_packets = ring_packets(r->opt->buffer);
+	s->wait_ms = r->opt->wait_ms;
+	s->settings_len = (uint32_t)len;
+	memcpy(s->settings, settings, len);
+	__atomic_store_n(&s->magic, FTRACE_SESSION_MAGIC, __ATOMIC_RELEASE);
+	r->control = s;
+	return 0;
+}
+
+int record_session_open(struct record *r)
+{
+	size_t len = 0;
+	char *settings;
+	int err;
+
+	snprintf(r->session_dir, sizeof(r->session_dir), SHM "/ftrace-%u-XXXXXX", geteuid());
+	r->session_fd = -1;
+	if (!mkdtemp(r->session_dir))
+		return cmd_error(SHM ": %s; a writable " SHM " is needed to share memory with the program",
+				 strerror(errno));
+	r->session_fd = open(r->session_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	settings = make_settings(r->opt, &len);
+	err = r->session_fd < 0 ? -errno : settings ? make_control(r, settings, len) : -ENOMEM;
+	free(settings);
+	if (err) {
+		record_session_close(r);
+		return cmd_error("%s: %s; room in " SHM " is needed to share memory with the program",
+				 r->session_dir, strerror(-err));
+	}
+	return 0;
+}
+
+void record_session_close(struct record *r)
+{
+	int fd = r->session_fd < 0 ? -1 : openat(r->session_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	while (d && (entry = readdir(d)))
+		unlinkat(fd, entry->d_name, 0);
+	if (d)
+		closedir(d);
+	if (r->control)
+		munmap(r->control, r->control_size);
+	r->control = NULL;
+	if (r->session_fd >= 0)
+		close(r->session_fd);
+	r->session_fd = -1;
+	rmdir(r->session_dir);
+}
+
+/* The message of a line "COMM[PID]: MESSAGE": many processes may have the same to say. */
+static const char *message_of(const char *line)
+{
+	const char *p = strstr(line, "]: ");
+
+	return p ? p + 3 : line;
+}
+
+void record_session_show_log(struct record *r)
+{
+	char *line = NULL, *shown[LOG_LINES];
+	size_t size = 0, n = 0, more = 0, i;
+	int fd = openat(r->session_fd, "log", O_RDONLY | O_CLOEXEC);
+	FILE *log = fd < 0 ? NULL : fdopen(fd, "r");
+
+	if (!log)
+		return;
+	while (getline(&line, &size, log) > 0) {
+		line[strcspn(line, "\n")] = 0;
+		for (i = 0; i < n && strcmp(message_of(line), message_of(shown[i])); i++)
+			;
+		if (i < n)
+			continue;
+		if (n == LOG_LINES || !(shown[n] = strdup(line))) {
+			more++;
+			continue;
+		}
+		n++;
+		cmd_error("%s", line);
+	}
+	if (more)
+		cmd_error("%zu more lines like these were left out", more);
+	for (i = 0; i < n; i++)
+		free(shown[i]);
+	free(line);
+	fclose(log);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* ftrace record: run a command and keep what its functions did. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "cmd/cmd.h"
+#include "cmd/record.h"
+
+/* Nothing could be traced: say what would help. */
+static void explain_nothing(const struct record *r)
+{
+	if (!strcmp(r->opt->tracer, "nop") || r->totals.calls)
+		return;
+	if (!r->totals.images)
+		cmd_error("%s: the agent did not start in it, so nothing was recorded; is LD_PRELOAD ignored there?",
+			  r->program);
+	else if (!r->totals.map_bytes)
+		cmd_error("%s: was not built for tracing, so nothing was recorded; compile it with -fpatchable-function-entry=5 (or -pg), or choose libraries that were with -L",
+			  r->program);
+	else if (r->opt->choices)
+		cmd_error("%s: no call of a function that was chosen; 'ftrace list %s' shows their names",
+			  r->program, r->program);
+}
+
+static int run(struct record *r)
+{
+	int err;
+
+	r->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (r->epoll_fd < 0)
+		return cmd_error("epoll: %s", strerror(errno));
+	err = record_heartbeat_start(r);
+	if (err)
+		return err;
+	record_clock(&r->begin_ticks, &r->begin_mono_ns, &r->begin_real_ns);
+	err = record_run_start(r);
+	if (!err) {
+		record_drain_loop(r);
+		record_clock(&r->end_ticks, &r->end_mono_ns, &r->end_real_ns);
+	}
+	record_heartbeat_stop(r);
+	close(r->epoll_fd);
+	return err;
+}
+
+/* The session is there: record, and leave only the recording behind. */
+static int record_in_session(struct record *r)
+{
+	int err = record_output_note_session(r);
+
+	if (!err)
+		err = run(r);
+	if (err)
+		return err;
+	err = record_finish_output(r);
+	record_session_show_log(r);
+	explain_nothing(r);
+	record_summary(r);
+	/* The program's own status matters more than what became of the recording. */
+	return 0;
+}
+
+static int record(struct record *r)
+{
+	int err = record_output_open(r);
+
+	if (err)
+		return 1;
+	err = record_session_open(r);
+	if (!err) {
+		err = record_in_session(r);
+		record_session_close(r);
+		unlinkat(r->out_fd, ".session", 0);
+	}
+	if (err)
+		record_output_remove(r);
+	close(r->out_fd);
+	return err ? 1 : record_run_status(r);
+}
+
+int cmd_record(int argc, char **argv)
+{
+	struct record_options opt;
+	struct record *r;
+	int err = record_parse(&opt, argc, argv);
+
+	if (err)
+		goto out;
+	r = calloc(1, sizeof(*r));
+	if (!r) {
+		err = cmd_error("no memory");
+		goto out;
+	}
+	r->opt = &opt;
+	if (record_check(r) || record_find_agent(r))
+		err = 1;
+	else
+		err = record(r);
+	free(r);
+out:
+	record_options_free(&opt);
+	return err;
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ftrace record: between its parts.
+ *
+ *	record.c		the course of a recording
+ *	record-options.c	the command line
+ *	record-check.c		can this program be traced at all?
+ *	record-output.c		the recording's directory, the space it may take
+ *	record-session.c	the directory shared with traced processes, their settings
+ *	record-run.c		the program: started, signals passed on, its end
+ *	record-files.c		processes and rings that appear in the session, and their end
+ *	record-drain.c		the loop that moves packets to files
+ *	record-summary.c	what is said and kept at the end
+ */
+#ifndef FTRACE_CMD_RECORD_H
+#define FTRACE_CMD_RECORD_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <ftrace/trace-format.h>
+
+#include "reader/drain.h"
+
+/* One -F, -N or -L: a line for the control tree. */
+struct record_choice {
+	const char *file;		/* "set_ftrace_filter", ... */
+	const char *value;
+	struct record_choice *next;
+};
+
+struct record_options {
+	const char *output;		/* directory */
+	const char *tracer;
+	struct record_choice *choices;	/* -F, -N and -L as they were given, in that order */
+	uint32_t depth;			/* 0: no limit */
+	uint64_t threshold_ns;		/* 0: none */
+	uint64_t max_size;		/* bytes; 0: chosen by the free space */
+	uint64_t buffer;		/* bytes of a thread's ring */
+	uint32_t wait_ms;
+	bool overwrite;
+	char **command;
+};
+
+/* One ring of one process image. */
+struct record_ring {
+	struct trace_drain drain;
+	uint32_t number;
+	struct record_ring *next;
+};
+
+/* One process image. */
+struct record_process {
+	uint32_t pid, gen;
+	char dir[64];			/* in the recording; "" until its map could be copied */
+	int pidfd;			/* -1: none */
+	bool gone;			/* it writes no more */
+	bool finished;			/* and all of it is in the recording */
+	struct record_ring *rings;
+	uint32_t nrings;
+	struct record_process *next;
+};
+
+/* Of all process images together. */
+struct record_totals {
+	uint64_t calls, records, discarded, stalls;
+	uint64_t untraceable, calls_dropped, calls_unshadowed, threads_unrecorded;
+	uint64_t map_bytes;		/* of text in their maps: 0 says that nothing was traced */
+	uint64_t threads, rings;
+	uint32_t images, processes;
+};
+
+#define RECORD_BUCKETS	1024u
+
+struct record {
+	const struct record_options *opt;
+	char program[4096];		/* what is executed */
+	char preload[8192];		/* what is put in front of LD_PRELOAD */
+
+	int out_fd;			/* the recording's directory */
+	int reserve_fd;			/* disk space kept for what is written last; -1: none */
+	uint64_t max_size;
+
+	char session_dir[64];
+	int session_fd;
+	struct ftrace_session *control;
+	size_t control_size;
+
+	pid_t child;
+	int status;			/* of waitpid(), once it ended */
+	bool child_ended;
+
+	int epoll_fd;			/* pidfds of processes */
+	struct record_process *processes[RECORD_BUCKETS];	/* by pid, those not finished */
+	bool reap;			/* some of them are gone */
+	uint32_t seen_files;		/* control->nfiles when the session was last looked through */
+	bool look_again;		/* something was not ready then */
+	uint64_t written;		/* bytes in stream files, of everything so far */
+	uint8_t *tids;			/* a bit for each thread seen; NULL: not counted */
+	const char *stopped_why;	/* recording ended before the command did */
+	int stopped_err;		/* with this errno, 0: for no error */
+	uint32_t still_running;
+
+	pthread_t heartbeat;
+	bool heartbeat_ends;
+
+	uint64_t begin_ticks, begin_mono_ns, begin_real_ns;
+	uint64_t end_ticks, end_mono_ns, end_real_ns;
+	struct record_totals totals;
+};
+
+/* ---- record-options.c ---- */
+
+/* Fill @opt from the command line. Bad use has been said when it returns the exit status for it. */
+int record_parse(struct record_options *opt, int argc, char **argv);
+void record_options_free(struct record_options *opt);
+
+/* ---- record-check.c ---- */
+
+/*
+ * Find the program and see whether it can be traced. 0, and its path is in @r->program; -1 after having
+ * said what is wrong and what to do.
+ */
+int record_check(struct record *r);
+
+/* The agent and its library, absolute paths into @r->preload. Nonzero: not found, said. */
+int record_find_agent(struct record *r);
+
+/* ---- record-output.c ---- */
+
+/* Make the output directory (an older recording there becomes DIR.old). Nonzero: said why not. */
+int record_output_open(struct record *r);
+
+/* Nothing was recorded after all: remove what record_output_open() made. */
+void record_output_remove(struct record *r);
+
+/* Note the session directory in the recording, for who repairs it if we are killed. */
+int record_output_note_session(struct record *r);
+
+/* Keep at least @bytes of disk for the last files; give them back for writing those. */
+void record_output_reserve(struct record *r, uint64_t bytes);
+void record_output_unreserve(struct record *r);
+
+/* ---- record-session.c ---- */
+
+int record_session_open(struct record *r);	/* nonzero: said why not */
+void record_session_close(struct record *r);	/* removes it */
+
+/* Print what traced processes had to say (libftrace's log lines), each line once. */
+void record_session_show_log(struct record *r);
+
+/* ---- record-run.c ---- */
+
+/* Start the command with the agent. Nonzero: said why not. */
+int record_run_start(struct record *r);
+
+/* See whether the command has ended; does not wait. */
+void record_run_poll(struct record *r);
+
+/* The exit status to pass on. */
+int record_run_status(const struct record *r);
+
+/* ---- record-files.c ---- */
+
+/* Look through the session directory if files were made since. */
+void record_files_look(struct record *r);
+
+/* Finish process images that have ended. */
+void record_files_reap(struct record *r);
+
+/* The recording ends: finish all. */
+void record_files_finish(struct record *r);
+
+/* ---- record-drain.c ---- */
+
+/* Move packets until the command has ended and everything was written. */
+void record_drain_loop(struct record *r);
+
+/* A thread that tells traced processes that we live, whatever the disk makes us wait for. */
+int record_heartbeat_start(struct record *r);
+void record_heartbeat_stop(struct record *r);
+
+/* Write what is left of @ring to its file, count it, and close it. */
+void record_drain_last(struct record *r, struct record_ring *ring);
+
+/* No process is to record any more; @why as part of a sentence, @err an errno or 0. */
+void record_stop(struct record *r, const char *why, int err);
+
+/* ---- record-summary.c ---- */
+
+void record_clock(uint64_t *ticks, uint64_t *mono_ns, uint64_t *real_ns);
+
+/* Ticks a second, measured now, in some 10 ms. */
+uint64_t record_tick_rate(void);
+
+/* info, metadata; the last files of the recording. 0 or -1, said. */
+int record_finish_output(struct record *r);
+
+/* The line at the end. */
+void record_summary(const struct record *r);
+
+#endif /* FTRACE_CMD_RECORD_H */
