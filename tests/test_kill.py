@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+"""kill -9 of either side at random moments (fixed seed): the program is never disturbed by the
+recorder's end, and what was recorded until then can be read, by us and by babeltrace2."""
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+
+import ftracetest
+from ftracetest import FTRACE, PATCHABLE, Recording, build, check_streams, need_ftrace, run
+
+TIMES = 50
+SEED = 20261121
+
+
+def shared_memory():
+    return set(os.listdir("/dev/shm"))
+
+
+class Victim:
+    """`ftrace record` of programs/endless.c, started."""
+
+    def __init__(self, folder, milliseconds):
+        need_ftrace()
+        program = build("endless.c", "-O2", PATCHABLE, "-pthread")
+        self.data, self.file = os.path.join(folder, "data"), os.path.join(folder, "progress")
+        with open(os.path.join(folder, "stderr"), "wb") as err:
+            self.recorder = subprocess.Popen([FTRACE, "record", "-o", self.data, "--", program,
+                                              str(milliseconds), self.file], stderr=err,
+                                             stdin=subprocess.DEVNULL, start_new_session=True)
+
+    def progress(self):
+        try:
+            with open(self.file, encoding="ascii") as file:
+                return file.read().split()
+        except OSError:
+            return []
+
+    def wait_for(self, count, seconds=10):
+        """Waits until the program wrote that many words; 2: it runs, 3: it ended."""
+        end = time.monotonic() + seconds
+        while len(self.progress()) < count:
+            if time.monotonic() > end:
+                ftracetest.kill_session(self.recorder.pid)
+                self.recorder.wait()
+                pytest.fail(f"the program got to {self.progress()} in {seconds} s")
+            time.sleep(0.002)
+        return self.progress()
+
+
+def check_recording(data, may_be_empty=False):
+    """Our readers repair it, then its streams are whole and babeltrace2 counts the same events."""
+    shown = run([FTRACE, "report", "--json", data], timeout=60)
+    if may_be_empty and shown.status == 1 and shown.stderr.startswith(b"ftrace: "):
+        return None
+    assert shown.status == 0, shown
+    total = check_streams(data)
+    assert Recording(data, None).babeltrace() == total
+    return total
+
+
+@pytest.mark.slow
+@pytest.mark.limit(300)
+def test_kill_the_program(tmp_path):
+    """The recorder ends by itself, passes the status on, and loses nothing that was recorded."""
+    choice, before = random.Random(SEED), shared_memory()
+    for number in range(TIMES):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        victim = Victim(str(folder), 3000)
+        pid = int(victim.wait_for(2)[1])
+        time.sleep(choice.random() ** 3 * 0.2)
+        os.kill(pid, signal.SIGKILL)
+        try:
+            status = victim.recorder.wait(20)
+        except subprocess.TimeoutExpired:
+            ftracetest.kill_session(victim.recorder.pid)
+            pytest.fail(f"round {number}: the recorder does not end after the program's death")
+        assert status in (-signal.SIGKILL, 128 + signal.SIGKILL), f"round {number}: {status}"
+        assert check_recording(victim.data) > 0, f"round {number}"
+        subprocess.run(["rm", "-rf", str(folder)], check=True)
+    assert shared_memory() <= before, "left in /dev/shm"
+
+
+@pytest.mark.slow
+@pytest.mark.limit(300)
+def test_kill_the_recorder(tmp_path):
+    """The program goes on to its end with the right result; the recording so far is readable."""
+    choice, before = random.Random(SEED + 1), shared_memory()
+    for number in range(TIMES):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        victim = Victim(str(folder), 150)
+        started = choice.random() < 0.7
+        if started:
+            victim.wait_for(2)
+        time.sleep(choice.random() ** 2 * 0.1)
+        victim.recorder.kill()
+        victim.recorder.wait()
+        if started:
+            assert victim.wait_for(3)[2] == "done", f"round {number}: {victim.progress()}"
+        else:
+            time.sleep(0.3)
+            if victim.progress():
+                assert victim.wait_for(3)[2] == "done", f"round {number}: {victim.progress()}"
+        total = check_recording(victim.data, may_be_empty=not started) \
+            if os.path.exists(victim.data) else None
+        if started:
+            assert total, f"round {number}: nothing kept"
+        ftracetest.kill_session(victim.recorder.pid)
+        subprocess.run(["rm", "-rf", str(folder)], check=True)
+    left = shared_memory() - before
+    assert len(left) < TIMES * 0.3, f"left in /dev/shm: {left}"
+
+
+@pytest.mark.limit(120)
+def test_kill_both(tmp_path):
+    choice = random.Random(SEED + 2)
+    for number in range(15):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        victim = Victim(str(folder), 3000)
+        victim.wait_for(2)
+        time.sleep(choice.random() * 0.1)
+        ftracetest.kill_session(victim.recorder.pid)
+        victim.recorder.wait()
+        assert check_recording(victim.data) > 0, f"round {number}"
+        subprocess.run(["rm", "-rf", str(folder)], check=True)
+
+
+def test_stop_the_recorder(tmp_path):
+    """A recorder that is stopped (SIGSTOP) holds the program up for a bounded time only."""
+    victim = Victim(str(tmp_path), 300)
+    victim.wait_for(2)
+    victim.recorder.send_signal(signal.SIGSTOP)
+    try:
+        assert victim.wait_for(3, seconds=20)[2] == "done"
+    finally:
+        victim.recorder.send_signal(signal.SIGCONT)
+    assert victim.recorder.wait(20) == 9
+    assert check_recording(victim.data) > 0
