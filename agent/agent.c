@@ -43,7 +43,7 @@ static u32 newest_gen(s32 pid)
 	char path[AGENT_PATH_MAX];
 	u32 gen;
 
-	for (gen = 0;; gen++) {
+	for (gen = agent_gen_floor(pid);; gen++) {
 		ft_snprintf(path, sizeof(path), "%s/%d.%u.map", agent.dir, pid, gen);
 		if (arch_syscall(SYS_faccessat, AT_FDCWD, (long)path, 0, 0, 0, 0))
 			return gen ? gen - 1 : 0;

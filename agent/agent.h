@@ -45,6 +45,9 @@ int agent_session_open(const char *dir);
 /* "DIR/PID.GEN.SUFFIX" of this process image into @buf (AGENT_PATH_MAX bytes). */
 void agent_path(char *buf, u32 gen, const char *suffix);
 
+/* The smallest GEN a new image of @pid may have. */
+u32 agent_gen_floor(s32 pid);
+
 /* A file was made in the session directory: the recorder is to look. */
 void agent_file_made(void);
 

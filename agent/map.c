@@ -135,13 +135,13 @@ static void fill_header(struct ftrace_map_header *map)
 		ft_snprintf(map->exe, sizeof(map->exe), "%s", map->comm);
 }
 
-/* The first PID.GEN.map that does not exist, made. Its descriptor, or -errno. */
+/* The first PID.GEN.map that does not exist and never did, made. Its descriptor, or -errno. */
 static int make_file(u32 *gen)
 {
 	char path[AGENT_PATH_MAX];
 	int fd = -EEXIST;
 
-	for (*gen = 0; *gen < MAX_GENS; ++*gen) {
+	for (*gen = agent_gen_floor(agent.pid); *gen < MAX_GENS; ++*gen) {
 		agent_path(path, *gen, "map");
 		fd = ft_open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
 		if (fd != -EEXIST)

@@ -36,7 +36,7 @@ static struct ftrace_session *map_control(const char *path, size_t *size)
 	if (fd < 0)
 		return NULL;
 	len = arch_syscall(SYS_lseek, fd, 0, SEEK_END, 0, 0, 0);
-	if (len < (long)FTRACE_SESSION_SIZE) {
+	if (len < (long)(FTRACE_SESSION_SIZE + FTRACE_GEN_FLOORS * sizeof(u16))) {
 		ft_close(fd);
 		return NULL;
 	}
@@ -59,7 +59,7 @@ int agent_session_open(const char *dir)
 	if (!s)
 		return -ENODEV;
 	if (smp_load_acquire(&s->magic) != FTRACE_SESSION_MAGIC || s->version != 1 || s->stopped ||
-	    s->settings_len > size - sizeof(*s) || !pid_exists((s32)s->recorder_pid)) {
+	    s->settings_len > size - sizeof(*s) - FTRACE_GEN_FLOORS * sizeof(u16) || !pid_exists((s32)s->recorder_pid)) {
 		arch_syscall(SYS_munmap, (long)s, (long)size, 0, 0, 0, 0);
 		return -ENODEV;
 	}
@@ -72,6 +72,13 @@ int agent_session_open(const char *dir)
 void agent_path(char *buf, u32 gen, const char *suffix)
 {
 	ft_snprintf(buf, AGENT_PATH_MAX, "%s/%d.%u.%s", agent.dir, agent.pid, gen, suffix);
+}
+
+u32 agent_gen_floor(s32 pid)
+{
+	u16 *floors = ftrace_gen_floors(agent.session, agent.session_size);
+
+	return smp_load_acquire(&floors[(u32)pid % FTRACE_GEN_FLOORS]);
 }
 
 void agent_file_made(void)

@@ -18,7 +18,7 @@
 #define HEARTBEAT_US	40000u		/* the format promises 100 ms */
 #define ROUND_PACKETS	64u		/* of one ring before the next one has its turn */
 #define RESERVE_LEAST	(1ull << 20)
-#define TIDS		(1u << 22)	/* the kernel's largest pid_max */
+#define IDS		(1u << 22)	/* the kernel's largest pid_max */
 
 void record_stop(struct record *r, const char *why, int err)
 {
@@ -29,14 +29,19 @@ void record_stop(struct record *r, const char *why, int err)
 	__atomic_store_n(&r->control->stopped, 1, __ATOMIC_SEQ_CST);
 }
 
+int record_note_id(uint8_t *seen, uint32_t id)
+{
+	uint8_t bit = (uint8_t)(1 << (id & 7));
+
+	if (!seen || id >= IDS || seen[id / 8] & bit)
+		return 0;
+	seen[id / 8] |= bit;
+	return 1;
+}
+
 static void note_thread(struct record *r, uint32_t tid)
 {
-	uint8_t bit = (uint8_t)(1 << (tid & 7));
-
-	if (!r->tids || tid >= TIDS || r->tids[tid / 8] & bit)
-		return;
-	r->tids[tid / 8] |= bit;
-	r->totals.threads++;
+	r->totals.threads += (uint64_t)record_note_id(r->tids, tid);
 }
 
 /* One packet. 1: moved; 0: there was none, or it could not be written, which ends the recording. */
@@ -101,7 +106,8 @@ void record_drain_loop(struct record *r)
 {
 	unsigned int us = SLEEP_MIN_US;
 
-	r->tids = calloc(1, TIDS / 8);
+	r->tids = calloc(1, IDS / 8);
+	r->pids = calloc(1, IDS / 8);
 	while (!r->child_ended) {
 		uint32_t bell = __atomic_load_n(&r->control->doorbell, __ATOMIC_ACQUIRE);
 
@@ -124,7 +130,7 @@ void record_drain_loop(struct record *r)
 	record_output_unreserve(r);
 	record_files_finish(r);
 	free(r->tids);
-	r->tids = NULL;
+	free(r->pids);
 }
 
 /* What @ring still holds is lost: it is counted, and given back. */
@@ -167,9 +173,9 @@ static void *heartbeat(void *data)
 	struct record *r = data;
 	struct timespec ts = { .tv_nsec = HEARTBEAT_US * 1000l };
 
-	while (!__atomic_load_n(&r->heartbeat_ends, __ATOMIC_ACQUIRE)) {
+	for (;;) {
 		__atomic_fetch_add(&r->control->heartbeat, 1, __ATOMIC_RELAXED);
-		nanosleep(&ts, NULL);
+		nanosleep(&ts, NULL);	/* where record_heartbeat_stop() ends it */
 	}
 	return NULL;
 }
@@ -189,6 +195,6 @@ int record_heartbeat_start(struct record *r)
 
 void record_heartbeat_stop(struct record *r)
 {
-	__atomic_store_n(&r->heartbeat_ends, true, __ATOMIC_RELEASE);
+	pthread_cancel(r->heartbeat);
 	pthread_join(r->heartbeat, NULL);
 }

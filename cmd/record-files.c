@@ -100,8 +100,7 @@ static struct record_process *add_process(struct record *r, uint32_t pid, uint32
 	p->next = *bucket(r, pid);
 	*bucket(r, pid) = p;
 	r->totals.images++;
-	if (gen == 0)
-		r->totals.processes++;
+	r->totals.processes += record_note_id(r->pids, pid);
 	watch_process(r, p);
 	end_former_images(r, p);
 	return p;
@@ -265,6 +264,10 @@ static void finish_process(struct record *r, struct record_process *p)
 	if (err && err != -EAGAIN)
 		record_stop(r, "a process map cannot be written", -err);
 	count_image(r, p);
+	/* Its GEN is not to be given again, though its name will be free. */
+	if (p->gen < UINT16_MAX && r->gen_floors[p->pid % FTRACE_GEN_FLOORS] <= p->gen)
+		__atomic_store_n(&r->gen_floors[p->pid % FTRACE_GEN_FLOORS], p->gen + 1,
+				 __ATOMIC_RELEASE);
 	/* Kept when it could not be copied: without it the recording has no names. */
 	if (!err || err == -EAGAIN)
 		unlink_file(r, p, "map");

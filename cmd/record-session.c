@@ -54,7 +54,8 @@ static int make_control(struct record *r, const char *settings, size_t len)
 
 	if (fd < 0)
 		return -errno;
-	r->control_size = (FTRACE_SESSION_SIZE + len + 4095) & ~4095ul;
+	r->control_size = FTRACE_SESSION_SIZE + ((len + 4095) & ~4095ul) +
+			  FTRACE_GEN_FLOORS * sizeof(uint16_t);
 	if (fallocate(fd, 0, 0, (off_t)r->control_size)) {
 		int err = -errno;
 
@@ -74,6 +75,7 @@ static int make_control(struct record *r, const char *settings, size_t len)
 	memcpy(s->settings, settings, len);
 	__atomic_store_n(&s->magic, FTRACE_SESSION_MAGIC, __ATOMIC_RELEASE);
 	r->control = s;
+	r->gen_floors = ftrace_gen_floors(s, r->control_size);
 	return 0;
 }
 

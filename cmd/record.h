@@ -88,6 +88,7 @@ struct record {
 	int session_fd;
 	struct ftrace_session *control;
 	size_t control_size;
+	uint16_t *gen_floors;		/* in it; see ftrace_gen_floors() */
 
 	pid_t child;
 	int status;			/* of waitpid(), once it ended */
@@ -99,13 +100,12 @@ struct record {
 	uint32_t seen_files;		/* control->nfiles when the session was last looked through */
 	bool look_again;		/* something was not ready then */
 	uint64_t written;		/* bytes in stream files, of everything so far */
-	uint8_t *tids;			/* a bit for each thread seen; NULL: not counted */
+	uint8_t *tids, *pids;		/* a bit for each thread and process seen; NULL: not counted */
 	const char *stopped_why;	/* recording ended before the command did */
 	int stopped_err;		/* with this errno, 0: for no error */
 	uint32_t still_running;
 
 	pthread_t heartbeat;
-	bool heartbeat_ends;
 
 	uint64_t begin_ticks, begin_mono_ns, begin_real_ns;
 	uint64_t end_ticks, end_mono_ns, end_real_ns;
@@ -185,6 +185,9 @@ void record_heartbeat_stop(struct record *r);
 
 /* Write what is left of @ring to its file, count it, and close it. */
 void record_drain_last(struct record *r, struct record_ring *ring);
+
+/* Mark thread or process @id in the bits @seen. 1: it was not there before. */
+int record_note_id(uint8_t *seen, uint32_t id);
 
 /* No process is to record any more; @why as part of a sentence, @err an errno or 0. */
 void record_stop(struct record *r, const char *why, int err);

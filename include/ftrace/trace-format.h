@@ -180,4 +180,16 @@ struct ftrace_session {
 	char settings[];		/* "file=value" lines for the control tree, in order */
 };
 
+/*
+ * Behind the settings, at the end of the file: for each pid (modulo FTRACE_GEN_FLOORS) the smallest
+ * GEN a new process image may take. The recorder removes the files of images that have ended, so
+ * that a name being free does not say that it was never used.
+ */
+#define FTRACE_GEN_FLOORS	65536u
+
+static inline uint16_t *ftrace_gen_floors(struct ftrace_session *session, uint64_t file_size)
+{
+	return (uint16_t *)((char *)session + file_size) - FTRACE_GEN_FLOORS;
+}
+
 #endif /* FTRACE_TRACE_FORMAT_H */
