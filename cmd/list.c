@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+/* ftrace list: which functions of a program can be traced, and which cannot and why. */
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cmd/cmd.h"
+#include "cmd/options.h"
+#include "cmd/pager.h"
+#include "engine/elf-file.h"
+#include "engine/find.h"
+#include "reader/demangle.h"
+
+enum { KEY_NO_PAGER = 256 };
+
+static const struct cmd_option options[] = {
+	{ "refused", 'r', NULL, "list the functions that cannot be traced instead, each with its reason" },
+	{ "libs", 'l', NULL, "also those of the shared libraries it needs" },
+	{ "demangle", 'C', NULL, "show C++ and Rust names as people write them" },
+	{ "no-pager", KEY_NO_PAGER, NULL, "do not run a pager" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static const struct cmd_usage usage = {
+	.name = "list",
+	.synopsis = "[OPTION...] PROGRAM [GLOB...]",
+	.about = "Lists the functions of a program or shared library that can be traced, one a line, "
+		 "as the\nsymbol table has them: the names that 'ftrace record -F' takes. With GLOBs "
+		 "only those that\nmatch one of them (*, ?, [a-z], [!a-z]).",
+	.tables = { options },
+	.notes = "Exit status: 1 if a file cannot be read or, but for --refused, nothing was listed.",
+};
+
+struct list {
+	int refused, libs, demangle;
+	char **globs;
+	size_t listed;
+	int failed;
+};
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* As a shell would find it, but for rights: a library is no program. */
+static char *find_file(const char *name)
+{
+	const char *dirs = getenv("PATH"), *end;
+	char path[PATH_MAX];
+	struct stat st;
+
+	if (strchr(name, '/') || !stat(name, &st))
+		return strdup(name);
+	for (; dirs; dirs = *end ? end + 1 : NULL) {
+		end = strchrnul(dirs, ':');
+		if ((size_t)snprintf(path, sizeof(path), "%.*s/%s", (int)(end - dirs), dirs,
+				     name) < sizeof(path) &&
+		    !stat(path, &st) && S_ISREG(st.st_mode) && !access(path, X_OK))
+			return strdup(path);
+	}
+	return strdup(name);
+}
+
+static int wanted(const struct list *l, const char *name, const char *shown)
+{
+	if (!*l->globs)
+		return 1;
+	for (char **g = l->globs; *g; g++)
+		if (ftrace_glob(*g, strlen(*g), name) || ftrace_glob(*g, strlen(*g), shown))
+			return 1;
+	return 0;
+}
+
+static void print_functions(struct list *l, const struct ftrace_finding *f, const char *library)
+{
+	for (u32 i = 0; i < f->nfound; i++) {
+		const struct ftrace_found *s = &f->found[i];
+		int refused = s->form == FTRACE_FORM_NONE;
+		char *shown;
+
+		if (refused != l->refused)
+			continue;
+		shown = trace_demangle(s->name, !l->demangle);
+		if (!shown)
+			exit(cmd_error("list: no memory"));
+		if (wanted(l, s->name, shown)) {
+			fputs(shown, stdout);
+			if (library)
+				printf(" [%s]", library);
+			if (refused)
+				printf(": %s", s->reason);
+			putchar('\n');
+			l->listed++;
+		}
+		free(shown);
+	}
+}
+
+/* ---- what kind of file it is ---- */
+
+struct kind {
+	int has_interpreter, executable;
+};
+
+static void look(const char *path, struct kind *kind)
+{
+	struct elf e;
+	struct elf_section s;
+
+	*kind = (struct kind){ 0 };
+	if (elf_open(&e, path, NULL))
+		return;
+	kind->has_interpreter = elf_find_section(&e, ".interp", &s);
+	/* A PIE is a DYN with an interpreter; a static one has DF_1_PIE in its dynamic section. */
+	kind->executable = e.type == ET_EXEC || kind->has_interpreter;
+	if (!kind->executable && elf_find_type(&e, SHT_DYNAMIC, &s) && s.data) {
+		u32 word = elf_word_size(&e);
+
+		for (u64 i = 0; i + 2 * word <= s.size; i += 2 * word)
+			if (elf_word(&e, s.data + i) == DT_FLAGS_1 &&
+			    elf_word(&e, s.data + i + word) & DF_1_PIE)
+				kind->executable = 1;
+	}
+	elf_close(&e);
+}
+
+static const char *why_not(int err, const char *path)
+{
+	struct elf e;
+	u16 type;
+
+	switch (err) {
+	case -ENOEXEC:
+		if (elf_open(&e, path, NULL))
+			return "not an ELF file; a program or shared library is needed";
+		type = e.type;
+		elf_close(&e);
+		if (type == ET_REL)
+			return "not linked yet; a program or shared library is needed";
+		return "for another kind of processor; a program for this machine is needed";
+	case -EIO:
+		return "cut short or damaged; build or install it again";
+	case -ENOENT:
+		return "no such file; give the path of a program or library";
+	case -EACCES:
+		return "permission denied; you must be able to read it";
+	}
+	return NULL;
+}
+
+static void list_object(struct list *l, const char *path, int library)
+{
+	struct ftrace_finding f;
+	struct kind kind;
+	int err = ftrace_find(path, &f);
+	const char *why;
+
+	if (err) {
+		why = why_not(err, path);
+		if (why)
+			cmd_error("%s: %s", path, why);
+		else
+			cmd_error("%s: %s; try again", path, strerror(-err));
+		l->failed = 1;
+		return;
+	}
+	look(path, &kind);
+	if (!library && kind.executable && !kind.has_interpreter)
+		cmd_error("%s: statically linked, so 'ftrace record' cannot get into it; link it dynamically, or link libftrace.a into it and use the library's functions (libftrace(3))",
+			  path);
+	if (!library && f.go_runtime)
+		cmd_error("%s: a Go program: its stacks move; only entries of functions can be recorded (--tracer function)",
+			  path);
+	if (!f.nfound && !library)
+		cmd_error("%s: not instrumented: no function was compiled for tracing; compile with -fpatchable-function-entry=5",
+			  path);
+	else if (f.nfound && f.nfound == f.nrefused && !l->refused && !library)
+		cmd_error("%s: none of its %u instrumented functions can be traced; see why with 'ftrace list --refused %s'",
+			  path, f.nfound, path);
+	print_functions(l, &f, library ? base_name(path) : NULL);
+	ftrace_find_done(&f);
+}
+
+/* ---- the libraries a program needs, as its loader finds them ---- */
+
+static char *interpreter_of(const char *path)
+{
+	struct elf_section s;
+	struct elf e;
+	char *interp = NULL;
+	int library;
+
+	if (elf_open(&e, path, NULL))
+		return NULL;
+	library = e.type == ET_DYN;
+	if (elf_find_section(&e, ".interp", &s) && s.data && s.size && !s.data[s.size - 1])
+		interp = strdup((const char *)s.data);
+	elf_close(&e);
+	/* A library names no loader; our own knows what it needs as well. */
+	return interp || !library || !strcmp(path, "/proc/self/exe") ? interp :
+	       interpreter_of("/proc/self/exe");
+}
+
+static void list_libraries(struct list *l, const char *path)
+{
+	char *interp = interpreter_of(path), list_arg[] = "--list", *line = NULL;
+	char file_arg[PATH_MAX + 2], *argv[] = { interp, list_arg, file_arg, NULL };
+	posix_spawn_file_actions_t actions;
+	int fds[2], status = 0, err;
+	size_t size = 0;
+	FILE *out;
+	pid_t pid;
+
+	if (!interp)
+		return;		/* static: needs none */
+	/* A name without a slash would be searched for as a library. */
+	snprintf(file_arg, sizeof(file_arg), "%s%s", strchr(path, '/') ? "" : "./", path);
+	if (pipe2(fds, O_CLOEXEC)) {
+		free(interp);
+		l->failed = cmd_error("%s: its libraries cannot be listed: pipe: %s; try again",
+				      path, strerror(errno));
+		return;
+	}
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, fds[1], 1);
+	err = posix_spawn(&pid, interp, &actions, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	close(fds[1]);
+	out = err ? NULL : fdopen(fds[0], "r");
+	if (!out) {
+		close(fds[0]);
+		l->failed = cmd_error("%s: its libraries cannot be listed: %s: %s; is it installed?",
+				      path, interp, strerror(err ? err : errno));
+		free(interp);
+		return;
+	}
+	/* "\tlibc.so.6 => /lib/libc.so.6 (0x...)"; the kernel's own and the loader have no arrow */
+	while (getline(&line, &size, out) > 0) {
+		char *file = strstr(line, " => "), *end;
+
+		if (file && strstr(file, " => not found"))
+			cmd_error("%.*s: not found by the loader; set LD_LIBRARY_PATH",
+				  (int)strcspn(line + 1, " "), line + 1);
+		if (!file || file[4] != '/')
+			continue;
+		file += 4;
+		end = strrchr(file, '(');
+		if (!end || end == file)
+			continue;
+		end[-1] = '\0';
+		list_object(l, file, 1);
+	}
+	fclose(out);
+	free(line);
+	waitpid(pid, &status, 0);
+	if (!WIFEXITED(status) || WEXITSTATUS(status))
+		l->failed = cmd_error("%s: its libraries cannot be listed: %s --list failed; run that to see why",
+				      path, interp);
+	free(interp);
+}
+
+int cmd_list(int argc, char **argv)
+{
+	struct cmd_getopt g;
+	struct list l = { 0 };
+	int key, pager = 1;
+	char *path;
+
+	cmd_getopt_init(&g, &usage, argc, argv, 1);
+	while ((key = cmd_getopt(&g)) != -1) {
+		switch (key) {
+		case 'r':
+			l.refused = 1;
+			break;
+		case 'l':
+			l.libs = 1;
+			break;
+		case 'C':
+			l.demangle = 1;
+			break;
+		case KEY_NO_PAGER:
+			pager = 0;
+			break;
+		}
+	}
+	if (optind == argc)
+		return cmd_bad_use("list", "list: which PROGRAM?");
+	path = find_file(argv[optind]);
+	if (!path)
+		return cmd_error("list: no memory");
+	l.globs = argv + optind + 1;
+	cmd_pager(pager);
+	list_object(&l, path, 0);
+	if (l.libs && !l.failed)
+		list_libraries(&l, path);
+	free(path);
+	return l.failed || (!l.listed && !l.refused);
+}
