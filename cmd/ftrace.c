@@ -129,7 +129,7 @@ static int unknown(const char *name)
 		}
 	}
 	if (best <= 1 + strlen(name) / 3)
-		return cmd_bad_use(NULL, "%s: no such command; did you mean '%s'?", name, nearest);
+		return cmd_bad_use(NULL, "%s: no such command (did you mean '%s'?)", name, nearest);
 	return cmd_bad_use(NULL, "%s: no such command", name);
 }
 
