@@ -53,31 +53,26 @@ def build_sqlite(bench):
             for variant, flags in VARIANTS.items()}
 
 
-def untraced(bench, name, built, arguments, stdin):
-    """The same work by a build with and one without entry nops, nothing traced."""
-    rounds = 9 if bench.quick else 31
-    plain, nops = [], []
-    for turn in range(rounds):
-        pair = [("plain", plain), ("patchable", nops)]
-        for variant, times in pair if turn % 2 else reversed(pair):
-            times.append(run([built[variant]] + arguments, stdin=stdin).user * 1e3)
-    bench.row(f"{name}: plain build", median(plain), "ms user", samples=plain)
-    bench.row(f"{name}: built for tracing, nothing traced", median(nops), "ms user",
-              median([b / a for a, b in zip(plain, nops)]), "plain build", at_most=1.02,
-              samples=nops)
-
-
-def switched_off(bench, name, built, arguments, stdin, onoff):
-    """Every function turned on, then off again, before main(); beside the same build left alone."""
-    rounds = 9 if bench.quick else 31
-    alone, off = [], []
-    for turn in range(rounds):
-        pair = [({}, alone), ({"LD_PRELOAD": onoff}, off)]
-        for env, times in pair if turn % 2 else reversed(pair):
-            times.append(run([built["patchable"]] + arguments, stdin=stdin, env=env).user * 1e3)
-    bench.row(f"{name}: turned on and off again", median(off), "ms user",
-              median([b / a for a, b in zip(alone, off)]), "the same, never on", at_most=1.02,
-              samples=off)
+def untraced(bench, name, built, arguments, stdin, onoff):
+    """The same work by a build without entry nops and by one with, nothing traced; and by the
+    latter with every function turned on and off again before main()."""
+    variants = {"plain": {}, "patchable": {}}
+    if onoff:
+        variants["off again"] = {"LD_PRELOAD": onoff}
+    times = {variant: [] for variant in variants}
+    for turn in range(9 if bench.quick else 31):
+        order = list(variants)
+        for variant in order[turn % len(order):] + order[:turn % len(order)]:
+            program = built.get(variant, built["patchable"])
+            times[variant].append(run([program] + arguments, stdin=stdin,
+                                      env=variants[variant]).user * 1e3)
+    bench.row(f"{name}: plain build", median(times["plain"]), "ms user", samples=times["plain"])
+    for variant, title in (("patchable", "built for tracing, nothing traced"),
+                           ("off again", "all turned on and off again")):
+        if variant in times:
+            bench.row(f"{name}: {title}", median(times[variant]), "ms user",
+                      median([b / a for a, b in zip(times["plain"], times[variant])]),
+                      "plain build", at_most=1.02, samples=times[variant])
 
 
 def traced(bench, name, built, arguments, stdin):
@@ -155,7 +150,5 @@ def programs(bench):
         built = bench.attempt(name, build, bench)
         if not built:
             continue
-        bench.attempt(f"{name}, untraced", untraced, bench, name, built, *long)
-        if onoff:
-            bench.attempt(f"{name}, off", switched_off, bench, name, built, *long, onoff)
+        bench.attempt(f"{name}, untraced", untraced, bench, name, built, *long, onoff)
         bench.attempt(f"{name}, traced", traced, bench, name, built, *short)
