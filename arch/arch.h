@@ -28,7 +28,7 @@ struct pt_regs;
 struct arch_patch {
 	unsigned long addr;
 	u8 len;
-	u8 bytes[7];
+	u8 bytes[15];		/* the longest nop may stand there */
 };
 #define ARCH_SITE_PATCHES	2
 

@@ -59,6 +59,8 @@ int arch_site_arm(const struct dyn_ftrace *site, unsigned long stub,
 		patch[1].len = 2;
 		patch[1].bytes[0] = ARCH_SITE_SHORT_OFF;
 		patch[1].bytes[1] = (u8)(pre - (site->ip + 2));
+		while (patch[1].len < site->len)	/* a nop of three or four bytes */
+			patch[1].bytes[patch[1].len++] = 0x90;
 		return 2;
 	}
 	patch[0].addr = site->ip;
@@ -126,7 +128,7 @@ const char *arch_site_check(const struct dyn_ftrace *site)
 		good = all_nops(p, site->len);
 		break;
 	case FTRACE_FORM_SHORT:
-		good = all_nops(p, 2) &&
+		good = all_nops(p, site->len) &&
 		       all_nops(p - site->entry_delta - ARCH_SITE_SIZE, ARCH_SITE_SIZE);
 		break;
 	case FTRACE_FORM_CALL:
