@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+//
+// Single-steps through traced calls and walks the stack at every instruction: each walk must see all
+// callers up to main, every frame with a CFA of its own.
+//
+// With LLVM's unwinder, steps outside stubs do not count: for the frame a signal interrupted it looks
+// up pc - 1, so it is wrong at any function's first instruction and behind each push, stubs or not.
+#include <csignal>
+#include <cstring>
+#include <dlfcn.h>
+#include <unwind.h>
+#include <ucontext.h>
+
+#include "stubs.h"
+#include "tap.h"
+
+static volatile int sink;
+static bool llvm;
+
+struct walk {
+	int frames;
+	bool at_drive, at_main, order;
+	unsigned long cfa;
+};
+
+static unsigned long drive_lo, drive_hi, main_lo, main_hi;
+
+UNTRACED static _Unwind_Reason_Code frame(struct _Unwind_Context *c, void *data)
+{
+	auto *w = static_cast<walk *>(data);
+	unsigned long ip = _Unwind_GetIP(c), cfa = _Unwind_GetCFA(c);
+
+	// libgcc's GetCFA is the CFA of the frame before, which has to differ; LLVM's is the
+	// frame's sp, and a stub leaves its caller's as it found it.
+	if (llvm ? cfa < w->cfa : cfa <= w->cfa)
+		w->order = false;
+	w->cfa = cfa;
+	w->frames++;
+	if (ip >= drive_lo && ip < drive_hi)
+		w->at_drive = true;
+	if (ip >= main_lo && ip < main_hi)
+		w->at_main = w->at_drive;
+	return w->frames > 100 ? _URC_END_OF_STACK : _URC_NO_REASON;
+}
+
+// Called in the signal handler: traced calls must do no harm there.
+TRACED int in_handler(int x)
+{
+	asm volatile("");
+	return x + 1;
+}
+
+static long steps, lost, unordered, in_stub, lost_at[64], seen_at[64], not_counted;
+static volatile sig_atomic_t stepping;
+
+UNTRACED static void on_trap(int, siginfo_t *, void *context)
+{
+	auto *uc = static_cast<ucontext_t *>(context);
+	int offset = stub_offset(uc->uc_mcontext.gregs[REG_RIP]);
+	walk w = {};
+
+	if (!stepping)
+		return;
+	w.order = true;
+	steps++;
+	_Unwind_Backtrace(frame, &w);
+	if (offset >= 0) {
+		in_stub++;
+		seen_at[offset]++;
+	}
+	if (!w.at_main) {
+		if (offset >= 0)
+			lost_at[offset]++;
+		if (offset >= 0 || !llvm)
+			lost++;
+		else
+			not_counted++;
+	}
+	if (!w.order)
+		unordered++;
+	sink = in_handler(sink);
+}
+
+TRACED int leaf(int x)
+{
+	asm volatile("");
+	return x * 3;
+}
+
+TRACED int two(int x)
+{
+	int r = leaf(x) + leaf(x + 1);
+
+	asm volatile("");
+	return r;
+}
+
+TRACED int three(int x)
+{
+	int r = two(x) + 1;
+
+	asm volatile("");
+	return r;
+}
+
+// Jumps from traced to traced function (needs -O2): the stub of the second finds that of the first
+// as its caller.
+TRACED int tail(int x)
+{
+	return three(x + 1);
+}
+
+TRACED int tail_of_tail(int x)
+{
+	return tail(x + 1);
+}
+
+extern "C" UNTRACED int drive(int n)
+{
+	int r = 0;
+
+	stepping = 1;
+	asm volatile("pushfq; orl $0x100, (%%rsp); popfq" : : : "memory", "cc");
+	for (int i = 0; i < n; i++)
+		r += three(i) + tail_of_tail(i);
+	stepping = 0;			// the compiler's call frame information knows no pushfq
+	asm volatile("pushfq; andl $~0x100, (%%rsp); popfq" : : : "memory", "cc");
+	asm volatile("drive_end: .globl drive_end");
+	return r;
+}
+
+int main()
+{
+	struct sigaction sa;
+	int r, plain;
+
+	asm volatile("main_begin: .globl main_begin");
+	extern char main_begin[] asm("main_begin"), main_end[] asm("main_end");
+	extern char drive_end[] asm("drive_end");
+	drive_lo = (unsigned long)drive;
+	drive_hi = (unsigned long)drive_end;
+	main_lo = (unsigned long)main_begin;
+	main_hi = (unsigned long)main_end + 1;
+	plain = 0;
+	for (int i = 0; i < 20; i++)
+		plain += three(i) + tail_of_tail(i);
+
+	llvm = dlsym(RTLD_DEFAULT, "__unw_add_dynamic_fde");
+	printf("# unwinder: %s\n", llvm ? "LLVM libunwind" : "libgcc");
+	stubs_start();
+	memset(&sa, 0, sizeof(sa));
+	sa.sa_sigaction = on_trap;
+	sa.sa_flags = SA_SIGINFO;
+	sigaction(SIGTRAP, &sa, nullptr);
+	r = drive(20);
+	asm volatile("main_end: .globl main_end");
+
+	ok(r == plain, "result %d, untraced %d", r, plain);
+	if (stubs_counted)
+		ok(stubs_entered > 160, "calls hooked: %ld entered, %ld returned", stubs_entered,
+		   stubs_returned);
+	ok(in_stub > 500, "%ld steps, %ld of them in stubs", steps, in_stub);
+	ok(lost == 0, "%ld walks did not see drive and main", lost);
+	if (llvm)
+		printf("# outside stubs LLVM's unwinder lost its way %ld times\n", not_counted);
+	for (int i = 0; i < 64; i++)
+		if (lost_at[i])
+			printf("# offset %d: lost %ld of %ld\n", i, lost_at[i], seen_at[i]);
+	ok(unordered == 0, "%ld walks with frames that share a CFA", unordered);
+	// Every instruction of a stub was stood on: those a hooked call runs, and 50.
+	static const int offsets[] = {0, 2, 8, 14, 16, 18, 23, 28, 33, 35, 41, 47, 49, 50};
+	int missed = 0;
+	for (int o : offsets)
+		missed += !seen_at[o];
+	ok(missed == 0, "%d instructions of a stub never stepped on", missed);
+	return tap_done();
+}

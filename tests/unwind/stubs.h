@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where the stubs come from that these tests unwind through; one of
+ *
+ *	stubs.c		real ones (arch_stub_write) without an engine, with handlers that only move the
+ *			return address
+ *	library.c	the library, with an empty fgraph_ops
+ *	recorder.c	the program is run by `ftrace record`
+ */
+#ifndef TESTS_UNWIND_STUBS_H
+#define TESTS_UNWIND_STUBS_H
+
+#include <stdbool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define UNTRACED	__attribute__((noinline))
+#define TRACED		__attribute__((noinline, patchable_function_entry(5)))
+
+/* Make stubs for all TRACED functions, register and switch them on. Exits the program on failure. */
+void stubs_start(void);
+
+/* The offset in its stub of @pc, -1: in no stub. By what dl_iterate_phdr() shows (regions.c). */
+int stub_offset(unsigned long pc);
+void stubs_look(void);		/* look for regions: stubs_start() does */
+
+/* How many traced calls were entered and have returned so far; recorder.c does not count. */
+extern long stubs_entered, stubs_returned;
+extern const bool stubs_counted;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
