@@ -50,11 +50,6 @@ static u32 newest_gen(s32 pid)
 	}
 }
 
-static void object_changed(struct ftrace_object *obj, bool gone)
-{
-	agent_map_object(obj, gone);
-}
-
 /* Copied before use: the settings lie in memory that other processes can write. */
 static int apply_settings(bool early)
 {
@@ -82,6 +77,7 @@ static void agent_forked(void)
 	int err;
 
 	agent_rings_forked();
+	agent.forked = true;
 	if (!parent || READ_ONCE(agent.off))
 		return;
 	err = agent_map_create(pid, gen, used + parent->inherited);
@@ -113,8 +109,10 @@ static int start(char *const *envp)
 	err = ftrace_set_stream_ops(&agent_stream_ops);
 	if (err)
 		return ft_log(err, "something else takes this process's records: not recorded");
+	/* The settings are for every process of the recording, whatever functions it has. */
+	ftrace_patterns_may_wait = 1;
 	ftrace_set_object_filter(control_object_wanted);
-	ftrace_set_object_notify(object_changed);
+	ftrace_set_object_notify(agent_map_object);
 	err = ftrace_init();
 	return err ? err : apply_settings(false);
 }
@@ -133,9 +131,17 @@ static void agent_begin(int argc, char **argv, char **envp)
 }
 
 __attribute__((destructor))
-static void agent_end(void)
+static void agent_destructor(void)
 {
+	agent_end();
+}
+
+void agent_end(void)
+{
+	/* Not in a child of vfork, nor in one of fork that never recorded anything. */
 	if (!agent.map || agent.pid != ft_getpid())
 		return;
+	WRITE_ONCE(agent.map->calls_dropped, ftrace_threads_dropped_by_choice());
+	WRITE_ONCE(agent.map->calls_unshadowed, ftrace_threads_unshadowed());
 	WRITE_ONCE(agent.map->state, FTRACE_PROCESS_DONE);
 }

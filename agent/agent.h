@@ -30,6 +30,7 @@ struct agent {
 	s32 pid;			/* of the process that owns map and rings; a vfork child shares it */
 	u32 gen;
 	struct ftrace_map_header *map;	/* NULL: nothing is recorded */
+	bool forked;			/* a child of fork: may be one of thousands */
 	u32 off;			/* recording ended for good in this process */
 };
 extern struct agent agent;
@@ -100,5 +101,8 @@ void agent_rings_reserve(u32 count);
 /* ---- agent.c ---- */
 
 extern const struct ftrace_stream_ops agent_stream_ops;
+
+/* The process ends: leave the totals in its map. */
+void agent_end(void);
 
 #endif /* FTRACE_AGENT_H */

@@ -40,7 +40,8 @@ const struct control_file *control_find(const char *name, size_t len)
 	return NULL;
 }
 
-int control_write(const char *name, size_t name_len, const char *value, size_t len)
+int control_write(const char *name, size_t name_len, const char *value, size_t len,
+		  enum control_mode mode)
 {
 	const struct control_file *f = control_find(name, name_len);
 
@@ -51,7 +52,7 @@ int control_write(const char *name, size_t name_len, const char *value, size_t l
 			      (unsigned long)name_len);
 	if (!f->write)
 		return ft_log(-EACCES, "%s: cannot be written", f->name);
-	return f->write(value, len);
+	return f->write(value, len, mode);
 }
 
 long control_read(const char *name, char *buf, size_t size)
@@ -71,7 +72,8 @@ long control_read(const char *name, char *buf, size_t size)
 
 int control_apply(const char *settings, size_t len, bool early)
 {
-	const char *end = settings + len, *line = settings, *stop, *eq;
+	const char *end = settings + len, *line = settings, *stop, *eq, *name_end;
+	enum control_mode mode;
 	int err;
 
 	for (; line < end; line = stop + 1) {
@@ -83,10 +85,13 @@ int control_apply(const char *settings, size_t len, bool early)
 			;
 		if (eq == stop)
 			continue;
-		f = control_find(line, (size_t)(eq - line));
+		mode = eq > line && eq[-1] == '+' ? CONTROL_APPEND : CONTROL_REPLACE;
+		name_end = mode == CONTROL_APPEND ? eq - 1 : eq;
+		f = control_find(line, (size_t)(name_end - line));
 		if (early != (f && f->flags & CONTROL_EARLY))
 			continue;
-		err = control_write(line, (size_t)(eq - line), eq + 1, (size_t)(stop - eq - 1));
+		err = control_write(line, (size_t)(name_end - line), eq + 1,
+				    (size_t)(stop - eq - 1), mode);
 		if (err)
 			return err;
 	}

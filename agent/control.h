@@ -21,6 +21,9 @@ void control_puts(struct control_text *out, const char *s);
 void control_printf(struct control_text *out, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* As a shell writes a file: with > or with >>. Most files make no difference. */
+enum control_mode { CONTROL_REPLACE, CONTROL_APPEND };
+
 struct control_file {
 	const char *name;
 	u32 flags;			/* CONTROL_* */
@@ -30,7 +33,7 @@ struct control_file {
 	 * @value: @len bytes, without a newline at its end. 0 or -errno, after having logged what is
 	 * wrong with the value. NULL: cannot be written.
 	 */
-	int (*write)(const char *value, size_t len);
+	int (*write)(const char *value, size_t len, enum control_mode mode);
 };
 
 enum {
@@ -49,7 +52,8 @@ const struct control_file *control_find(const char *name, size_t len);
  * Write @value to the file called @name. -ENOENT, -EACCES (it cannot be written), or what the
  * file says. One line is logged for each error.
  */
-int control_write(const char *name, size_t name_len, const char *value, size_t len);
+int control_write(const char *name, size_t name_len, const char *value, size_t len,
+		  enum control_mode mode);
 
 /*
  * The text of the file called @name into @buf, NUL-terminated. Its whole length (which may be more
@@ -58,7 +62,7 @@ int control_write(const char *name, size_t name_len, const char *value, size_t l
 long control_read(const char *name, char *buf, size_t size);
 
 /*
- * Write each "file=value" line of @settings whose file is early (@early) or is not. The first
+ * Write each "file=value" (or "file+=value", to append) line of @settings whose file is early (@early) or is not. The first
  * error ends it and is returned.
  */
 int control_apply(const char *settings, size_t len, bool early);
@@ -70,14 +74,5 @@ int control_number(const char *value, size_t len, u64 max, u64 *number);
 
 /* Is @path of an object that set_object_filter (or being the executable) chose? */
 bool control_object_wanted(const char *path, bool executable);
-
-/*
- * Match the filters once more if they matched nothing so far. True when there is something to trace
- * by now, as far as the filters are concerned.
- */
-bool control_filter_ready(void);
-
-/* Start the current tracer if it could not be started for want of functions. */
-void control_tracer_retry(void);
 
 #endif /* FTRACE_AGENT_CONTROL_H */

@@ -6,81 +6,56 @@
 #include "engine/find.h"
 #include "tracers/tracer.h"
 
-/* Patterns as they were written: the last write counts. They live as long as the process. */
+/* Patterns as they were written, for reading them back; they live as long as the process. */
 struct patterns {
-	const char *text;
+	char *text;
 	size_t len;
-	bool waits;	/* none has matched a function yet */
 };
 
 static struct patterns filter, notrace, objects;
 
-static int keep(struct patterns *p, const char *value, size_t len)
+static int keep(struct patterns *p, const char *value, size_t len, enum control_mode mode)
 {
-	char *copy = NULL;
+	size_t before = mode == CONTROL_APPEND && p->len ? p->len + 1 : 0;
+	char *text = ft_alloc(before + len + 1);
 
-	if (len) {
-		copy = ft_alloc(len);
-		if (!copy)
-			return ft_log(-ENOMEM, "filter: no memory for %lu bytes", (unsigned long)len);
-		ft_memcpy(copy, value, len);
+	if (!text)
+		return ft_log(-ENOMEM, "filter: no memory for %lu bytes", (unsigned long)len);
+	if (before) {
+		ft_memcpy(text, p->text, p->len);
+		text[p->len] = '\n';
 	}
+	ft_memcpy(text + before, value, len);
 	if (p->text)
-		ft_free((void *)p->text, p->len);
-	p->text = copy;
-	p->len = len;
+		ft_free(p->text, p->len + 1);
+	p->text = text;
+	p->len = before + len;
 	return 0;
 }
 
 typedef int (*set_patterns_t)(struct ftrace_ops *ops, const char *buf, int len, int reset);
 
 /* The same choice for every tracer, so that it holds whichever becomes current. */
-static int set_all(set_patterns_t set, const struct patterns *p)
+static int set_all(set_patterns_t set, struct patterns *p, const char *value, size_t len,
+		   enum control_mode mode)
 {
 	struct tracer *const *t;
 	int err = 0;
 
 	for (t = tracers; *t && !err; t++)
 		if ((*t)->ops)
-			err = set((*t)->ops, p->text, (int)p->len, 1);
-	return err;
+			err = set((*t)->ops, value, (int)len, mode == CONTROL_REPLACE);
+	return err ? err : keep(p, value, len, mode);
 }
 
-/*
- * A pattern that matches nothing is no mistake here: the setting is for every process of a recording,
- * and an object loaded later may have the function. So nothing is said of it.
- */
-static int set_or_wait(set_patterns_t set, struct patterns *p)
+static int set_ftrace_filter_write(const char *value, size_t len, enum control_mode mode)
 {
-	ftrace_log_func_t log = ftrace_set_log(NULL);
-	int err = set_all(set, p);
-
-	ftrace_set_log(log);
-	p->waits = err == -EINVAL && p->len;
-	return p->waits ? 0 : err;
+	return set_all(ftrace_set_filter, &filter, value, len, mode);
 }
 
-static int set_ftrace_filter_write(const char *value, size_t len)
+static int set_ftrace_notrace_write(const char *value, size_t len, enum control_mode mode)
 {
-	int err = keep(&filter, value, len);
-
-	return err ? err : set_or_wait(ftrace_set_filter, &filter);
-}
-
-static int set_ftrace_notrace_write(const char *value, size_t len)
-{
-	int err = keep(&notrace, value, len);
-
-	return err ? err : set_or_wait(ftrace_set_notrace, &notrace);
-}
-
-bool control_filter_ready(void)
-{
-	if (notrace.waits)
-		set_or_wait(ftrace_set_notrace, &notrace);
-	if (filter.waits)
-		set_or_wait(ftrace_set_filter, &filter);
-	return !filter.waits;
+	return set_all(ftrace_set_notrace, &notrace, value, len, mode);
 }
 
 /* One pattern a line. */
@@ -127,9 +102,9 @@ static int available_filter_functions_read(struct control_text *out)
 
 /* ---- objects ---- */
 
-static int set_object_filter_write(const char *value, size_t len)
+static int set_object_filter_write(const char *value, size_t len, enum control_mode mode)
 {
-	return keep(&objects, value, len);
+	return keep(&objects, value, len, mode);
 }
 
 static int set_object_filter_read(struct control_text *out)

@@ -4,20 +4,18 @@
 #include "agent/control.h"
 #include "engine/graph.h"
 
-#define MAX_DEPTH	65535u
-
 static u32 depth;
 static u64 threshold;	/* ticks */
 
-static int max_graph_depth_write(const char *value, size_t len)
+static int max_graph_depth_write(const char *value, size_t len, enum control_mode mode)
 {
 	u64 n;
 
-	if (control_number(value, len, MAX_DEPTH, &n))
-		return ft_log(-EINVAL, "max_graph_depth: not a number from 0 (no limit) to %u", MAX_DEPTH);
+	if (control_number(value, len, FTRACE_MAX_DEPTH, &n))
+		return ft_log(-EINVAL, "max_graph_depth: not a number from 0 (no limit) to %u",
+			      FTRACE_MAX_DEPTH);
 	depth = (u32)n;
-	ftrace_graph_set_max_depth(depth);
-	return 0;
+	return ftrace_graph_set_max_depth(depth);
 }
 
 static int max_graph_depth_read(struct control_text *out)
@@ -27,15 +25,14 @@ static int max_graph_depth_read(struct control_text *out)
 }
 
 /* Unlike tracefs, which takes microseconds: ticks, as records carry. Who writes it knows their rate. */
-static int tracing_thresh_write(const char *value, size_t len)
+static int tracing_thresh_write(const char *value, size_t len, enum control_mode mode)
 {
 	u64 n;
 
 	if (control_number(value, len, 1ull << 62, &n))
 		return ft_log(-EINVAL, "tracing_thresh: not a number of ticks");
 	threshold = n;
-	ftrace_graph_set_threshold(threshold);
-	return 0;
+	return ftrace_graph_set_threshold(threshold);
 }
 
 static int tracing_thresh_read(struct control_text *out)

@@ -6,44 +6,25 @@
 #include "tracers/tracer.h"
 
 static struct tracer *current = &tracer_nop;
-static bool running;	/* current was started: it may be waiting for functions instead */
 
-static int start(void)
-{
-	int err;
-
-	if (!control_filter_ready())
-		return -ENODEV;
-	err = current->init ? current->init() : 0;
-	running = !err;
-	return err;
-}
-
-static int current_tracer_write(const char *value, size_t len)
+static int current_tracer_write(const char *value, size_t len, enum control_mode mode)
 {
 	struct tracer *t = tracer_find(value, len);
-	int err;
+	int err = 0;
 
 	if (!t)
 		return ft_log(-EINVAL, "current_tracer: no tracer of that name; see available_tracers");
 	if (t == current)
 		return 0;
-	if (running && current->reset) {
+	if (current->reset)
 		err = current->reset();
-		if (err)
-			return err;
-	}
-	current = t;
-	running = false;
-	err = start();
-	/* No function yet: there may be some when objects are loaded later. */
-	return err == -ENODEV ? 0 : err;
-}
-
-void control_tracer_retry(void)
-{
-	if (!running && current != &tracer_nop)
-		start();
+	if (err)
+		return err;
+	current = &tracer_nop;
+	err = t->init ? t->init() : 0;
+	if (!err)
+		current = t;
+	return err;
 }
 
 static int current_tracer_read(struct control_text *out)
@@ -62,7 +43,7 @@ static int available_tracers_read(struct control_text *out)
 	return 0;
 }
 
-static int tracing_on_write(const char *value, size_t len)
+static int tracing_on_write(const char *value, size_t len, enum control_mode mode)
 {
 	if (len != 1 || (*value != '0' && *value != '1'))
 		return ft_log(-EINVAL, "tracing_on: neither 0 nor 1");

@@ -63,3 +63,17 @@ FTRACE_PUBLIC long syscall(long nr, long a, long b, long c, long d, long e, long
 		before_seccomp();
 	return real_syscall(nr, a, b, c, d, e, f);
 }
+
+/*
+ * Without destructors; what they would have done is done here. Nothing else to pass it on to than
+ * the kernel.
+ */
+FTRACE_PUBLIC void _exit(int status) __attribute__((noreturn));
+FTRACE_PUBLIC void _Exit(int status) __attribute__((noreturn, alias("_exit")));
+
+FTRACE_PUBLIC void _exit(int status)
+{
+	agent_end();
+	for (;;)
+		arch_syscall(SYS_exit_group, status, 0, 0, 0, 0, 0);
+}

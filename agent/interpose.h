@@ -4,6 +4,7 @@
  *
  *	prctl, syscall	that a seccomp filter is about to be installed: from then on a system call of
  *			ours might end the program
+ *	_exit, _Exit	that the process ends without destructors
  *
  * Each passes its call on unchanged.
  */

@@ -106,7 +106,7 @@ static u32 packets_of(u32 k)
 {
 	u32 n = agent.session->ring_packets;
 
-	if (k >= LARGE_RINGS && n > MIDDLE_PACKETS)
+	if ((k >= LARGE_RINGS || agent.forked) && n > MIDDLE_PACKETS)
 		n = MIDDLE_PACKETS;
 	if (k >= MIDDLE_RINGS && n > SMALL_PACKETS)
 		n = SMALL_PACKETS;

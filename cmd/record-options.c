@@ -51,7 +51,7 @@ static bool is_regex(const char *text)
 }
 
 /*
- * The traced process has a matcher of its own (agent/regex.h), which knows less than regcomp():
+ * The traced process has a matcher of its own (engine/name-regex.h), which knows less than regcomp():
  * what it does not know must not get there.
  */
 static int check_regex(const char *text)
@@ -74,6 +74,10 @@ static int check_regex(const char *text)
 	if (!err && (strstr(copy, "[[:") || strstr(copy, "[.") || strstr(copy, "[="))) {
 		err = 1;
 		strcpy(why, "character classes by name are not known here");
+	}
+	if (!err && strpbrk(copy, " ,\t")) {
+		err = 1;
+		strcpy(why, "a space or comma, which part patterns");
 	}
 	free(copy);
 	return err ? cmd_bad_use("record", "%s: %s", text, why) : 0;
@@ -123,8 +127,8 @@ static int set_depth(struct record_options *opt, const char *text)
 {
 	uint64_t n;
 
-	if (cmd_parse_number(text, &n) || n == 0 || n > 65535)
-		return cmd_bad_use("record", "--depth %s: not a number from 1 to 65535", text);
+	if (cmd_parse_number(text, &n) || n == 0 || n > 1024)
+		return cmd_bad_use("record", "--depth %s: not a number from 1 to 1024", text);
 	opt->depth = (uint32_t)n;
 	return 0;
 }

@@ -5,6 +5,7 @@
  */
 #include "arch.h"
 #include "ops.h"
+#include "name-regex.h"
 #include "site.h"
 
 /* One pattern as it was given, for objects that come later. */
@@ -12,6 +13,7 @@ struct pattern {
 	struct pattern *next;
 	u32 len;
 	bool away;		/* `!`: takes away what it matches */
+	struct regex *re;	/* for /expression/; NULL: a glob */
 	char text[];
 };
 
@@ -28,6 +30,8 @@ enum { FILTER, NOTRACE, SIDES };
 struct ftrace_hash {
 	struct side side[SIDES];
 };
+
+FTRACE_INTERNAL u32 ftrace_patterns_may_wait;
 
 static bool bit_is_set(const struct side *s, u32 id)
 {
@@ -98,6 +102,16 @@ static void change_bit(struct side *s, u32 id, bool set)
 	s->nset += set ? 1 : -1;
 }
 
+static bool matches(const struct pattern *p, const char *name)
+{
+	return p->re ? regex_match(p->re, name) : ftrace_glob(p->text, p->len, name);
+}
+
+static bool is_regex(const char *text, u32 len)
+{
+	return len > 2 && text[0] == '/' && text[len - 1] == '/';
+}
+
 /* How many of sites [@first, @first + @n) match; their bits are changed accordingly. */
 static u32 match(struct side *s, const struct pattern *p, u32 first, u32 n)
 {
@@ -106,7 +120,7 @@ static u32 match(struct side *s, const struct pattern *p, u32 first, u32 n)
 	for (u32 id = first; id < first + n; id++) {
 		struct dyn_ftrace *site = ftrace_site(id);
 
-		if (!site || !ftrace_glob(p->text, p->len, site->name))
+		if (!site || !matches(p, site->name))
 			continue;
 		change_bit(s, id, !p->away);
 		matched++;
@@ -117,9 +131,17 @@ static u32 match(struct side *s, const struct pattern *p, u32 first, u32 n)
 static int add_pattern(struct side *s, const char *text, u32 len, bool away, struct pattern **out)
 {
 	struct pattern *p = ft_alloc(sizeof(*p) + len + 1);
+	int err;
 
 	if (!p)
 		return -ENOMEM;
+	if (is_regex(text, len)) {
+		err = regex_compile(&p->re, text + 1, len - 2);
+		if (err) {
+			ft_free(p, sizeof(*p) + len + 1);
+			return err;
+		}
+	}
 	p->len = len;
 	p->away = away;
 	ft_memcpy(p->text, text, len);
@@ -136,6 +158,8 @@ static void free_side(struct side *s)
 		struct pattern *p = s->patterns;
 
 		s->patterns = p->next;
+		if (p->re)
+			regex_free(p->re);
 		ft_free(p, sizeof(*p) + p->len + 1);
 	}
 	if (s->bits)
@@ -214,7 +238,7 @@ static bool is_separator(char c)
 
 static const char *bad_pattern(const char *text, u32 len)
 {
-	for (u32 i = 0; i < len; i++) {
+	for (u32 i = 0; i < len && !is_regex(text, len); i++) {
 		if (text[i] != '[')
 			continue;
 		while (i < len && text[i] != ']')
@@ -266,12 +290,14 @@ static int set_names(struct ftrace_ops *ops, const char *buf, int len, int reset
 		}
 		given++;
 		err = add_pattern(&h->side[side], text, (u32)(end - i), away, &p);
+		if (err == -EINVAL)
+			ft_log(err, "%s: malformed regular expression", what);
 		if (err)
 			goto fail;
 		matched += match(&h->side[side], p, 1, ftrace_nsites() ? ftrace_nsites() - 1 : 0);
 		i = end;
 	}
-	if (given && !matched) {
+	if (given && !matched && !ftrace_patterns_may_wait) {
 		char text[64];
 
 		ft_snprintf(text, sizeof(text), "%s", buf);

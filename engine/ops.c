@@ -206,7 +206,7 @@ FTRACE_PUBLIC int register_ftrace_function(struct ftrace_ops *ops)
 	if (err)
 		return err;
 	ft_lock(ftrace_lock);
-	if (!ftrace_nsites()) {
+	if (!ftrace_nsites() && !(ops->flags & FTRACE_OPS_FL_RECORD && ftrace_patterns_may_wait)) {
 		err = ft_log(-ENODEV, "register_ftrace_function: no loaded object was compiled for "
 			     "tracing (-fpatchable-function-entry=5)");
 		goto out;

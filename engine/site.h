@@ -91,6 +91,12 @@ FTRACE_INTERNAL void ftrace_set_object_notify(void (*notify)(struct ftrace_objec
  */
 FTRACE_INTERNAL int ftrace_init(void);
 
+/*
+ * Nonzero: a pattern that matches no function is no error, and RECORD ops may be registered before
+ * there is any function: objects that are loaded later may have one.
+ */
+extern FTRACE_INTERNAL u32 ftrace_patterns_may_wait;
+
 /* Bits of ftrace_silent: why nobody is told of calls. Read by every entry. */
 enum {
 	FTRACE_SILENT_STOP = 1 << 0,		/* ftrace_stop() */
