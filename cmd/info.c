@@ -47,6 +47,9 @@ struct refusal {
 static const char *const known[] = {
 	"version", "command", "start_real_ns", "end_real_ns", "tick_hz", "end_ticks", "end_mono_ns",
 	"machine", "status", "recorded", "records", "discarded",
+	/* Shown as totals of the processes. */
+	"calls_dropped", "calls_unshadowed", "threads_unrecorded", "untraceable", "threads",
+	"processes",
 };
 
 static void *need(void *p)

@@ -304,7 +304,7 @@ static int copy_packet(struct trace_drain *d, struct ftrace_packet *copy, uint64
 }
 
 /* Records were lost after the last packet: an empty one tells of them. */
-static int append_discarded(struct trace_drain *d, uint64_t k)
+static int append_discarded(struct trace_drain *d)
 {
 	struct image image = { .header = {
 		.magic = FTRACE_PACKET_MAGIC,
@@ -313,7 +313,7 @@ static int append_discarded(struct trace_drain *d, uint64_t k)
 		.content_size = HEADER * 8,
 		.packet_size = HEADER * 8,
 		.events_discarded = all_discarded(d),
-		.packet_seq_num = d->next_seq > k ? d->next_seq : k,
+		.packet_seq_num = d->next_seq,
 		.tid = d->last_tid,
 	} };
 
@@ -345,7 +345,7 @@ int trace_drain_rest(struct trace_drain *d)
 	}
 	err = 0;
 	if (d->file_size && all_discarded(d) > d->discarded)
-		err = append_discarded(d, k);
+		err = append_discarded(d);
 out:
 	free(copy);
 	return err ? err : (int)(d->packets - before);
