@@ -3,6 +3,7 @@
 traced, and how much slower they are fully traced, with ours and with uftrace."""
 import glob
 import os
+import re
 import subprocess
 
 from benchlib import HERE, ROOT, Failure, Skip, median, run, size_of
@@ -75,19 +76,29 @@ def untraced(bench, name, built, arguments, stdin, onoff):
                       "plain build", at_most=1.02, samples=times[variant])
 
 
+def calls_in(tool, done, out):
+    """How many calls were recorded: ours says so, uftrace's by its size (32 bytes each)."""
+    if tool == "ours":
+        said = re.search(r"^ftrace: (\d+) calls\b.*$", done.err, re.M)
+        if not said or re.search(r"dropped|not recorded", done.err):
+            raise Failure(f"ftrace record: calls missing: {done.err.strip()[-300:]}")
+        return int(said.group(1))
+    return sum(os.path.getsize(name) for name in glob.glob(os.path.join(out, "[0-9]*.dat"))) / 32
+
+
 def traced(bench, name, built, arguments, stdin):
     """Wall time of the program fully traced, by each tool, beside the same build untraced."""
     expected = run([built["plain"]] + arguments, stdin=stdin).out
     tools = {
         "untraced": ("plain", None),
-        "ours": ("patchable", lambda out, cmd: [bench.need_ftrace(), "record", "--max-size", "20G", "-o", out,
-                                                "--"] + cmd),
+        "ours": ("patchable", lambda out, cmd: [bench.need_ftrace(), "record", "--max-size", "20G",
+                                                "-o", out, "--"] + cmd),
         "uftrace -pg": ("pg", lambda out, cmd: [
             bench.need_tool("uftrace", "uftrace"), "record", "--no-libcall", "--max-stack=65535",
             "-d", out] + cmd),
     }
     walls = {tool: [] for tool in tools}
-    sizes = {}
+    recorded = {}
     for turn in range(3 if bench.quick else 7):
         bench.say(f"{name} traced, round {turn + 1}")
         for tool, (variant, command) in tools.items():
@@ -108,18 +119,44 @@ def traced(bench, name, built, arguments, stdin):
                 del walls[tool]
                 continue
             walls[tool].append(done.wall * 1e3)
-            sizes[tool] = size_of(out)
+            if command:
+                recorded[tool] = (calls_in(tool, done, out), size_of(out))
             bench.drop(out)
     for tool, values in walls.items():
-        if not values:
-            continue
         slower = median([v / p for v, p in zip(values, walls["untraced"])])
+        note = ""
+        if tool in recorded:
+            number, size = recorded[tool]
+            note = f"{number / 1e6:.1f} M calls recorded, {size / 1e6:,.0f} MB"
         bench.row(f"{name}, {tool}", median(values), "ms wall",
-                  slower if tool != "untraced" else None, "untraced", samples=values,
-                  note=f"recording of {sizes[tool] / 1e6:,.0f} MB" if sizes.get(tool) else "")
+                  slower if tool != "untraced" else None, "untraced", samples=values, note=note)
     if "ours" in walls and "uftrace -pg" in walls:
-        bench.row(f"{name}: uftrace beside ours", median(
-            [u / o for u, o in zip(walls["uftrace -pg"], walls["ours"])]), "x")
+        # What tracing adds for each call recorded, so that lost calls do not count as speed.
+        added = {tool: median([v - p for v, p in zip(walls[tool], walls["untraced"])])
+                 / recorded[tool][0] * 1e6 for tool in recorded}
+        bench.row(f"{name}: added a call, ours", added["ours"], "ns")
+        bench.row(f"{name}: added a call, uftrace -pg", added["uftrace -pg"], "ns",
+                  added["uftrace -pg"] / added["ours"], "ours")
+
+
+def crash(bench, built, arguments):
+    """Coroutines leave frames by longjmp: who survives that? Ours must."""
+    expected = run([built["plain"]] + arguments).out
+    out = bench.fresh("program")
+    done = run([bench.need_ftrace(), "record", "--max-size", "20G", "-o", out, "--",
+                built["patchable"]] + arguments)
+    if expected not in done.out:
+        raise Failure("Lua with coroutines: output differs from the plain run")
+    bench.row("Lua with coroutines, ours", done.wall * 1e3, "ms wall",
+              note=f"{calls_in('ours', done, out) / 1e6:.1f} M calls recorded, output right")
+    bench.drop(out)
+    done = run([bench.need_tool("uftrace", "uftrace"), "record", "-d", out, built["pg"]]
+               + arguments, may_fail=True)
+    lines = [line for line in (done.err + done.out).splitlines() if "terminated by" in line]
+    verdict = "output right" if expected in done.out else "output missing or wrong"
+    bench.row("Lua with coroutines, uftrace -pg (its defaults)", done.wall * 1e3, "ms wall",
+              note=" ".join(lines[-1:] + [verdict]))
+    bench.drop(out)
 
 
 def build_onoff(bench):
@@ -144,7 +181,7 @@ def programs(bench):
     onoff = bench.attempt("turning on and off", build_onoff, bench)
     lua, sql = os.path.join(WORKLOAD, "bench.lua"), os.path.join(WORKLOAD, "bench.sql")
     # Arguments and standard input, for the long run (untraced) and for the short one (traced).
-    work = [("Lua", build_lua, ([lua, "20"], None), ([lua, "4"], None)),
+    work = [("Lua", build_lua, ([lua, "20"], None), ([lua, "4", "no-coroutines"], None)),
             ("SQLite", build_sqlite, ([":memory:"], sql), ([":memory:"], short_sql(bench)))]
     for name, build, long, short in work:
         built = bench.attempt(name, build, bench)
@@ -152,3 +189,5 @@ def programs(bench):
             continue
         bench.attempt(f"{name}, untraced", untraced, bench, name, built, *long, onoff)
         bench.attempt(f"{name}, traced", traced, bench, name, built, *short)
+        if name == "Lua":
+            bench.attempt("Lua with coroutines", crash, bench, built, [lua, "4"])

@@ -36,6 +36,8 @@ static void run_clock2_fib(void)
 static int reps, nthreads;
 static void (*thread_work)(void);
 static pthread_barrier_t gate;
+static pthread_t threads[MAX_THREADS];
+static int finished;
 static struct span {
 	double start, end;
 } spans[MAX_THREADS];
@@ -47,13 +49,14 @@ static void *thread_main(void *arg)
 	thread_work();
 	for (;;) {
 		pthread_barrier_wait(&gate);
+		if (finished)
+			return NULL;
 		span->start = now_ns();
 		for (int i = 0; i < reps; i++)
 			thread_work();
 		span->end = now_ns();
 		pthread_barrier_wait(&gate);
 	}
-	return NULL;
 }
 
 /* All threads once, from the first one's start to the last one's end: nanoseconds a call. */
@@ -87,10 +90,9 @@ static int measure_threads(int rounds, const char *name, void (*work)(void))
 
 	thread_work = work;
 	pthread_barrier_init(&gate, NULL, nthreads + 1);
+	finished = 0;
 	for (int i = 0; i < nthreads; i++) {
-		pthread_t thread;
-
-		if (pthread_create(&thread, NULL, thread_main, &spans[i])) {
+		if (pthread_create(&threads[i], NULL, thread_main, &spans[i])) {
 			fprintf(stderr, "calls: cannot create a thread\n");
 			return 1;
 		}
@@ -101,6 +103,10 @@ static int measure_threads(int rounds, const char *name, void (*work)(void))
 		alone[r] = run_alone();
 		together[r] = run_threads();
 	}
+	finished = 1;
+	pthread_barrier_wait(&gate);
+	for (int i = 0; i < nthreads; i++)
+		pthread_join(threads[i], NULL);
 	printf("%s1", name);
 	for (int r = 0; r < rounds; r++)
 		printf(" %.4f", alone[r]);
@@ -173,7 +179,8 @@ int main(int argc, char **argv)
 		nthreads = atoi(argv[3]);
 		if (nthreads < 1 || nthreads > MAX_THREADS)
 			return 2;
-		return measure_threads(rounds, "plain", run_plain) ||
+		return measure_threads(rounds, "clock", run_clock2) ||
+		       measure_threads(rounds, "plain", run_plain) ||
 		       measure_threads(rounds, "traced", run_traced);
 	}
 	for (int k = 0; k < nkinds; k++)

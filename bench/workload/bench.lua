@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- A fixed workload for the Lua interpreter: calls, tables, strings, sorting, patterns, closures,
 -- coroutines. Prints a checksum, the same on every run.
+--	bench.lua [SCALE] [no-coroutines]
 local scale = tonumber(arg and arg[1]) or 1
+local coroutines = not (arg and arg[2] == "no-coroutines")
 local sum = 0
 local state = 42
 
@@ -59,6 +61,6 @@ end
 
 for _ = 1, scale do
   sum = sum + fib(22) + sieve(60000) + sorting(12000) + words(12000) + objects(40000)
-      + pipeline(15000)
+  if coroutines then sum = sum + pipeline(15000) end
 end
 print(sum)

@@ -9,7 +9,7 @@ _ftrace_options()
 		sed -nE '/^ {1,8}-/{
 			s/^ *//
 			s/   *.*//
-			/[ =][A-Z~|a-z]+$/{ s/[ =][^ ]*$//; s/, /=\n/g; s/$/=/; p; b }
+			/=/{ s/=.*//; s/, /=\n/g; s/$/=/; p; b }
 			s/, /\n/g
 			p
 		}'
@@ -68,11 +68,14 @@ _ftrace()
 		case $prev in
 		--tracer) COMPREPLY=($(compgen -W "function_graph function nop" -- "$cur")) ;;
 		--color) COMPREPLY=($(compgen -W "auto always never" -- "$cur")) ;;
-		--sort) COMPREPLY=($(compgen -W "total self calls avg min max" -- "$cur")) ;;
-		-F | --filter | -N | --notrace)
+		-s | --sort)
+			COMPREPLY=($(compgen -W "calls total self min avg max p50 p90 p99 name" -- "$cur")) ;;
+		-F | --filter | -N | --notrace | -G | --graph-function)
 			[ "$command" = record ] ||
 				COMPREPLY=($(compgen -W "$(_ftrace_functions "$program")" -- "$cur")) ;;
-		-D | --depth | -t | --threshold | --tid | --pid | --max-size | --buffer | --wait) ;;
+		-o | --output | -i | --input) COMPREPLY=($(compgen -d -- "$cur")) ;;
+		-D | --depth | -t | --threshold | -n | --limit | --time-range | --tid | --pid | \
+		--max-size | --buffer | --wait) ;;
 		*) COMPREPLY=($(compgen -f -- "$cur")) ;;
 		esac
 		return
