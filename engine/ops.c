@@ -193,9 +193,23 @@ static int check(struct ftrace_ops *ops)
 	return 0;
 }
 
+/* Two ops with one bit would hide each other's calls. */
+static int choose_recursion_bit(struct ftrace_ops *ops)
+{
+	u64 used = 0;
+
+	for (struct ftrace_ops *o = ftrace_ops_list; o; o = ftrace_ops_next(o))
+		if (o->flags & FTRACE_OPS_FL_RECURSION)
+			used |= 1ull << (unsigned long)o->reserved[FTRACE_OPS_BIT];
+	if (used == ~0ull)
+		return ft_log(-ENOSPC, "register_ftrace_function: 64 ops with RECURSION are "
+			      "registered, which is the most there can be");
+	ops->reserved[FTRACE_OPS_BIT] = (void *)(unsigned long)__builtin_ctzll(~used);
+	return 0;
+}
+
 FTRACE_PUBLIC int register_ftrace_function(struct ftrace_ops *ops)
 {
-	static unsigned long next_bit;
 	int err = ftrace_init();
 
 	if (err)
@@ -222,7 +236,11 @@ FTRACE_PUBLIC int register_ftrace_function(struct ftrace_ops *ops)
 		ops->reserved[FTRACE_OPS_CALL] = (void *)assist;
 	else
 		ops->reserved[FTRACE_OPS_CALL] = (void *)ops->func;
-	ops->reserved[FTRACE_OPS_BIT] = (void *)next_bit++;
+	if (ops->flags & FTRACE_OPS_FL_RECURSION) {
+		err = choose_recursion_bit(ops);
+		if (err)
+			goto out;
+	}
 	ops->flags |= FTRACE_OPS_FL_ENABLED;
 	if (ops->flags & FTRACE_OPS_FL_IPMODIFY)
 		mark_ipmodify(ops, true);
