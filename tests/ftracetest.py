@@ -198,9 +198,11 @@ def api_program(source, *flags, name=None):
 
 
 def api_all():
-    """The preloaded library that traces all of a program through the API (programs/api_all.c)."""
+    """What to preload to trace all of a program through the API (programs/api_all.c): the library
+    itself first, so that its interposed functions come before libc's, as in a program linked with it."""
     need_library()
-    return build("api_all.c", "-shared", "-fPIC", "-O2", *library_flags(), name="api_all.so")
+    preload = build("api_all.c", "-shared", "-fPIC", "-O2", *library_flags(), name="api_all.so")
+    return libftrace() + ":" + preload
 
 
 # ---- recording ----
@@ -218,17 +220,17 @@ class Recording:
 
     def report(self):
         """Calls by function name, from `ftrace report --json`."""
-        shown = run([FTRACE, "report", "--json", self.folder], timeout=60)
-        assert shown.status == 0, shown
+        shown = run([FTRACE, "report", "--json", "-i", self.folder], timeout=60)
+        assert shown.status == 0, str(shown)
         return report_calls(json.loads(shown.stdout))
 
     def babeltrace(self, timeout=120):
         """Number of events babeltrace2 reads; fails when it complains."""
         read = run(["babeltrace2", self.folder, "--component=sink.utils.counter",
                     "--params=hide-zero=no"], timeout=timeout)
-        assert read.status == 0, read
+        assert read.status == 0, str(read)
         match = re.search(rb"(\d+) Event messages", read.stdout)
-        assert match, read
+        assert match, str(read)
         return int(match.group(1))
 
 
@@ -325,8 +327,17 @@ class Recorder:
         if traced_env:
             run_options["env"] = {**run_options.get("env", {}), **traced_env}
         recording = self(command, options, **run_options)
-        compare(native, recording.result)
+        compare_recorded(native, recording.result)
         return recording
+
+
+def compare_recorded(native, traced):
+    """As compare(), for a program that `ftrace record` ran: it ends with 128+N for signal N."""
+    status = native.status
+    if not NATIVE and status is not None and status < 0:
+        status = 128 - status
+    compare(Result(native.command, status, native.stdout, native.stderr, native.seconds,
+                   native.files), traced)
 
 
 def compare(native, traced):

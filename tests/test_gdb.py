@@ -35,14 +35,14 @@ def program():
 
 def test_native():
     result = gdb(program(), "break bottom", "run", "bt", "kill")
-    assert frames(result.stdout) == CHAIN, result
+    assert frames(result.stdout) == CHAIN, str(result)
 
 
 @pytest.mark.parametrize("mode", ["graph", "all", "regs"])
 def test_backtrace(mode):
     result = gdb(program(), "break *bottom+5", "run", "bt", "kill", before=api(mode))
-    assert frames(result.stdout) == CHAIN, result
-    assert b"corrupt stack" not in result.stdout + result.stderr, result
+    assert frames(result.stdout) == CHAIN, str(result)
+    assert b"corrupt stack" not in result.stdout + result.stderr, str(result)
 
 
 @pytest.mark.parametrize("mode", ["graph", "regs"])
@@ -50,15 +50,15 @@ def test_finish_and_continue(mode):
     """finish out of three traced functions, then run to the end."""
     result = gdb(program(), "break *bottom+5", "run", "finish", "finish", "finish", "delete", "continue",
                  before=api(mode))
-    assert b"\n23\n" in result.stdout and b"exited normally" in result.stdout, result
+    assert b"\n23\n" in result.stdout and b"exited normally" in result.stdout, str(result)
 
 
 def test_breakpoint_at_entry():
     """A breakpoint planted on the entry before the program starts: the program is right, the stack
     complete, whether that function could be traced or was refused."""
     result = gdb(program(), "break *bottom", "run", "bt", "continue", before=api("graph"))
-    assert b"\n23\n" in result.stdout and b"exited normally" in result.stdout, result
-    assert frames(result.stdout) == CHAIN, result
+    assert b"\n23\n" in result.stdout and b"exited normally" in result.stdout, str(result)
+    assert frames(result.stdout) == CHAIN, str(result)
 
 
 def test_recorded_program(tmp_path):
@@ -66,8 +66,8 @@ def test_recorded_program(tmp_path):
     need_ftrace()
     result = gdb(program(), "break *bottom+5", "run", "bt", "continue",
                  wrapper=[FTRACE, "record", "-o", str(tmp_path / "data"), "--"])
-    assert frames(result.stdout) == CHAIN, result
-    assert b"\n23\n" in result.stdout, result
+    assert frames(result.stdout) == CHAIN, str(result)
+    assert b"\n23\n" in result.stdout, str(result)
     calls = ftracetest.Recording(str(tmp_path / "data"), result).report()
     assert calls.get("chain_a") == 3 and calls.get("bottom") == 1, calls
 
@@ -79,7 +79,7 @@ def test_attach(tmp_path):
     result = run([FTRACE, "record", "-o", str(tmp_path / "data"), "--", "sh", "-c",
                   f"{waiting} & pid=$!; sleep 0.5; gdb -batch -nx -p $pid -ex bt; "
                   "kill -USR1 $pid; wait $pid"], timeout=60)
-    assert result.status == 7, result
+    assert result.status == 7, str(result)
     names = re.findall(r"^#\d+\s+(?:0x[0-9a-f]+ in )?(wait_\w+|main)\b",
                        result.stdout.decode(errors="replace"), re.M)
-    assert names == ["wait_here", "wait_b", "wait_a", "main"], result
+    assert names == ["wait_here", "wait_b", "wait_a", "main"], str(result)

@@ -139,7 +139,7 @@ def native_run(name, command):
     if name not in native_results:
         native_results[name] = run_in_new_folder(command, timeout=TIME_LIMIT)
     result = native_results[name]
-    assert result.status not in (None, 99), result
+    assert result.status not in (None, 99), str(result)
     return result
 
 
@@ -173,9 +173,12 @@ def test_through_library(name, mode, tmp_path):
         "LD_PRELOAD": ftracetest.api_all(), "FTRACE_TEST_API": mode, "FTRACE_TEST_COUNTER": str(counter)})
     compare(native, traced)
     entries, returns = struct.unpack("=QQ", counter.read_bytes())
-    assert entries > 0, f"no callback ran\n{traced}"
+    # A thread that may not map memory before its first traced call can have no state of ours.
+    assert entries > 0 or name == "seccomp_first", f"no callback ran\n{traced}"
     if mode in ("all", "graph"):
-        assert returns > 0 or name.startswith("seccomp"), f"no return callback ran\n{traced}"
+        # No function of exc_terminate ever returns.
+        assert returns > 0 or name in ("seccomp_first", "exc_terminate", "exc_noexcept"), \
+            f"no return callback ran\n{traced}"
 
 
 def test_compiler_knows_the_flags():

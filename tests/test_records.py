@@ -66,7 +66,7 @@ def test_signal_at_every_instruction(how, tracer, record):
     total = check_streams(recording.folder)
     assert recording.babeltrace() == total
     match = re.search(rb"steps (\d+) outside the program (\d+)", recording.result.stderr)
-    assert match and int(match.group(2)) > 0, recording.result
+    assert match and int(match.group(2)) > 0, str(recording.result)
     calls = recording.report()
     if how in ("return", "unwind"):
         rounds = {"return": 101, "unwind": 11}[how]
@@ -83,7 +83,7 @@ def test_signal_at_every_instruction_api(how, mode):
     native = run([program, how])
     traced = run([program, how], timeout=100,
                  env={"LD_PRELOAD": ftracetest.api_all(), "FTRACE_TEST_API": mode})
-    assert (traced.status, traced.stdout) == (native.status, native.stdout), traced
+    assert (traced.status, traced.stdout) == (native.status, native.stdout), str(traced)
 
 
 @pytest.mark.limit(240)

@@ -12,7 +12,7 @@ DONE = b"bad values 0, callbacks after unregister 0, called yes\n"
                                           ("mixed", 1000), ("threads", 1500)])
 def test_toggle(what, toggles):
     result = run([api_program("toggle.c"), what, str(toggles)], timeout=110)
-    assert result.status == 0 and result.stdout == DONE, result
+    assert result.status == 0 and result.stdout == DONE, str(result)
 
 
 def test_toggle_under_gdb():
@@ -21,13 +21,13 @@ def test_toggle_under_gdb():
         pytest.skip("gdb is not installed")
     result = run(["gdb", "-batch", "-nx", "-ex", "set confirm off", "-ex", "run", "-ex", "bt",
                   "--args", api_program("toggle.c"), "mixed", "300"], timeout=110)
-    assert DONE in result.stdout and b"exited normally" in result.stdout, result
+    assert DONE in result.stdout and b"exited normally" in result.stdout, str(result)
     for bad in (b"SIGTRAP", b"SIGSEGV", b"SIGILL"):
-        assert bad not in result.stdout, result
+        assert bad not in result.stdout, str(result)
 
 
 @pytest.mark.parametrize("what", ["filter", "graph"])
 def test_toggle_one_processor(what):
     """All threads share one processor: a toggle lands between any two of their instructions."""
     result = run(["taskset", "-c", "0", api_program("toggle.c"), what, "600"], timeout=110)
-    assert result.status == 0 and result.stdout == DONE, result
+    assert result.status == 0 and result.stdout == DONE, str(result)

@@ -18,7 +18,7 @@ def program(*flags, name):
 
 
 def expect_ok(result):
-    assert result.status == 0 and result.stdout.startswith(b"ok " + ROUNDS.encode()), result
+    assert result.status == 0 and result.stdout.startswith(b"ok " + ROUNDS.encode()), str(result)
 
 
 def test_nobody_traces():

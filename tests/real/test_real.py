@@ -29,7 +29,7 @@ def program(name, path):
 def recorded(record, command, tracer="function_graph", **options):
     recording = record.same(command, ["--tracer", tracer, *SIZE], timeout=110, **options)
     if not ftracetest.NATIVE:
-        assert recording.report(), recording.result
+        assert recording.report(), str(recording.result)
     return recording
 
 
@@ -83,7 +83,7 @@ def test_sqlite_threads(record):
     """SQLite's own thread tests, two of the short ones."""
     command = [program("sqlite", "threadtest3"), "create_drop_index_1"]
     result = record(command, SIZE, timeout=110).result
-    assert result.status == 0 and re.search(rb"\b0 errors out of", result.stdout), result
+    assert result.status == 0 and re.search(rb"\b0 errors out of", result.stdout), str(result)
 
 
 @pytest.mark.parametrize("tracer", TRACERS)
@@ -210,9 +210,9 @@ def test_redis(tracer, tmp_path):
             answers.append(server.cli(stdin=COMMANDS).stdout)
             done = server.benchmark("-n", "3000", "-c", "20", "-q", "-P", "4", "-t",
                                     "set,get,incr,lpush,lpop,sadd,hset,zadd,lrange_100,mset")
-            assert done.status == 0 and b"MSET" in done.stdout, done
+            assert done.status == 0 and b"MSET" in done.stdout, str(done)
             fork = server.cli("bgsave")		# a fork that traces
-            assert b"saving started" in fork.stdout, fork
+            assert b"saving started" in fork.stdout, str(fork)
         finally:
             statuses.append(server.stop())
     assert answers[0] == answers[1]
@@ -229,4 +229,4 @@ def test_redis_own_tests(tmp_path):
     result = run([FTRACE, "record", "-o", str(tmp_path / "data"), *SIZE, "--", "tclsh",
                   "tests/test_helper.tcl", "--single", "unit/type/hash", "--single",
                   "unit/scan", "--clients", "1", "--baseport", "31111"], cwd=top, timeout=170)
-    assert result.status == 0 and b"All tests passed without errors" in result.stdout, result
+    assert result.status == 0 and b"All tests passed without errors" in result.stdout, str(result)
