@@ -90,8 +90,9 @@ void ftrace_record_exit(void);		/* ... and at return: the fast path */
 void ftrace_record_entry_checked(void);	/* the same two with depth and threshold, in C */
 void ftrace_record_exit_checked(void);
 void ftrace_caller(void);		/* dyn_ftrace.ops called with the minimum of registers */
-void ftrace_regs_caller(void);		/* with all of them; also whatever else is mixed at a site */
-void ftrace_graph_return(void);		/* return of a call entered through ftrace_regs_caller */
+void ftrace_regs_caller(void);		/* with all of them */
+void ftrace_graph_caller(void);		/* all of them, in C: any mixture of function and graph ops */
+void ftrace_graph_return(void);		/* return of a call entered through ftrace_graph_caller */
 
 /* ---- slow paths that entry.S calls (engine/record.c, engine/graph.c) ---- */
 

@@ -151,12 +151,13 @@ static void look_at_needed(const struct elf *e, struct ftrace_finding *out)
 		return;
 	for (i = 0; i + 2 * word <= s.size; i += 2 * word) {
 		u64 tag = elf_word(e, s.data + i), value = elf_word(e, s.data + i + word);
-		const char *needed = (const char *)str.data + value;
+		const char *needed;
 
 		if (tag == DT_NULL)
 			break;
 		if (tag != DT_NEEDED || value >= str.size)
 			continue;
+		needed = (const char *)str.data + value;
 		out->tsan |= library_is(needed, "libtsan.so") ||
 			     library_is(needed, "libclang_rt.tsan");
 		out->asan |= library_is(needed, "libasan.so") ||

@@ -201,11 +201,13 @@ unsigned long ftrace_graph_return_func(struct pt_regs *regs, struct dyn_ftrace *
 	struct ftrace_thread *t = ftrace_thread_get();
 	struct fgraph_stack *s = t ? t->fgraph : NULL;
 	bool found = false;
+	u32 nested;
 
 	instruction_pointer_set(regs, ret);
 	if (!t || READ_ONCE(ftrace_silent))
 		return ret;
-	WRITE_ONCE(t->in_callback, t->in_callback + 1);
+	nested = t->in_callback;
+	WRITE_ONCE(t->in_callback, 1);
 	barrier();
 	/* Frames below ours are gone; ours are all those at our slot: tail calls end together. */
 	for (u32 i = s && !s->busy ? s->n : 0; i-- > 0;) {
@@ -237,8 +239,8 @@ unsigned long ftrace_graph_return_func(struct pt_regs *regs, struct dyn_ftrace *
 		}
 	}
 	barrier();
-	if (t->in_callback)
-		WRITE_ONCE(t->in_callback, t->in_callback - 1);
+	if (!nested)
+		WRITE_ONCE(t->in_callback, 0);
 	return ret;
 }
 

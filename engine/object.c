@@ -111,9 +111,10 @@ static void fill_site(struct dyn_ftrace *site, u32 id, struct ftrace_object *obj
 	site->ip = obj->base + found->vaddr;
 	site->name = found->name;
 	site->obj = obj;
-	site->entry_delta = (u32)(found->vaddr - found->entry);
+	site->entry_delta = (u16)(found->vaddr - found->entry);
 	site->form = found->form;
 	site->len = found->len;
+	site->body_delta = (u8)(arch_site_body(site) - site->ip);
 	site->entry = ftrace_stub_pass;
 	site->exit = ftrace_graph_return;
 	site->flags = found->flags & FTRACE_FOUND_ENTRY_ONLY ? FTRACE_SITE_ENTRY_ONLY : 0;

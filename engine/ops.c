@@ -102,6 +102,7 @@ long ftrace_regs_func(struct pt_regs *regs, struct dyn_ftrace *site)
 	struct ftrace_ops *ops;
 	struct ftrace_thread *t;
 	bool hooked = false;
+	u32 nested;
 
 	instruction_pointer_set(regs, body);
 	if (READ_ONCE(ftrace_silent))
@@ -109,8 +110,9 @@ long ftrace_regs_func(struct pt_regs *regs, struct dyn_ftrace *site)
 	t = ftrace_thread_get();
 	if (!t)
 		return FTRACE_GO_ON;
-	WRITE_ONCE(t->in_callback, t->in_callback + 1);
-	barrier();		/* as in ftrace_caller: pairs with ftrace_synchronize() */
+	nested = t->in_callback;
+	WRITE_ONCE(t->in_callback, 1);
+	barrier();		/* as in CALLBACK_BEGIN: pairs with ftrace_synchronize() */
 	if (ftrace_site_is_behind_prologue(site))
 		slot = (unsigned long *)arch_frame_pointer(regs) + 1;
 	ops = __atomic_load_n(&site->ops, __ATOMIC_ACQUIRE);
@@ -120,8 +122,8 @@ long ftrace_regs_func(struct pt_regs *regs, struct dyn_ftrace *site)
 	if (READ_ONCE(site->graph))
 		hooked = ftrace_graph_enter(t, site, regs, slot);
 	barrier();
-	if (t->in_callback)	/* 0 in a child that a callback forked */
-		WRITE_ONCE(t->in_callback, t->in_callback - 1);
+	if (!nested)
+		WRITE_ONCE(t->in_callback, 0);
 
 	if (hooked && (instruction_pointer(regs) != body || user_stack_pointer(regs) != sp ||
 		       ftrace_site_is_behind_prologue(site))) {

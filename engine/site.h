@@ -31,8 +31,9 @@ struct dyn_ftrace {
 	struct ftrace_object *obj;
 	u32 id;
 	u32 flags;			/* FTRACE_SITE_* */
-	u32 entry_delta;		/* ip minus the symbol's address */
 	u16 graph;			/* mask of fgraph_ops that want this site */
+	u16 entry_delta;		/* ip minus the symbol's address */
+	u8 body_delta;			/* from ip to where the function goes on */
 	u8 form;			/* enum ftrace_form */
 	u8 len;				/* bytes at ip that belong to the site */
 };

@@ -39,9 +39,9 @@ int ftrace_synchronize(void)
 	if (ftrace_self && ftrace_self->in_callback)
 		return -EDEADLK;
 	/*
-	 * Trampolines count in_callback up before they read the site's ops, with plain
+	 * Trampolines set in_callback before they read the site's ops, with plain
 	 * instructions. This barrier on every processor stands between our change of the ops and
-	 * our look at the counters: a thread has either counted itself or reads the new ops.
+	 * our look at the marks: a thread has either set its own or reads the new ops.
 	 */
 	arch_poke_sync();
 	ftrace_for_each_thread(look, &w);

@@ -20,7 +20,7 @@ struct ftrace_thread {
 	u64 *end;		/* wp >= end: slow path; one slot remains there for the seal */
 	u64 unwritten;		/* what an unwritten slot of this packet holds */
 	u32 hi;			/* upper half of the tick counter in this packet */
-	u32 in_callback;	/* callbacks of ops under way in this thread, nested */
+	u32 in_callback;	/* 1: a callback of some ops is under way in this thread */
 	/* The stack whose shadow is mapped: addresses [stack_lo, stack_lo + stack_size). */
 	unsigned long stack_lo;
 	unsigned long stack_size;

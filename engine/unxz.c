@@ -31,25 +31,21 @@ static void *unpack(decode_func_t decode, const u8 *data, size_t len, size_t *si
 	for (; room <= MAX_UNPACKED; room *= 4) {
 		uint64_t limit = MEMORY_LIMIT;
 		size_t in = 0, out = 0;
-		void *p = scratch_alloc(room);
+		void *p = scratch_alloc(room), *exact = NULL;
 		int ret;
 
 		if (!p)
 			return NULL;
 		ret = decode(&limit, 0, NULL, data, &in, len, p, &out, room);
 		if (ret == LZMA_OK) {
-			/* What lies behind the last used page goes back. */
+			exact = scratch_alloc(out);
+			if (exact)
+				ft_memcpy(exact, p, out);
 			*size = out;
-			out = ALIGN_UP(out, FT_PAGE_SIZE);
-			if (out < room)
-				scratch_free((char *)p + out, room - out);
-			if (out)
-				return p;
-			return NULL;
 		}
 		scratch_free(p, room);
 		if (ret != LZMA_BUF_ERROR)
-			return NULL;
+			return exact;
 	}
 	return NULL;
 }

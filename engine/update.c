@@ -88,8 +88,10 @@ static bool apply(struct dyn_ftrace *site, bool callbacks_exist)
 		}
 	} else if (!w.graph && !w.regs && !ftrace_site_is_behind_prologue(site)) {
 		entry = ftrace_caller;
-	} else {
+	} else if (!w.graph && !ftrace_site_is_behind_prologue(site)) {
 		entry = ftrace_regs_caller;
+	} else {
+		entry = ftrace_graph_caller;
 	}
 
 	if (site->entry != entry || site->ops != ops || site->graph != w.graph) {
@@ -99,7 +101,7 @@ static bool apply(struct dyn_ftrace *site, bool callbacks_exist)
 		 * before that, leaves ops alone that want more than it has saved.
 		 */
 		if (site->entry != entry || w.regs)
-			smp_store_release(&site->entry, ftrace_regs_caller);
+			smp_store_release(&site->entry, ftrace_graph_caller);
 		if (w.general)
 			site->flags |= FTRACE_SITE_GENERAL;
 		else

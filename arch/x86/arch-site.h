@@ -36,6 +36,7 @@
 #define ARCH_SITE_SHORT_ON	0xeb
 
 #define ARCH_STUB_ENTRY_RET	14	/* return address of the entry handler */
+#define ARCH_STUB_HOOKED	18	/* behind the branch: the call is hooked */
 #define ARCH_STUB_RET		28	/* return address of the body: the mark of a hooked call */
 #define ARCH_STUB_EXIT_RET	47	/* return address of the exit handler */
 #define ARCH_STUB_BODY		50	/* straight to the body */

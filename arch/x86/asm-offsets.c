@@ -30,6 +30,7 @@ void asm_offsets(void)
 	OFFSET(SITE_OPS, struct dyn_ftrace, ops);
 	OFFSET(SITE_IP, struct dyn_ftrace, ip);
 	OFFSET(SITE_FLAGS, struct dyn_ftrace, flags);
+	OFFSET(SITE_BODY_DELTA, struct dyn_ftrace, body_delta);
 	DEFINE(SITE_GENERAL, FTRACE_SITE_GENERAL);
 	/* From a return address in the stub to the stub's dyn_ftrace. */
 	DEFINE(SITE_FROM_ENTRY_RET, FTRACE_CHUNK_CODE - ARCH_STUB_ENTRY_RET);

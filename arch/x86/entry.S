@@ -253,6 +253,21 @@ ENDFUNC ftrace_record_exit_checked
 #define FRAME_R11	(PT_sizeof + 24)
 #define FRAME_SLOT	(PT_sizeof + 32)
 
+#define USER_CS		0x33
+#define USER_DS		0x2b
+
+/*
+ * A thread is in a callback: T_IN_CALLBACK is 1 from before the ops is read (pairs with the barrier
+ * in ftrace_synchronize) until the callback is done. Stores of constants and a predicted
+ * branch, no counting: a counter's way through memory, twice a call, was half of an empty
+ * callback's time. \nested is where a callback inside another goes, which leaves the 1 alone.
+ */
+.macro CALLBACK_BEGIN nested
+	cmpl	$0, T_IN_CALLBACK(%rcx)
+	jne	\nested
+	movl	$1, T_IN_CALLBACK(%rcx)
+.endm
+
 /* The registers every callback gets: what a function's arguments can be in, %rbp to stand on. */
 .macro SAVE_ARGS
 	movq	%rax, PT_RAX(%rsp)
@@ -296,11 +311,8 @@ ENDFUNC ftrace_record_exit_checked
 	movq	$-1, PT_ORIG_RAX(%rsp)		/* no system call */
 	movq	FRAME_FLAGS(%rsp), %rax
 	movq	%rax, PT_EFLAGS(%rsp)
-	xorl	%eax, %eax
-	movl	%cs, %eax
-	movq	%rax, PT_CS(%rsp)
-	movl	%ss, %eax
-	movq	%rax, PT_SS(%rsp)
+	movq	$USER_CS, PT_CS(%rsp)		/* what every 64-bit thread has */
+	movq	$USER_DS, PT_SS(%rsp)
 .endm
 
 .macro RESTORE_REST
@@ -399,8 +411,11 @@ ENDFUNC ftrace_record_exit_checked
 
 /*
  * The function tracer with the minimum of registers: one callback, dyn_ftrace.ops (a list of several
- * is an ops of its own).
+ * is an ops of its own). The frame's FRAME_FLAGS word, unused here, says whether this callback is
+ * inside another.
  */
+#define FRAME_NESTED	FRAME_FLAGS
+
 FUNC ftrace_caller
 	leaq	-FRAME_STUB(%rsp), %rsp
 	.cfi_adjust_cfa_offset FRAME_STUB
@@ -410,36 +425,38 @@ FUNC ftrace_caller
 	SELF	7f
 1:	movq	FRAME_STUB(%rsp), %r8		/* %r8 = the site */
 	addq	$SITE_FROM_ENTRY_RET, %r8
-	incl	T_IN_CALLBACK(%rcx)		/* before ops is read: pairs with the barrier in */
-	movq	SITE_OPS(%r8), %rdx		/* ftrace_synchronize() */
+	movl	$0, FRAME_NESTED(%rsp)
+	CALLBACK_BEGIN 4f
+2:	movq	SITE_OPS(%r8), %rdx
 	testq	%rdx, %rdx
 	jz	6f
-	testl	$OPS_SAVE_REGS, OPS_FLAGS(%rdx)	/* new here, and wants more than we have saved: */
+	movq	OPS_FLAGS(%rdx), %rax
+	testl	$OPS_SAVE_REGS, %eax		/* new here, and wants more than we have saved: */
 	jnz	6f				/* from the next call on */
 	movq	SITE_IP(%r8), %rdi
-	leaq	ARCH_SITE_SIZE(%rdi), %rax
-	movq	%rax, PT_RIP(%rsp)
-	leaq	FRAME_SLOT(%rsp), %rax
-	movq	%rax, PT_RSP(%rsp)
-	movq	(%rax), %rsi			/* the parent */
-	leal	-ARCH_STUB_RET(%rsi), %eax
-	testb	$63, %al
+	leaq	FRAME_SLOT(%rsp), %r9
+	movq	%r9, PT_RSP(%rsp)
+	leaq	ARCH_SITE_SIZE(%rdi), %r10
+	movq	%r10, PT_RIP(%rsp)
+	movq	(%r9), %rsi			/* the parent */
+	leal	-ARCH_STUB_RET(%rsi), %r9d
+	testb	$63, %r9b
 	jz	5f				/* a stub, perhaps: who is behind it? */
-2:	ON_RBP
+3:	ON_RBP
 	movq	$0, FRAME_VEC(%rbp)
-	testl	$OPS_GENERAL_REGS, OPS_FLAGS(%rdx)
-	jnz	3f
+	testl	$OPS_GENERAL_REGS, %eax
+	jnz	9f
 	SAVE_VECTORS
-3:	andq	$-16, %rsp
+9:	andq	$-16, %rsp
 	movq	%rbp, %rcx
 	call	*OPS_CALL(%rdx)
 	RESTORE_VECTORS
 	OFF_RBP
-6:	movq	ftrace_self@gottpoff(%rip), %rcx
+6:	cmpl	$0, FRAME_NESTED(%rsp)
+	jne	8f
+	movq	ftrace_self@gottpoff(%rip), %rcx
 	movq	%fs:(%rcx), %rcx
-	cmpl	$0, T_IN_CALLBACK(%rcx)		/* 0 in a child that the callback forked */
-	je	8f
-	decl	T_IN_CALLBACK(%rcx)
+	movl	$0, T_IN_CALLBACK(%rcx)
 8:	RESTORE_ARGS
 	leaq	FRAME_STUB(%rsp), %rsp
 	.cfi_remember_state
@@ -448,6 +465,9 @@ FUNC ftrace_caller
 	ret
 	.cfi_restore_state
 	.cfi_rel_offset %rbp, PT_RBP
+
+4:	movl	$1, FRAME_NESTED(%rsp)
+	jmp	2b
 
 5:	ON_RBP
 	andq	$-16, %rsp
@@ -461,8 +481,11 @@ FUNC ftrace_caller
 	movq	SITE_OPS(%r8), %rdx
 	testq	%rdx, %rdx
 	jz	6b
+	movq	OPS_FLAGS(%rdx), %rax
+	testl	$OPS_SAVE_REGS, %eax
+	jnz	6b
 	movq	SITE_IP(%r8), %rdi
-	jmp	2b
+	jmp	3b
 
 7:	ON_RBP					/* this thread's first traced call */
 	andq	$-16, %rsp
@@ -475,10 +498,136 @@ FUNC ftrace_caller
 ENDFUNC ftrace_caller
 
 /*
- * A site's business with every register: several kinds of ops at one site, SAVE_REGS, IPMODIFY,
- * graph ops with callbacks. The C behind it decides; see FTRACE_GO_* in arch.h.
+ * The ends of the trampolines that saved every register. On into the function, not hooked: a
+ * return with the carry clear says so to the stub. A carry that is to be set can only be had by a
+ * jump past the stub, \elsewhere.
+ */
+.macro GO_ON elsewhere
+	testl	$1, PT_EFLAGS(%rsp)
+	jnz	\elsewhere
+	.cfi_remember_state
+	RESTORE_REST
+	movq	PT_R11(%rsp), %rax
+	movq	%rax, FRAME_R11(%rsp)		/* for the stub's pop */
+	RESTORE_ARGS
+	RESTORE_FLAGS
+	FRAME_LEAVE
+	ret
+	.cfi_restore_state
+.endm
+
+/*
+ * To pt_regs' ip with its sp: the ip goes below that stack pointer and is returned to. It lies at
+ * slot - 8 or above, so it overwrites nothing of the frame that is still needed.
+ */
+.macro GO_ELSEWHERE
+	.cfi_remember_state
+	movq	PT_RSP(%rsp), %rdx
+	movq	PT_RIP(%rsp), %rax
+	subq	$8, %rdx
+	movq	%rax, (%rdx)
+	movq	%rdx, PT_RSP(%rsp)
+	RESTORE_REST
+	movq	PT_R11(%rsp), %r11
+	RESTORE_ARGS
+	RESTORE_FLAGS
+	movq	PT_RSP(%rsp), %rsp
+	.cfi_def_cfa %rsp, 16			/* the caller's frame, as at a function's entry */
+	ret
+	.cfi_restore_state
+.endm
+
+/*
+ * The function tracer with every register: as ftrace_caller, and the callback may change them all,
+ * ip included.
  */
 FUNC ftrace_regs_caller
+	FRAME_ENTER
+	SAVE_ARGS
+	SAVE_REST
+	cld
+	movq	FRAME_STUB(%rsp), %rbx		/* %rbx = the site, over the calls */
+	addq	$SITE_FROM_ENTRY_RET, %rbx
+	movq	SITE_IP(%rbx), %rdi
+	leaq	FRAME_SLOT(%rsp), %r8
+	movq	%r8, PT_RSP(%rsp)
+	movzbl	SITE_BODY_DELTA(%rbx), %eax
+	addq	%rdi, %rax
+	movq	%rax, PT_RIP(%rsp)
+	movq	%rax, %r13			/* %r13 = the body, %r12 = nested, over the call */
+	xorl	%r12d, %r12d
+	cmpl	$0, ftrace_silent_local(%rip)
+	jne	8f
+	SELF	7f
+1:	CALLBACK_BEGIN 4f
+2:	movq	SITE_OPS(%rbx), %rdx
+	testq	%rdx, %rdx
+	jz	6f
+	movq	(%r8), %rsi			/* the parent */
+	leal	-ARCH_STUB_RET(%rsi), %r9d
+	testb	$63, %r9b
+	jz	5f
+3:	ON_RBP
+	movq	$0, FRAME_VEC(%rbp)
+	testl	$OPS_GENERAL_REGS, OPS_FLAGS(%rdx)
+	jnz	9f
+	SAVE_VECTORS
+9:	andq	$-16, %rsp
+	movq	%rbp, %rcx
+	movq	%rbx, %r8			/* for the list; see ftrace_call_t */
+	call	*OPS_CALL(%rdx)
+	RESTORE_VECTORS
+	OFF_RBP
+6:	testl	%r12d, %r12d
+	jnz	8f
+	movq	ftrace_self@gottpoff(%rip), %rcx
+	movq	%fs:(%rcx), %rcx
+	movl	$0, T_IN_CALLBACK(%rcx)
+8:	leaq	FRAME_SLOT(%rsp), %r8
+	cmpq	%r13, PT_RIP(%rsp)
+	jne	10f
+	cmpq	%r8, PT_RSP(%rsp)
+	jne	10f
+	GO_ON	11f
+
+10:	cmpq	%r8, PT_RSP(%rsp)		/* below it stands our own frame: sp can be raised, */
+	jae	11f				/* not lowered */
+	movq	%r8, PT_RSP(%rsp)
+11:	GO_ELSEWHERE
+
+4:	movl	$1, %r12d
+	jmp	2b
+
+5:	ON_RBP
+	andq	$-16, %rsp
+	movq	%rsi, %rdi
+	movq	%r8, %rsi
+	call	ftrace_real_parent
+	OFF_RBP
+	movq	%rax, %rsi
+	movq	SITE_OPS(%rbx), %rdx
+	testq	%rdx, %rdx
+	jz	6b
+	movq	SITE_IP(%rbx), %rdi
+	jmp	3b
+
+7:	ON_RBP
+	andq	$-16, %rsp
+	call	ftrace_thread_get
+	OFF_RBP
+	movq	SITE_IP(%rbx), %rdi
+	leaq	FRAME_SLOT(%rsp), %r8
+	movq	%rax, %rcx
+	testq	%rax, %rax
+	jnz	1b
+	jmp	8b
+ENDFUNC ftrace_regs_caller
+
+/*
+ * A site's business in C, with every register: graph ops with callbacks, alone or beside function
+ * ops, and any mixture while a site is changed. See FTRACE_GO_* in arch.h.
+ */
+FUNC ftrace_graph_caller
 	FRAME_ENTER
 	SAVE_ARGS
 	SAVE_REST
@@ -501,23 +650,23 @@ FUNC ftrace_regs_caller
 	cmpl	$1, %eax
 	je	2f				/* hooked */
 	ja	3f				/* elsewhere */
-	/*
-	 * On into the function: a return with the carry clear says so to the stub. With a set
-	 * carry to be restored, only a jump past the stub leaves it set.
-	 */
-	testl	$1, PT_EFLAGS(%rsp)
-	jnz	3f
-	.cfi_remember_state
-	RESTORE_REST
-	movq	PT_R11(%rsp), %rax
-	movq	%rax, FRAME_R11(%rsp)		/* for the stub's pop */
-	RESTORE_ARGS
-	RESTORE_FLAGS
-	FRAME_LEAVE
-	ret
-	.cfi_restore_state
+	GO_ON	3f
 
-2:	.cfi_remember_state
+	/*
+	 * Hooked: the stub wants the carry set. Where somebody was shown flags (function ops beside
+	 * the graph) and the carry is to be clear, only a jump behind the stub's branch can have
+	 * both; a graph alone takes the dead flag for itself and keeps the return predicted.
+	 */
+2:	cmpq	$0, SITE_OPS(%rbx)
+	je	4f
+	testl	$1, PT_EFLAGS(%rsp)
+	jnz	4f
+	movq	FRAME_STUB(%rsp), %rax
+	addq	$(ARCH_STUB_HOOKED - ARCH_STUB_ENTRY_RET), %rax
+	movq	%rax, PT_RIP(%rsp)
+	GO_ELSEWHERE
+
+4:	.cfi_remember_state
 	RESTORE_REST
 	movq	PT_R11(%rsp), %rax
 	movq	%rax, FRAME_R11(%rsp)
@@ -528,25 +677,10 @@ FUNC ftrace_regs_caller
 	ret
 	.cfi_restore_state
 
-	/*
-	 * To pt_regs' ip with its sp: the ip goes below that stack pointer and is returned to. It
-	 * lies at slot - 8 or above, so it overwrites nothing of the frame that is still needed.
-	 */
-3:	movq	PT_RSP(%rsp), %rdx
-	movq	PT_RIP(%rsp), %rax
-	subq	$8, %rdx
-	movq	%rax, (%rdx)
-	movq	%rdx, PT_RSP(%rsp)
-	RESTORE_REST
-	movq	PT_R11(%rsp), %r11
-	RESTORE_ARGS
-	RESTORE_FLAGS
-	movq	PT_RSP(%rsp), %rsp
-	.cfi_def_cfa %rsp, 16			/* the caller's frame, as at a function's entry */
-	ret
-ENDFUNC ftrace_regs_caller
+3:	GO_ELSEWHERE
+ENDFUNC ftrace_graph_caller
 
-/* The return of a call that ftrace_regs_caller hooked. */
+/* The return of a call that ftrace_graph_caller hooked. */
 FUNC ftrace_graph_return
 	FRAME_ENTER
 	SAVE_ARGS

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* x86_64: what the self test knows of registers. */
+#ifndef ARCH_SELFTEST_ARCH_H
+#define ARCH_SELFTEST_ARCH_H
+
+#include <ftrace/ptrace.h>
+
+/* Every register a called function finds, but sp and ip. */
+#define ARCH_SELFTEST_NAMES \
+	"ax", "bx", "cx", "dx", "si", "di", "bp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", \
+	"r15", "flags"
+/* What a callback gets without FTRACE_OPS_FL_SAVE_REGS. */
+#define ARCH_SELFTEST_MINIMUM \
+	"ax", "di", "si", "dx", "cx", "r8", "r9", "r10"
+/* Where the first integer argument is. */
+#define ARCH_SELFTEST_ARGUMENT	"di"
+
+/*
+ * Load every register but sp and ip from @in, call @func, and leave in @out what the registers
+ * held when it returned; sp and ip of @out: the stack pointer @func was entered with, and the
+ * address it returned to.
+ */
+void arch_selftest_call(const struct pt_regs *in, struct pt_regs *out, void (*func)(void));
+
+/* Values that differ from each other and, for another @round, from that one's. */
+static inline void arch_selftest_fill(struct pt_regs *regs, unsigned int round)
+{
+	unsigned long *word = (unsigned long *)regs;
+
+	for (unsigned long i = 0; i < sizeof(*regs) / sizeof(*word); i++)
+		word[i] = 0x5a00000000000001ul * (round + 1) + (i << 24) + i * 0x101;
+	/* Carry, parity, sign; or zero, overflow, direction. Interrupts are on (bit 9). */
+	regs->eflags = round & 1 ? 0x202 | 0x40 | 0x800 | 0x400 : 0x202 | 0x1 | 0x4 | 0x80;
+}
+
+/* The return address as a callback finds it. */
+static inline unsigned long arch_selftest_return_address(const struct pt_regs *regs)
+{
+	return *(const unsigned long *)user_stack_pointer(regs);
+}
+
+#endif /* ARCH_SELFTEST_ARCH_H */
