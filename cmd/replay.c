@@ -4,7 +4,8 @@
  *
  * It streams: a line is printed when its record is read. A function's duration is needed only
  * on its closing line, or when it is a leaf, which one record of lookahead tells. With a threshold, an
- * entry's line waits until its call has lasted long enough, so what waits is the open stack.
+ * entry's line waits until a call inside it, or its own, has ended and was long enough; what waits is
+ * never more than the open stack.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,13 +70,13 @@ static uint64_t lasted(const struct trace_frame *frame, uint64_t now)
 static void print_open(struct replay *replay, struct trace_thread *thread, struct trace_frame *frame)
 {
 	frame->flags |= TRACE_FRAME_PRINTED;
-	frame->data = replay->lines;
 	replay_line_open(replay, thread, frame);
+	frame->data = replay->lines;
 }
 
 /*
- * Frames [@bottom, depth) end now. With a threshold, entries that waited and turn out long enough
- * come first; the uppermost of them is a leaf, as everything above it was left out.
+ * Frames [@bottom, depth) end now. With a threshold, entries that waited come first if one of the
+ * ending calls was long enough; the uppermost of these is a leaf, as all above it was left out.
  */
 static void close_frames(struct replay *replay, struct trace_thread *thread, uint32_t bottom,
 			 uint64_t now)
@@ -97,7 +98,7 @@ static void close_frames(struct replay *replay, struct trace_thread *thread, uin
 				break;
 			}
 		}
-		for (i = bottom; i < leaf; i++)
+		for (i = stack->untrusted; i < leaf; i++)
 			if (!hidden(&stack->frames[i]) && !printed(&stack->frames[i]))
 				print_open(replay, thread, &stack->frames[i]);
 	}
@@ -113,14 +114,12 @@ static void close_frames(struct replay *replay, struct trace_thread *thread, uin
 	}
 }
 
-/* Entries that waited for the threshold and have lasted long enough by now. */
-static void print_waiting(struct replay *replay, struct trace_thread *thread, uint32_t end,
-			  uint64_t now)
+/* Entries that waited for the threshold and will not be seen to end: those long enough by @now. */
+static void print_waiting(struct replay *replay, struct trace_thread *thread, uint64_t now)
 {
 	struct trace_stack *stack = &thread->stack;
-	uint32_t i = thread->user[0] < end ? thread->user[0] : end;
 
-	for (; i < end; i++) {
+	for (uint32_t i = stack->untrusted; i < stack->depth; i++) {
 		struct trace_frame *frame = &stack->frames[i];
 
 		if (lasted(frame, now) < replay->read->filter.threshold)
@@ -128,7 +127,6 @@ static void print_waiting(struct replay *replay, struct trace_thread *thread, ui
 		if (!hidden(frame) && !printed(frame))
 			print_open(replay, thread, frame);
 	}
-	thread->user[0] = i;
 }
 
 /* Does @next, the record that follows an entry in its thread, end that call at once? */
@@ -187,20 +185,15 @@ static void handle(struct replay *replay, const struct trace_record *r)
 	if (!thread)
 		exit(cmd_error("thread %u: no memory", r->tid));
 	stack = &thread->stack;
-	if (thread->user[0] > stack->depth)
-		thread->user[0] = stack->depth;
+	thread->user[0] = r->time;
 	switch (r->event) {
 	case FTRACE_EVENT_ENTRY:
-		if (replay->read->filter.threshold)
-			print_waiting(replay, thread, stack->depth, r->time);
 		entry(replay, thread, r);
 		return;
 	case FTRACE_EVENT_EXIT:
 		i = trace_stack_find(stack, r->site);
 		if (i < 0)
 			return;
-		if (replay->read->filter.threshold)
-			print_waiting(replay, thread, i, r->time);
 		close_frames(replay, thread, i, r->time);
 		return;
 	case FTRACE_EVENT_FUNCTION:
@@ -222,6 +215,8 @@ static void handle(struct replay *replay, const struct trace_record *r)
 			stack->frames[stack->depth - 1].flags |= TRACE_FRAME_TAIL;
 		return;
 	case TRACE_LOST:
+		if (replay->read->filter.threshold)
+			print_waiting(replay, thread, r->time);
 		replay_line_lost(replay, thread, r->time, r->lost);
 		trace_stack_distrust(stack);
 		return;
@@ -231,13 +226,14 @@ static void handle(struct replay *replay, const struct trace_record *r)
 static int run(struct replay *replay)
 {
 	struct trace_recording *recording = replay->recording;
+	struct cmd_read *read = replay->read;
 	struct trace_record record;
 	unsigned long count = 0;
 
 	replay->verdicts = calloc(recording->nprocesses + 1, sizeof(*replay->verdicts));
 	if (!replay->verdicts)
-		return cmd_error("%s: no memory", replay->read->dir);
-	if (trace_merge_open(&replay->merge, recording, NULL, &replay->read->select))
+		return cmd_error("%s: no memory", read->dir);
+	if (trace_merge_open(&replay->merge, recording, NULL, &read->select))
 		return 1;
 	replay_header(replay);
 	while (trace_merge_record(&replay->merge, &record)) {
@@ -248,6 +244,10 @@ static int run(struct replay *replay)
 				trace_progress("searching", replay->merge.bytes, recording->size);
 		}
 	}
+	for (size_t i = 0; read->filter.threshold && i < replay->threads.size; i++)
+		if (replay->threads.slots[i])
+			print_waiting(replay, replay->threads.slots[i],
+				      replay->threads.slots[i]->user[0]);
 	out_flush();
 	trace_progress_end();
 	trace_merge_close(&replay->merge);

@@ -27,6 +27,7 @@ static int next_packet(struct trace_merge *merge, struct trace_cursor *c)
 	for (;;) {
 		uint64_t before = c->pos;
 
+		c->crossed++;
 		if (!trace_cursor_packet(c)) {
 			merge->bytes += c->size - before;
 			return 0;
@@ -47,6 +48,7 @@ static int next_record(struct trace_merge *merge, struct trace_cursor *c)
 {
 	const struct trace_select *select = merge->select;
 
+	c->crossed = 0;
 	for (;;) {
 		while (c->records < c->records_end) {
 			uint64_t word = *c->records++;
@@ -257,6 +259,24 @@ int trace_merge_record(struct trace_merge *merge, struct trace_record *record)
 	return 0;
 }
 
+/*
+ * The peeked record is in the next packet. Is it certainly the thread's next one? Not if another
+ * stream holds an earlier packet of that thread, or packets in between were passed over.
+ */
+static int certain(const struct trace_merge *merge, const struct trace_cursor *c)
+{
+	if (c->crossed > 1)
+		return 0;
+	for (size_t i = 1; i < merge->nheap; i++) {
+		const struct trace_cursor *other = merge->heap[i];
+
+		if (other->packet.tid == merge->tid && other->process == c->process &&
+		    other->time <= c->time)
+			return 0;
+	}
+	return 1;
+}
+
 int trace_merge_peek(struct trace_merge *merge, struct trace_record *record)
 {
 	struct trace_cursor *c = merge->heap[0];
@@ -269,7 +289,7 @@ int trace_merge_peek(struct trace_merge *merge, struct trace_record *record)
 			return 0;
 		}
 	}
-	if (c->started < 0 || c->packet.tid != merge->tid)
+	if (c->started < 0 || c->packet.tid != merge->tid || (c->crossed && !certain(merge, c)))
 		return 0;
 	fill(record, c);
 	return 1;

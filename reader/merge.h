@@ -63,9 +63,8 @@ struct trace_cursor *trace_merge_packet(struct trace_merge *merge);
 int trace_merge_record(struct trace_merge *merge, struct trace_record *record);
 
 /*
- * What the stream of the record just given holds next, if it is of the same thread: the thread's next
- * record but for a thread that went on in another stream. Returns 1 or 0. trace_merge_take() takes
- * the record peeked at out of the merge.
+ * The next record of the same thread as the one just given, if its stream tells; at the end of a packet
+ * it may not. Returns 1 or 0. trace_merge_take() takes the record peeked at out of the merge.
  */
 int trace_merge_peek(struct trace_merge *merge, struct trace_record *record);
 void trace_merge_take(struct trace_merge *merge);

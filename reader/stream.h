@@ -27,6 +27,7 @@ struct trace_cursor {
 	const uint64_t *records, *records_end;
 	int pending_lost;	/* tell of the loss before the packet's first record */
 	int started;
+	unsigned crossed;	/* packets gone through to get to this record */
 
 	/* Private. */
 	struct trace_recording *recording;
