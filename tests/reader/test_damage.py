@@ -1,0 +1,490 @@
+# SPDX-License-Identifier: MIT
+"""Recordings that are damaged, unfinished, or huge; and babeltrace2's opinion of what we write."""
+import mmap
+import os
+import random
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from tracegen import (ENTRY, EXIT, EXTENDED, FUNCTION, HEADER, PADDING, PACKET_SIZE, RING_MAGIC,
+                      SESSION_MAGIC, TAIL, Recording, packet, packets, word)
+from test_reading import N, random_thread, replay, report, run, shape, simple
+
+COMMANDS = [["replay"], ["replay", "-t", "1us", "--abs-time"], ["replay", "--flat", "-F", "ba*"],
+            ["report"], ["report", "--json", "-G", "foo", "-D", "3"], ["graph"], ["graph", "bar"],
+            ["info", "--threads"]]
+
+
+@pytest.fixture(scope="session")
+def sanitized(build_dir):
+    path = os.path.join(build_dir, "tests", "reader", "ftrace-read-asan")
+    if not os.path.exists(path):
+        pytest.skip(f"{path} is not built: this compiler has no sanitizers")
+    return path
+
+
+def varied(path, seed=1):
+    rng = random.Random(seed)
+    r = Recording(path)
+    p = r.process("prog", 100, functions=N)
+    for tid in (100, 101):
+        p.stream(packets(tid, [(t + tid - 99, e, s) for t, e, s in random_thread(rng, 16000, 700)],
+                         per_packet=60))
+    p.stream([packet(102, [(20000, ENTRY, 1), (20010, ENTRY, 2)], 0),
+              packet(103, [(20500, ENTRY, 4), (20600, EXIT, 4)], 1, discarded=3)])
+    q = r.process("child", 200, start=30000, functions=[(9, "kid")], parent=(100, 0), inherited=60)
+    q.thread(200, [(31000 + 10 * i, i & 1, 9) for i in range(50)])
+    return r
+
+
+def files_of(directory):
+    return sorted(os.path.join(base, name) for base, _, names in os.walk(directory)
+                  for name in names)
+
+
+def survive(command, directory, what):
+    """Any answer is right but a crash, a sanitizer's report, an endless run, or silence about why."""
+    done = subprocess.run([command[0], *command[1:], "-i", directory], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, timeout=60,
+                          env=dict(os.environ, ASAN_OPTIONS="allocator_may_return_null=1"))
+    text = done.stderr.decode(errors="replace")
+    assert done.returncode in (0, 1), f"{what}: {command}: {done.returncode}\n{text}"
+    assert "Sanitizer" not in text and "runtime error" not in text, f"{what}: {command}\n{text}"
+    for line in text.splitlines():
+        assert line.startswith("ftrace: "), f"{what}: {line}"
+    if done.returncode == 1:
+        assert text, f"{what}: {command} failed without a word"
+    return done
+
+
+def damage(rng, directory):
+    """One to five changes somewhere in the recording. Says what it did."""
+    done = []
+    for _ in range(rng.randint(1, 5)):
+        path = rng.choice(files_of(directory))
+        with open(path, "rb") as f:
+            data = bytearray(f.read())
+        kind = rng.choice(("bytes", "bytes", "header", "cut", "insert", "remove", "zero", "number"))
+        at = rng.randrange(len(data) + 1)
+        if kind == "bytes":
+            for _ in range(rng.randint(1, 20)):
+                if data:
+                    data[rng.randrange(len(data))] = rng.randrange(256)
+        elif kind == "header" and data:
+            data[rng.randrange(min(len(data), 128))] ^= 1 << rng.randrange(8)
+        elif kind == "cut":
+            del data[at:]
+        elif kind == "insert":
+            data[at:at] = bytes(rng.randrange(256) for _ in range(rng.randint(1, 300)))
+        elif kind == "remove":
+            del data[at:at + rng.randint(1, 300)]
+        elif kind == "zero":
+            data[at:at + 200] = bytes(len(data[at:at + 200]))
+        elif kind == "number" and len(data) >= 8:
+            at = at % (len(data) - 7) & ~7
+            data[at:at + 8] = rng.choice((b"\xff" * 8, b"\0" * 8, b"\xff" * 7 + b"\x7f",
+                                          struct.pack("<Q", 1 << rng.randrange(64))))
+        with open(path, "wb") as f:
+            f.write(data)
+        done.append(f"{kind} in {os.path.relpath(path, directory)}")
+    return "; ".join(done)
+
+
+@pytest.mark.parametrize("part", range(6))
+@pytest.mark.limit(300)
+def test_random_damage(sanitized, tmp_path, part):
+    varied(tmp_path / "sound")
+    for case in range(25):
+        rng = random.Random(1000 * part + case)
+        shutil.rmtree(tmp_path / "r", ignore_errors=True)
+        shutil.copytree(tmp_path / "sound", tmp_path / "r")
+        what = f"seed {1000 * part + case}: {damage(rng, tmp_path / 'r')}"
+        for command in rng.sample(COMMANDS, 3):
+            survive([sanitized, *command], tmp_path / "r", what)
+
+
+def test_cut_at_every_length(sanitized, tmp_path):
+    """A stream cut anywhere gives exactly the records before the cut."""
+    r = Recording(tmp_path / "r")
+    p = r.process("prog", 100, functions=N)
+    records = simple("+main", "+foo", "-foo", "+bar", "-bar", "-main")
+    path = p.stream([packet(100, records[:3], 0), packet(100, records[3:], 1)])
+    with open(path, "rb") as f:
+        data = f.read()
+    for length in range(len(data)):
+        with open(path, "wb") as f:
+            f.write(data[:length])
+        left = max(0, min(3, (length - 64) // 8))
+        if length > 64 + 24:
+            left = 3 + max(0, (length - 2 * 64 - 24) // 8)
+        done = survive([sanitized, "report", "--json"], r.dir, f"cut at {length}")
+        assert f'"records": {left},' in done.stdout.decode(), (length, left)
+        assert (b"cut short" in done.stderr) == (length not in (0, 64 + 24))
+
+
+def test_no_recording(ftrace, sanitized, tmp_path):
+    for command in COMMANDS:
+        done = survive([sanitized, *command], tmp_path / "nothing", "no directory")
+        assert done.returncode == 1 and b"ftrace record" in done.stderr
+        done = survive([sanitized, *command], tmp_path, "an empty directory")
+        assert done.returncode == 1 and b"no recording" in done.stderr
+    (tmp_path / "file").write_text("x")
+    done = survive([sanitized, "replay"], tmp_path / "file", "a file")
+    assert done.returncode == 1 and b"a recording is a directory" in done.stderr
+    r = varied(tmp_path / "r")
+    r.info["version"] = 2
+    r.write_info()
+    assert "format 2" in run(ftrace, "replay", "-i", r.dir, status=1).stderr
+
+
+def test_empty_recording(sanitized, tmp_path):
+    r = Recording(tmp_path / "r")
+    for command in COMMANDS:
+        if command != ["graph", "bar"]:
+            assert survive([sanitized, *command], r.dir, "nothing recorded").returncode == 0
+    r.process("prog", 100, functions=N)
+    for command in COMMANDS:
+        if command != ["graph", "bar"]:
+            assert survive([sanitized, *command], r.dir, "no streams").returncode == 0
+
+
+def test_resynchronises(ftrace, tmp_path):
+    """One broken packet costs that packet only, and is shown as a loss."""
+    r = Recording(tmp_path / "r")
+    p = r.process("prog", 100, functions=N)
+    records = [simple("+main", "+foo"), [(t + 500, e, s) for t, e, s in simple("-foo", "+bar")],
+               [(t + 1000, e, s) for t, e, s in simple("+baz", "-baz", "-main")]]
+    path = p.stream([packet(100, part, i) for i, part in enumerate(records)])
+    with open(path, "r+b") as f:
+        f.seek(64 + 16)
+        f.write(b"\0\0\0\0")
+    done = run(ftrace, "replay", "-i", r.dir)
+    assert "no packet at byte 80" in done.stderr
+    assert shape(done.stdout.split("\n")[4:-1]) == ["main() {", "  foo() {", "[LOST EVENTS]",
+                                                    "    baz();", "  } /* foo */", "} /* main */"]
+
+
+@pytest.mark.skipif(not shutil.which("valgrind"), reason="valgrind is not installed")
+@pytest.mark.limit(300)
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_valgrind_clean(ftrace, build_dir, tmp_path, command):
+    r = varied(tmp_path / "r")
+    done = subprocess.run(["valgrind", "-q", "--error-exitcode=9", "--leak-check=full",
+                           "--show-leak-kinds=all", "--errors-for-leak-kinds=all",
+                           os.path.realpath(ftrace), *command, "-i", r.dir],
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "==" not in done.stderr, done.stderr
+
+
+# ---- size ----
+
+def measure(command):
+    """CPU seconds and peak resident KiB of a command."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        null = os.open("/dev/null", os.O_WRONLY)
+        os.dup2(null, 1)
+        os.execv(command[0], command)
+    os.close(reader)
+    os.close(writer)
+    _, status, usage = os.wait4(pid, 0)
+    assert status == 0
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss
+
+
+@pytest.fixture(scope="module")
+def big(build_dir, tmp_path_factory):
+    """20 and 2 million records."""
+    base = tmp_path_factory.mktemp("big")
+    for records in (20_000_000, 2_000_000):
+        subprocess.run([os.path.join(build_dir, "tests", "reader", "genbig"), base / str(records),
+                        str(records), "4"], check=True)
+    yield base
+    shutil.rmtree(base)
+
+
+@pytest.mark.parametrize("command", [["report"], ["replay"], ["replay", "-t", "1ms"], ["info"]],
+                         ids=" ".join)
+@pytest.mark.limit(300)
+def test_memory_does_not_grow(ftrace, big, command):
+    small = measure([ftrace, *command, "-i", str(big / "2000000")])[1]
+    large = measure([ftrace, *command, "-i", str(big / "20000000")])[1]
+    assert large < small * 1.25 + 1024 and large < 64 * 1024, (small, large)
+
+
+def test_report_speed(ftrace, big):
+    best = min(measure([ftrace, "report", "-i", str(big / "20000000")])[0] for _ in range(3))
+    print(f"report: {20 / best:.0f} million records a second")
+    assert 20_000_000 / best >= 30_000_000
+
+
+def test_replay_starts_at_once(ftrace, big):
+    began = time.monotonic()
+    done = subprocess.run(f"{ftrace} replay -i {big / '20000000'} | head -6", shell=True,
+                          capture_output=True, text=True)
+    assert time.monotonic() - began < 2
+    assert done.stderr == "" and done.stdout.count("\n") == 6
+
+
+def test_closed_pipe_is_quiet(ftrace, big):
+    """Also where SIGPIPE is ignored, as Python leaves it."""
+    process = subprocess.Popen([ftrace, "replay", "-i", str(big / "2000000")], text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, restore_signals=False)
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait() in (141, -signal.SIGPIPE)
+    process.stderr.close()
+
+
+def test_many_streams(ftrace, tmp_path):
+    """More streams than descriptors may be open."""
+    r = Recording(tmp_path / "r")
+    p = r.process("prog", 100, functions=N)
+    for i in range(700):
+        p.thread(1000 + i, [(1000 + i, ENTRY, 1), (5000 + i, ENTRY, 2), (9000 + i, EXIT, 2),
+                            (13000 + i, EXIT, 1)])
+    command = f"ulimit -n 450; exec {ftrace} "
+    out = subprocess.run(command + f"report --csv -i {r.dir}", shell=True, capture_output=True, text=True)
+    assert out.returncode == 0 and out.stderr == "", out.stderr
+    assert {tuple(l.split(",")[:3:2]) for l in out.stdout.splitlines()[1:]} == {("main", "700"), ("foo", "700")}
+    out = subprocess.run(command + f"replay --abs-time -i {r.dir}", shell=True, capture_output=True, text=True)
+    assert out.returncode == 0 and out.stderr == "", out.stderr
+    stamps = [float(l.split()[0]) for l in out.stdout.splitlines() if "us    |" in l]
+    assert len(stamps) == 1400 and stamps == sorted(stamps)
+
+
+def test_deep_recursion(ftrace, tmp_path):
+    n = 300_000
+    records = [(1000 + i, ENTRY, 2) for i in range(n)] + [(1000 + n + i, EXIT, 2) for i in range(n)]
+    r = Recording(tmp_path / "r")
+    r.process("prog", 100, functions=N).thread(100, records)
+    row, = report(ftrace, r)["functions"]
+    assert row["calls"] == n and row["total_ns"] == (2 * n - 1) // 2 and row["self_ns"] == (2 * n - 1) // 2
+    lines = replay(ftrace, r)
+    assert len(lines) == 2 * n - 1 and max(map(len, lines)) < 300
+    graph = run(ftrace, "graph", "-i", r.dir).stdout.splitlines()
+    assert len(graph) == 2 and f"({n - 1} of the calls inside itself)" in graph[1]
+
+
+# ---- unfinished recordings ----
+
+def ring(npackets, written, overwrite=0, discarded=0, head=None, tail=0):
+    """A ring as a dead program leaves it: packets (lists of records), the last one open."""
+    head = len(written) - 1 if head is None else head
+    data = bytearray(4096 + npackets * PACKET_SIZE)
+    struct.pack_into("<QII", data, 0, RING_MAGIC, npackets, overwrite)
+    struct.pack_into("<QQQII", data, 64, head, discarded, 0, 100, 0)
+    struct.pack_into("<Q", data, 128, tail)
+    for k in range(tail, head + 1):
+        records, is_open = written[k], k == head
+        at = 4096 + k % npackets * PACKET_SIZE
+        lap = k // npackets
+        slots = [word(*r) for r in records]
+        bits = 0 if is_open else (64 + 8 * len(slots)) * 8
+        slots += [0xFFFFFFFF00000000 | lap if lap else 0] * (8184 - len(slots))
+        HEADER.pack_into(data, at, 0xC1FC1FC1, 0, records[0][0], 0 if is_open else records[-1][0],
+                         bits, bits, 0, k, 100, 0)
+        struct.pack_into("<8184Q", data, at + 64, *slots)
+    return bytes(data)
+
+
+class Session:
+    """A recording whose recorder left a session directory behind."""
+
+    def __init__(self, tmp_path, pid):
+        self.recording = Recording(tmp_path / "r", info={"recorded": "interrupted"})
+        self.path = f"/dev/shm/ftrace-test-{os.getpid()}"
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.mkdir(self.path, 0o700)
+        with open(os.path.join(self.recording.dir, ".session"), "w") as f:
+            f.write(self.path + "\n")
+        with open(os.path.join(self.path, "control"), "wb") as f:
+            f.write(struct.pack("<QIIIIIIQ", SESSION_MAGIC, 1, pid, 0, 0, 4, 100, 7).ljust(65536, b"\0"))
+        process = self.recording.process("prog", 100, functions=N)
+        process.write_map((0, 0), 0, name="100.0.map", directory=self.path)
+        shutil.rmtree(process.dir)
+
+    def put(self, name, data):
+        with open(os.path.join(self.path, name), "wb") as f:
+            f.write(data)
+
+
+@pytest.fixture
+def session(tmp_path):
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    s = Session(tmp_path, dead.pid)
+    yield s
+    shutil.rmtree(s.path, ignore_errors=True)
+
+
+def test_repair(ftrace, session):
+    written = [simple("+main", "+foo", "-foo"), [(2000, ENTRY, 3), (2010, EXIT, 3)],
+               [(3000, ENTRY, 4), (3010, EXIT, 4), (3020, EXIT, 1)]]
+    session.put("100.0.0", ring(4, written, discarded=0))
+    session.put("100.0.1", bytes(4096 + 4 * PACKET_SIZE))	# its maker did not finish the header
+    done = run(ftrace, "replay", "-i", session.recording.dir)
+    assert "its recorder was killed" in done.stderr
+    assert shape(done.stdout.split("\n")[4:-1]) == ["main() {", "  foo();", "  bar();", "  baz();", "}"]
+    assert not os.path.exists(session.path)
+    assert not os.path.exists(os.path.join(session.recording.dir, ".session"))
+    again = run(ftrace, "replay", "-i", session.recording.dir)
+    assert again.stderr == "" and again.stdout == done.stdout
+    info = open(os.path.join(session.recording.dir, "info")).read()
+    assert "recorded=interrupted\n" in info and "records=8\n" in info
+    assert "command=./prog" in info
+    babeltrace(session.recording, 8)
+
+
+def test_repair_of_a_flight_recorder(ftrace, session):
+    written = [[(1000 + 100 * k, ENTRY, 2), (1010 + 100 * k, EXIT, 2)] for k in range(11)]
+    session.put("100.0.0", ring(4, written, overwrite=1, tail=7))
+    found = report(ftrace, session.recording)
+    assert found["records"] == 8 and found["lost"] == 0	# packets 7, 8, 9 and the open one, 10
+    babeltrace(session.recording, 8)
+
+
+def test_repair_continues_what_the_recorder_wrote(ftrace, session):
+    """Packets 0 and 1 are in the file, the second only in half, and not taken from the ring."""
+    written = [[(1000 + 100 * k, ENTRY, 2), (1010 + 100 * k, EXIT, 2)] for k in range(4)]
+    session.put("100.0.0", ring(4, written, tail=0))
+    os.mkdir(os.path.join(session.recording.dir, "prog-100.0"))
+    with open(os.path.join(session.recording.dir, "prog-100.0", "stream-0"), "wb") as f:
+        f.write(packet(100, written[0], 0) + packet(100, written[1], 1)[:70])
+    assert report(ftrace, session.recording)["functions"][0]["calls"] == 4
+    babeltrace(session.recording, 8)
+
+
+def test_repair_is_refused_while_the_recorder_lives(ftrace, tmp_path):
+    s = Session(tmp_path, 0)
+    recorder = subprocess.Popen(["sleep", "60"])
+    stop = threading.Event()
+    try:
+        with open(os.path.join(s.path, "control"), "r+b") as f:
+            control = mmap.mmap(f.fileno(), 65536)
+        struct.pack_into("<I", control, 12, recorder.pid)
+
+        def beat():
+            count = 0
+            while not stop.wait(0.05):
+                count += 1
+                struct.pack_into("<Q", control, 32, count)
+
+        thread = threading.Thread(target=beat)
+        thread.start()
+        done = run(ftrace, "info", "-i", s.recording.dir, status=1)
+        assert "still recording" in done.stderr and f"kill -INT {recorder.pid}" in done.stderr
+        assert os.path.exists(s.path)
+        assert struct.unpack_from("<I", control, 16)[0] == 0	# nobody was told to stop
+        stop.set()
+        thread.join()
+        # The pid lives, but it is not the recorder: no heartbeat, another program.
+        assert run(ftrace, "info", "-i", s.recording.dir).returncode == 0
+        assert struct.unpack_from("<I", control, 16)[0] == 1
+    finally:
+        stop.set()
+        recorder.kill()
+        recorder.wait()
+        shutil.rmtree(s.path, ignore_errors=True)
+
+
+def test_session_directory_gone(ftrace, tmp_path):
+    r = varied(tmp_path / "r")
+    with open(os.path.join(r.dir, ".session"), "w") as f:
+        f.write("/dev/shm/ftrace-was-here\n")
+    done = run(ftrace, "info", "-i", r.dir)
+    assert "is gone" in done.stderr
+    assert run(ftrace, "info", "-i", r.dir).stderr == ""
+
+
+@pytest.mark.limit(300)
+def test_damaged_sessions(sanitized, tmp_path):
+    for case in range(40):
+        rng = random.Random(case)
+        s = Session(tmp_path / str(case), 0)
+        written = [[(1000 + 100 * k, ENTRY, 2), (1010 + 100 * k, EXIT, 2)] for k in range(6)]
+        s.put("100.0.0", ring(4, written, tail=2, overwrite=case & 1))
+        for _ in range(rng.randint(1, 6)):
+            name = os.path.join(s.path, rng.choice(("control", "100.0.map", "100.0.0", "100.0.0")))
+            with open(name, "r+b") as f:
+                data = bytearray(f.read(200000))
+                if rng.random() < 0.2:
+                    f.truncate(rng.randrange(len(data)))
+                    continue
+                for _ in range(rng.randint(1, 6)):
+                    f.seek(rng.choice((rng.randrange(160), 4096 + rng.randrange(200),
+                                       rng.randrange(len(data)))))
+                    f.write(bytes([rng.randrange(256)]))
+        try:
+            survive([sanitized, "report"], s.recording.dir, f"case {case}")
+            survive([sanitized, "info"], s.recording.dir, f"case {case}")
+        finally:
+            shutil.rmtree(s.path, ignore_errors=True)
+
+
+# ---- babeltrace2 ----
+
+def babeltrace(recording, events):
+    """babeltrace2 reads the recording and counts that many events. Returns its output."""
+    if not shutil.which("babeltrace2"):
+        pytest.skip("babeltrace2 is not installed")
+    done = subprocess.run(["babeltrace2", recording.dir], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "ERROR" not in done.stderr, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == events
+    return lines
+
+
+def with_metadata(ftrace, r):
+    """Let repair write the metadata, as the recorder does at its end."""
+    with open(os.path.join(r.dir, ".session"), "w") as f:
+        f.write("/dev/shm/ftrace-was-here\n")
+    run(ftrace, "info", "-i", r.dir)
+
+
+def test_babeltrace_reads_everything(ftrace, tmp_path):
+    g = 1 << 32
+    r = Recording(tmp_path / "r")
+    odd = [(1, "main"), (2, 'operator""_x'), (3, "a\\b"), (4, "same"), (5, "same"), (6, "tab\there"),
+           (0x3FFFFF, "far away")]
+    p = r.process("prog", 100, functions=odd[:-1])
+    p.stream(packets(100, [(1000, ENTRY, 1), (g - 1, ENTRY, 2), (g, EXTENDED, PADDING), (g + 5, FUNCTION, 3),
+                           (g + 6, ENTRY, 4), (g + 7, EXTENDED, TAIL), (3 * g + 6, EXIT, 2),
+                           (7 * g, EXIT, 1)]) +
+             [packet(101, [(7 * g + 5, ENTRY, 5), (7 * g + 6, EXIT, 5)], 5)])
+    p.thread(102, [(2000 + 10 * i, i & 1, 1 + i // 2 % 6) for i in range(20000)])
+    q = r.process("child", 200, start=2 * g, functions=[(7, "kid")], parent=(100, 0), inherited=len(p.text))
+    q.thread(200, [(4 * g, ENTRY, 1), (4 * g + 9, ENTRY, 7), (4 * g + 10, EXIT, 7)])
+    with_metadata(ftrace, r)
+    lines = babeltrace(r, 8 + 2 + 20000 + 3)
+    text = "\n".join(l for l in lines if "tid = 102" not in l)
+    for event, name in (("func_entry", "main"), ("func", "a\\\\b"), ("func_entry", "same"),
+                        ("func_entry", "kid"), ("func_exit", 'operator\\"\\"_x')):
+        assert re.search(rf' {event}: .*"{re.escape(name)}"', text), (event, name, text)
+    assert " padding: " in text and " tail_call: " in text
+    stamps = [l[1:l.index("]")] for l in lines]
+    assert stamps == sorted(stamps)
+    assert stamps[0].endswith("20.000000500")	# 22:13:20 UTC and 1000 ticks of half a nanosecond
+    # The same moments as ours.
+    last = run(ftrace, "replay", "--abs-time", "-i", r.dir).stdout.splitlines()[-1].split()[0]
+    assert last.split(".")[1] == stamps[-2].split(".")[1]
+
+
+def test_babeltrace_without_functions(ftrace, tmp_path):
+    r = Recording(tmp_path / "r")
+    r.process("prog", 100).thread(100, [(1000, ENTRY, 77), (1010, EXIT, 77)])
+    with_metadata(ftrace, r)
+    babeltrace(r, 2)
