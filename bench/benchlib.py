@@ -42,7 +42,7 @@ def run(command, env=None, cwd=None, stdin=None, timeout=600, may_fail=False, pr
         source = open(stdin, "rb") if stdin else subprocess.DEVNULL
         start = time.monotonic()
         process = subprocess.Popen((prefix or []) + command, env=environment, cwd=cwd, stdin=source,
-                                   stdout=out, stderr=err, start_new_session=True)
+                                   stdout=out, stderr=err, process_group=0)
         old = signal.signal(signal.SIGALRM, lambda *_: os.killpg(process.pid, signal.SIGKILL))
         signal.alarm(timeout)
         try:

@@ -2,9 +2,10 @@
 """Recording every call of tiny functions and of fib: ours, uftrace, XRay, and the floors."""
 import glob
 import os
+import platform
 import sys
 
-from benchlib import (HERE, SOURCES, Skip, median, paired_ratio, parse_kinds, pool, run, size_of)
+from benchlib import (HERE, SOURCES, Failure, Skip, median, paired_ratio, parse_kinds, pool, run, size_of)
 
 INSTRUMENT = {
     "patchable": ("gcc", ["-fpatchable-function-entry=5"], []),
@@ -63,6 +64,19 @@ def record_xray(bench, out, command):
     return done
 
 
+def record_uprobes(bench, program):
+    """fib under the kernel's uprobe and uretprobe, events kept in the kernel's ring; few calls."""
+    bench.need_tool("unshare", "util-linux")
+    if os.geteuid():
+        raise Skip("uprobes need root")
+    done = run(["unshare", "-m", sys.executable, os.path.join(HERE, "uprobes.py"), program,
+                "traced_fib", program, "3", "4"], may_fail=True)
+    if done.status:
+        reason = (done.err.strip().splitlines() or ["no reason given"])[-1]
+        raise Skip(reason) if done.status == 3 else Failure(f"uprobes: {reason}")
+    return done
+
+
 def recording(bench):
     """ns a call recorded, side by side."""
     outer = 3 if bench.quick else 9
@@ -74,6 +88,7 @@ def recording(bench):
         ("uftrace patchable", "patchable",
          lambda out, cmd: record_uftrace(bench, out, cmd, ["-P", "."])),
         ("XRay FDR", "xray", lambda out, cmd: record_xray(bench, out, cmd)),
+        ("uprobe and uretprobe", "patchable", lambda out, cmd: record_uprobes(bench, cmd[0])),
         ("not recorded", "patchable", lambda out, cmd: run(cmd)),
     ]
     # In one process each run is made once to warm up and `reps` times for each round.
@@ -144,10 +159,14 @@ def recording(bench):
                   paired_ratio(entries, "traced", "clock1"), "one rdtsc + call", at_most=1.35,
                   samples=pool(entries, "traced"))
         bench.row("entry only, fib", ns("ours, entry only", "fib_traced"), "ns/call")
-    for name, at_least in (("uftrace -pg", 5), ("uftrace patchable", 5), ("XRay FDR", 8)):
+    bench.versions["uprobes"] = f"Linux {platform.release()}"
+    for name, at_least in (("uftrace -pg", 5), ("uftrace patchable", 5), ("XRay FDR", 8),
+                           ("uprobe and uretprobe", None)):
         if name not in samples:
             continue
         for kind, title in (("traced", "tiny function"), ("fib_traced", "fib")):
+            if kind == "traced" and not at_least:
+                continue	# only fib has probes
             ratio = against(name, kind, "ours") if "ours" in samples else None
             bench.row(f"{name}, {title}", ns(name, kind), "ns/call", ratio, "ours",
                       at_least=at_least if ratio else None, samples=pool(samples[name], kind))
