@@ -139,7 +139,10 @@ static void agent_destructor(void)
 void agent_end(void)
 {
 	/* Not in a child of vfork, nor in one of fork that never recorded anything. */
-	if (!agent.map || agent.pid != ft_getpid())
+	if (!agent.map || !ftrace_same_process())
+		return;
+	/* Under a seccomp filter even getpid() may be deadly; vfork is none of its programs' then. */
+	if (!READ_ONCE(ftrace_no_syscalls) && agent.pid != ft_getpid())
 		return;
 	WRITE_ONCE(agent.map->calls_dropped, ftrace_threads_dropped_by_choice());
 	WRITE_ONCE(agent.map->calls_unshadowed, ftrace_threads_unshadowed());

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* prctl() and syscall(), watched for seccomp; interpose.h tells why. */
+/* prctl() and syscall(), watched for seccomp and for the end of rdtsc; interpose.h tells why. */
 #include <dlfcn.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
@@ -32,6 +32,14 @@ static void before_seccomp(void)
 	WRITE_ONCE(ftrace_no_syscalls, 1);
 }
 
+static void no_ticks(void)
+{
+	if (agent.map && !READ_ONCE(agent.off)) {
+		ft_log(-EPERM, "the program forbids itself to read the clock: recording ends here");
+		agent_stop();
+	}
+}
+
 /* Variadic in the headers, which are therefore not included here; the same to the processor. */
 FTRACE_PUBLIC int prctl(int option, long a, long b, long c, long d);
 FTRACE_PUBLIC long syscall(long nr, long a, long b, long c, long d, long e, long f);
@@ -41,6 +49,13 @@ FTRACE_PUBLIC int prctl(int option, long a, long b, long c, long d)
 	u32 before;
 	int ret;
 
+	/*
+	 * Both of these make reading the tick counter a fault (SECCOMP_MODE_STRICT does, too: see
+	 * seccomp(2) and prctl(2)): recording is over before that.
+	 */
+	if ((option == PR_SET_TSC && a == PR_TSC_SIGSEGV) ||
+	    (option == PR_SET_SECCOMP && a == SECCOMP_MODE_STRICT))
+		no_ticks();
 	if (likely(option != PR_SET_SECCOMP))
 		return real_prctl(option, a, b, c, d);
 	before = READ_ONCE(ftrace_no_syscalls);
@@ -58,6 +73,8 @@ FTRACE_PUBLIC int prctl(int option, long a, long b, long c, long d)
 FTRACE_PUBLIC long syscall(long nr, long a, long b, long c, long d, long e, long f)
 {
 	/* Whether the kernel takes it is not known here: without system calls is the safe side. */
+	if (unlikely(nr == SYS_seccomp) && a == SECCOMP_SET_MODE_STRICT)
+		no_ticks();
 	if (unlikely(nr == SYS_seccomp) &&
 	    (a == SECCOMP_SET_MODE_STRICT || a == SECCOMP_SET_MODE_FILTER))
 		before_seccomp();

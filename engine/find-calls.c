@@ -3,6 +3,7 @@
  * Functions by their calls of __fentry__ (-pg -mfentry) and mcount (-pg), where no table lists
  * them: every function's beginning is looked at.
  */
+#include "entry-only.h"
 #include "finder.h"
 #include "recognise.h"
 
@@ -17,9 +18,11 @@ static enum callee callee_by_name(const char *name)
 	const char *plain = name[0] == '_' ? name + 1 : name;
 	size_t len;
 
+	len = symbols_name_length(name);
+	if (entry_only_name(name, len))
+		return CALLEE_ENTRY_ONLY;
 	if (*plain != 'm' && *plain != '_')
 		return CALLEE_OTHER;
-	len = symbols_name_length(name);
 	if (len == 10 && ft_strncmp(name, "__fentry__", 10) == 0)
 		return CALLEE_FENTRY;
 	if (symbols_name_length(plain) == 6 && ft_strncmp(plain, "mcount", 6) == 0)
@@ -31,6 +34,7 @@ static void note(struct callees *c, enum callee is)
 {
 	c->fentry |= is == CALLEE_FENTRY;
 	c->mcount |= is == CALLEE_MCOUNT;
+	c->entry_only |= is == CALLEE_ENTRY_ONLY;
 }
 
 /* Definitions in the object itself (a static program, our own library). */
@@ -158,7 +162,7 @@ enum callee finder_callee(struct finder *f, int kind, u64 target)
 {
 	struct callees *c = &f->callees;
 
-	if (kind == ARCH_CALL_NONE || (!c->fentry && !c->mcount))
+	if (kind == ARCH_CALL_NONE || (!c->fentry && !c->mcount && !c->entry_only))
 		return CALLEE_OTHER;
 	if (kind == ARCH_CALL_SLOT)
 		return by_slot(f, target);

@@ -5,6 +5,7 @@
  *	find.c		opens the object, runs the parts, names and orders what they found
  *	find-tables.c	lists of locations: __patchable_function_entries, __mcount_loc
  *	find-calls.c	calls of mcount and __fentry__ that nobody listed
+ *	find-tails.c	functions that end in another's place
  */
 #ifndef FTRACE_ENGINE_FINDER_H
 #define FTRACE_ENGINE_FINDER_H
@@ -15,15 +16,15 @@
 #include "symbols.h"
 
 /* What a call at an entry leads to. */
-enum callee { CALLEE_OTHER, CALLEE_FENTRY, CALLEE_MCOUNT };
+enum callee { CALLEE_OTHER, CALLEE_FENTRY, CALLEE_MCOUNT, CALLEE_ENTRY_ONLY };
 
-#define MAX_CALLEES 16
+#define MAX_CALLEES 64
 
 struct callees {
 	u64 func[MAX_CALLEES], slot[MAX_CALLEES];	/* addresses of functions, of GOT words */
 	u8 func_is[MAX_CALLEES], slot_is[MAX_CALLEES];	/* enum callee */
 	u32 nfuncs, nslots;
-	bool fentry, mcount;		/* anything of that kind at all */
+	bool fentry, mcount, entry_only;	/* anything of that kind at all */
 	u64 last;			/* the last address asked about, and the answer */
 	u8 last_is;
 };
@@ -79,5 +80,14 @@ int finder_scan_calls(struct finder *f);
  * @len as in struct ftrace_found.
  */
 int finder_add_mcount(struct finder *f, u64 entry, u64 vaddr, u8 form, u8 len);
+
+/* ---- find-tails.c ---- */
+
+/*
+ * A function that jumps to one whose return address must stay where it is (a tail call of dlsym())
+ * gives it its own: mark such sites FTRACE_FOUND_ENTRY_ONLY too, and those that jump to these. f->found
+ * is ordered by vaddr, sizes and flags are filled in.
+ */
+void finder_mark_tails(struct finder *f);
 
 #endif /* FTRACE_ENGINE_FINDER_H */

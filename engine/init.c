@@ -78,6 +78,8 @@ FTRACE_INTERNAL int ftrace_init(void)
 	ft_unlock(ftrace_lock);
 	smp_store_release(&state, DONE);
 	ftrace_loader_hook();
+	/* This thread's state now, while nothing forbids the memory for it. */
+	ftrace_thread_get();
 	return 0;
 }
 

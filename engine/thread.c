@@ -51,6 +51,11 @@ void ftrace_thread_init(void)
 		*process_pid = ft_getpid();
 }
 
+FTRACE_INTERNAL bool ftrace_same_process(void)
+{
+	return process_pid && READ_ONCE(*process_pid);
+}
+
 /*
  * In a child of fork: streams are the parent's, and the shadows of stacks that do not exist here are
  * just memory. Called before the child's first thread state is made.

@@ -104,6 +104,12 @@ FTRACE_INTERNAL u64 ftrace_threads_dropped_by_choice(void);
 /* The backend; NULL when nothing takes records. */
 const struct ftrace_stream_ops *ftrace_stream_ops(void);
 
+/*
+ * Is this the process that ftrace_thread_init() ran in, or a child of it that recorded something? False in a
+ * child of fork before that. No system call; a child of vfork cannot be told from its parent.
+ */
+FTRACE_INTERNAL bool ftrace_same_process(void);
+
 /* Once, early. */
 void ftrace_thread_init(void);
 

@@ -102,10 +102,14 @@ static bool apply(struct dyn_ftrace *site, bool callbacks_exist)
 		 */
 		if (site->entry != entry || w.regs)
 			smp_store_release(&site->entry, ftrace_graph_caller);
-		if (w.general)
-			site->flags |= FTRACE_SITE_GENERAL;
-		else
+		/*
+		 * Said of the new users before they are there, and of the old ones while any is: so
+		 * it is taken away at once, and given only where nobody was.
+		 */
+		if (!w.general)
 			site->flags &= ~(u32)FTRACE_SITE_GENERAL;
+		else if (!site->ops && !site->graph)
+			site->flags |= FTRACE_SITE_GENERAL;
 		smp_store_release(&site->graph, w.graph);
 		smp_store_release(&site->ops, ops);
 		smp_store_release(&site->entry, entry);

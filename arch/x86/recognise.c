@@ -97,6 +97,27 @@ enum arch_call arch_call(const u8 *code, size_t avail, u64 vaddr, u64 got, u64 *
 	return ARCH_CALL_NONE;
 }
 
+enum arch_call arch_jump(const u8 *code, size_t avail, u64 vaddr, u64 got, u64 *target)
+{
+	if (avail >= 2 && (code[0] == 0xeb || (code[0] & 0xf0) == 0x70)) {
+		*target = vaddr + 2 + (u64)(s64)(int8_t)code[1];
+		return ARCH_CALL_DIRECT;
+	}
+	if (avail < 5)
+		return ARCH_CALL_NONE;
+	if (code[0] == 0xe9) {
+		*target = relative(vaddr + 5, code + 1);
+		return ARCH_CALL_DIRECT;
+	}
+	if (avail < 6)
+		return ARCH_CALL_NONE;
+	if (code[0] == 0x0f && (code[1] & 0xf0) == 0x80) {
+		*target = relative(vaddr + 6, code + 2);
+		return ARCH_CALL_DIRECT;
+	}
+	return arch_plt_entry(code, avail, vaddr, got, target) ? ARCH_CALL_SLOT : ARCH_CALL_NONE;
+}
+
 bool arch_plt_entry(const u8 *code, size_t avail, u64 vaddr, u64 got, u64 *slot)
 {
 	size_t i = arch_landing_pad(code, avail);

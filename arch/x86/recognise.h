@@ -46,6 +46,12 @@ enum arch_call {
  */
 enum arch_call arch_call(const u8 *code, size_t avail, u64 vaddr, u64 got, u64 *target, u8 *len);
 
+/*
+ * The same for a jump, also a conditional one, that may leave the function. Looked for at every byte, so
+ * what it takes for a jump may be the middle of something else.
+ */
+enum arch_call arch_jump(const u8 *code, size_t avail, u64 vaddr, u64 got, u64 *target);
+
 /* Is there a procedure linkage table entry at @code? Then *@slot is the word it jumps through. */
 bool arch_plt_entry(const u8 *code, size_t avail, u64 vaddr, u64 got, u64 *slot);
 
