@@ -103,6 +103,16 @@ void cmd_getopt_init(struct cmd_getopt *g, const struct cmd_usage *usage, int ar
 	opterr = 0;
 }
 
+static int is_ambiguous(const struct private *p, const char *word)
+{
+	size_t len = strcspn(word + 2, "=");
+	int n = 0;
+
+	for (const struct option *o = p->longs; o->name; o++)
+		n += !strncmp(o->name, word + 2, len);
+	return len && n > 1;
+}
+
 int cmd_getopt(struct cmd_getopt *g)
 {
 	struct private *p = g->private;
@@ -126,5 +136,7 @@ int cmd_getopt(struct cmd_getopt *g)
 		exit(cmd_bad_use(name, "-%c: no such option", optopt));
 	if (optopt)
 		exit(cmd_bad_use(name, "%s: the option takes no argument", word));
+	if (!strncmp(word, "--", 2) && is_ambiguous(p, word))
+		exit(cmd_bad_use(name, "%s: short for several options", word));
 	exit(cmd_bad_use(name, "%s: no such option", word));
 }

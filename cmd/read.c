@@ -126,12 +126,26 @@ static uint64_t end_ticks(const struct trace_clock *clock, uint64_t ns, int abso
 	return ticks > UINT64_MAX - clock->ticks ? UINT64_MAX : clock->ticks + ticks;
 }
 
+static int any_process(const struct trace_recording *recording, const struct trace_select *select)
+{
+	for (size_t i = 0; i < recording->nprocesses; i++)
+		if (trace_select_process(select, &recording->processes[i]))
+			return 1;
+	return 0;
+}
+
 int cmd_read_open(struct cmd_read *read, struct trace_recording *recording)
 {
 	const struct trace_clock *clock = &recording->clock;
 
 	if (trace_open(recording, read->dir))
 		return -1;
+	if (read->select.npids && !any_process(recording, &read->select)) {
+		cmd_error("%s: none of these processes was recorded; 'ftrace info' lists those that were",
+			  read->dir);
+		trace_close(recording);
+		return -1;
+	}
 	read->filter.threshold = trace_ticks(clock, read->threshold_ns);
 	if (read->range.given[0])
 		read->select.from = end_ticks(clock, read->range.ns[0], read->range.absolute[0], 0);

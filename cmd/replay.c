@@ -23,7 +23,8 @@ enum { KEY_ABS_TIME = 256, KEY_FLAT, KEY_TAIL };
 
 static const struct cmd_option options[] = {
 	{ "abs-time", KEY_ABS_TIME, NULL, "begin each line with the time, CLOCK_MONOTONIC in seconds" },
-	{ "flat", KEY_FLAT, NULL, "one line a call, without its return: the function tracer's look" },
+	{ "flat", KEY_FLAT, NULL, "one line a call, without its return: the function tracer's look;\n"
+	  "the default for what that tracer recorded" },
 	{ "tail", KEY_TAIL, NULL, "name the function on every closing line" },
 	{ NULL, 0, NULL, NULL },
 };
@@ -265,6 +266,7 @@ int cmd_replay(int argc, char **argv)
 	struct cmd_read read;
 	struct replay replay = { .read = &read, .recording = &recording };
 	struct cmd_getopt g;
+	const char *tracer;
 	int key, status;
 
 	cmd_read_init(&read);
@@ -288,6 +290,9 @@ int cmd_replay(int argc, char **argv)
 		cmd_read_free(&read);
 		return 1;
 	}
+	tracer = trace_info_get(&recording.info, "tracer");
+	if (tracer && !strcmp(tracer, "function") && !read.threshold_ns)
+		replay.flat = 1;
 	cmd_color_init(read.color);
 	cmd_pager(read.pager);
 	status = run(&replay);

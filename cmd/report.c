@@ -71,6 +71,8 @@ static int compare(const void *a, const void *b)
 
 	if (sort_by != &columns[NCOLUMNS - 1] && vx != vy)
 		return vx < vy ? 1 : -1;
+	if (sort_by != &columns[NCOLUMNS - 1] && x->f->calls != y->f->calls)
+		return x->f->calls < y->f->calls ? 1 : -1;
 	order = strcmp(x->f->name, y->f->name);
 	if (!order)
 		order = strcmp(x->f->object, y->f->object);

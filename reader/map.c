@@ -31,17 +31,28 @@ static ssize_t read_at(int fd, void *buf, size_t size, off_t at)
 	return done;
 }
 
+/* End the string, and let no byte of it steer a terminal. */
+static void clean(char *s, size_t size)
+{
+	s[size - 1] = 0;
+	for (; *s; s++)
+		if ((unsigned char)*s < ' ' || *s == 0x7f)
+			*s = '?';
+}
+
 static int read_header(struct ftrace_map_header *header, int fd)
 {
 	ssize_t n = read_at(fd, header, sizeof(*header), 0);
 
 	if (n < 0)
 		return n;
+	if (n == (ssize_t)sizeof(*header) && header->magic == __builtin_bswap64(FTRACE_MAP_MAGIC))
+		return -ENOTSUP;
 	if (n < (ssize_t)sizeof(*header) || header->magic != FTRACE_MAP_MAGIC)
 		return -EINVAL;
-	header->comm[sizeof(header->comm) - 1] = 0;
-	header->machine[sizeof(header->machine) - 1] = 0;
-	header->exe[sizeof(header->exe) - 1] = 0;
+	clean(header->comm, sizeof(header->comm));
+	clean(header->machine, sizeof(header->machine));
+	clean(header->exe, sizeof(header->exe));
 	return 0;
 }
 

@@ -122,6 +122,11 @@ static int add_process(struct trace_recording *recording, const char *name)
 			close(fd);
 			return 0;	/* somebody's own directory */
 		}
+		if (err == -ENOTSUP) {
+			close(fd);
+			free_process(&process);
+			return err;
+		}
 		if (err) {
 			header_from_name(&process.header, name);
 			if (has_map && process.nstreams == 0)
@@ -287,12 +292,17 @@ int trace_open_as_is(struct trace_recording *recording, const char *path)
 	recording->dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (recording->dirfd < 0) {
 		err = trace_error(errno, "%s: %s; %s", path, strerror(errno),
-				  errno == ENOENT ? "make a recording with 'ftrace record', or name one with -i DIR" :
+				  errno == ENOENT ? "make one with 'ftrace record', or name one with -i DIR" :
 				  errno == ENOTDIR ? "a recording is a directory" :
 				  "is it a recording of yours?");
 		goto fail;
 	}
 	n = find_processes(recording);
+	if (n == -ENOTSUP) {
+		err = trace_error(ENOTSUP, "%s: recorded on a machine with the other byte order; read it on one like that",
+				  path);
+		goto fail;
+	}
 	if (n < 0) {
 		err = trace_error(-n, "%s: %s", path, strerror(-n));
 		goto fail;

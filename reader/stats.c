@@ -12,7 +12,7 @@
 #include "reader/stats.h"
 #include "reader/threads.h"
 
-#define MAX_UNKNOWN	(1u << 22)	/* sites beyond the map's that get a row of their own */
+#define MAX_UNKNOWN	(1u << 18)	/* sites beyond the map's that get a row of their own */
 
 /* One cache line's worth a site. */
 struct site {

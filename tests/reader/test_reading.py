@@ -480,3 +480,29 @@ def unfold(lines):
 def set_seq(part, n):
     import struct
     return part[:48] + struct.pack("<Q", n) + part[56:]
+
+
+def test_recordings_of_the_function_tracer(ftrace, tmp_path):
+    r = one(tmp_path, simple(".main", ".foo", ".bar", ".foo"))
+    r.info["tracer"] = "function"
+    r.write_info()
+    assert [l.split(": ")[1] for l in replay(ftrace, r)] == ["main", "foo", "bar", "foo"]
+    rows = run(ftrace, "report", "-i", r.dir).stdout.splitlines()
+    assert rows[1].split()[0] == "2" and rows[1].split()[-1] == "foo"
+
+
+def test_process_that_is_not_there(ftrace, tmp_path):
+    r = one(tmp_path, simple("+main", "-main"))
+    assert "none of these processes" in run(ftrace, "replay", "-i", r.dir, "--pid", 5, status=1).stderr
+
+
+def test_no_byte_of_a_recording_steers_the_terminal(ftrace, tmp_path):
+    r = Recording(tmp_path / "r", info={"note": "a\033[31mb"})
+    p = r.process("pr\033[2Jog", 100, functions=[(1, "na\033]0;me\007"), (2, "foo")],
+                  text="o 1 400000 - /bin/x\ns 1 1 1000 10 na\033]0;me\007\ns 2 1 1010 10 foo\n"
+                       "x 1 3 be\033cause\n")
+    p.thread(100, simple("+main", "+foo", "-foo", "-main"))
+    p.thread(101, [(2000, ENTRY, 1), (2010, EXIT, 1)])
+    for command in (["replay"], ["replay", "--flat"], ["report"], ["graph"], ["info", "--threads"]):
+        out = run(ftrace, *command, "-i", r.dir).stdout
+        assert not re.search(r"[\0-\x08\x0b-\x1f\x7f]", out), command
