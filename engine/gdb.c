@@ -264,21 +264,16 @@ void ftrace_gdb_symbols(void)
 	}
 }
 
-static bool environment_wants_symbols(void)
+bool ftrace_environment_has(const char *assignment)
 {
-	static const char want[] = "FTRACE_GDB=symbols";
-	static s32 answer = -1;
-
-	if (answer < 0) {
-		answer = 0;
-		for (char **e = environ; e && *e; e++)
-			answer |= !ft_strcmp(*e, want);
-	}
-	return answer;
+	for (char **e = environ; e && *e; e++)
+		if (!ft_strcmp(*e, assignment))
+			return true;
+	return false;
 }
 
 void ftrace_gdb_update(void)
 {
-	if (environment_wants_symbols())
+	if (ftrace_environment_has("FTRACE_GDB=symbols"))
 		ftrace_gdb_symbols();
 }

@@ -29,4 +29,7 @@ void ftrace_gdb_update(void);
  */
 void ftrace_gdb_symbols(void);
 
+/* Is @assignment ("NAME=value") in the environment? Only while the program does not change it. */
+bool ftrace_environment_has(const char *assignment);
+
 #endif /* FTRACE_ENGINE_GDB_H */

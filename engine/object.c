@@ -7,8 +7,10 @@
 
 #include "arch.h"
 #include "chunk.h"
+#include "gdb.h"
 #include "object.h"
 #include "ops.h"
+#include "perfmap.h"
 #include "site.h"
 #include "text.h"
 
@@ -197,6 +199,8 @@ static int arm(struct ftrace_object *obj)
 	if (refused)
 		ft_log(0, "%s: %u of %u functions cannot be traced now: %s", obj->name, refused,
 		       obj->nsites, why);
+	ftrace_gdb_update();
+	ftrace_perf_map_update();
 	return err;
 }
 

@@ -45,7 +45,7 @@ typedef int phdr_callback_t(struct dl_phdr_info *info, size_t size, void *data);
 typedef int iterate_phdr_t(phdr_callback_t *callback, void *data);
 
 /*
- * Weak: in a statically linked program nothing may pull these in. There dlsym() is not used,
+ * Weak: in a statically linked program nothing needs to pull these in. There dlsym() finds nothing,
  * unwinders are told by registration (below), and __dl_iterate_phdr() is libc's own if it is there.
  */
 extern __typeof__(dlsym) dlsym __attribute__((weak));
@@ -59,16 +59,22 @@ static find_object_t *libc_find_object;
 static iterate_phdr_t *libc_iterate_phdr;
 static struct link_map *own_map;	/* some link_map to show for a stub: this library's */
 
+/* Without a dynamic linker: libc.a's dlsym() may be there, but knows no symbol of the program. */
+static bool static_program(void)
+{
+	return !dlsym || !dlsym(RTLD_DEFAULT, "dl_iterate_phdr");
+}
+
 /* The next definition of @name behind ours; or the first, when that is not ours. */
 static void *find_next(const char *name, void *ours)
 {
-	void *func = NULL;
+	void *func;
 
-	if (dlsym) {
-		func = dlsym(RTLD_NEXT, name);
-		if (!func)
-			func = dlsym(RTLD_DEFAULT, name);
-	}
+	if (static_program())
+		return NULL;
+	func = dlsym(RTLD_NEXT, name);
+	if (!func)
+		func = dlsym(RTLD_DEFAULT, name);
 	return func == ours ? NULL : func;
 }
 
@@ -226,7 +232,7 @@ static void register_frames(const struct ftrace_unwind_region *r)
 	void (*llvm)(unsigned long) = __unw_add_dynamic_eh_frame_section;
 	void (*libgcc)(void *) = __register_frame;
 
-	if (dlsym) {
+	if (!static_program()) {
 		llvm = (void (*)(unsigned long))dlsym(RTLD_DEFAULT,
 						      "__unw_add_dynamic_eh_frame_section");
 		libgcc = (void (*)(void *))dlsym(RTLD_DEFAULT, "__register_frame");
@@ -247,7 +253,7 @@ static bool interposed(void)
 	iterate_phdr_t *iterate;
 	struct dl_find_object result;
 
-	if (!dlsym)
+	if (static_program())
 		return false;
 	find = (find_object_t *)dlsym(RTLD_DEFAULT, "_dl_find_object");
 	iterate = (iterate_phdr_t *)dlsym(RTLD_DEFAULT, "dl_iterate_phdr");
@@ -261,7 +267,7 @@ int ftrace_unwind_init(void)
 	struct dl_find_object own;
 
 	if (done)
-		return must_register ? -ENOSYS : 0;
+		return must_register && !static_program() ? -ENOSYS : 0;
 	done = true;
 	get_iterate_phdr();
 	if (get_find_object() && libc_find_object((void *)find_object, &own) == 0)
@@ -272,10 +278,10 @@ int ftrace_unwind_init(void)
 	must_register = true;
 	for (u32 i = 0; i < nregions; i++)
 		register_frames(&regions[i]);
-	if (dlsym)
-		return ft_log(-ENOSYS, "unwinding: this library comes behind libc in the order of "
-			      "symbols, unwinders other than libgcc_s will not see traced callers");
-	return -ENOSYS;
+	if (static_program())
+		return 0;
+	return ft_log(-ENOSYS, "unwinding: this library comes behind libc in the order of symbols; "
+		      "unwinders other than libgcc_s will not see the callers of traced functions");
 }
 
 int ftrace_unwind_add(unsigned long start, size_t len, void *room)

@@ -26,9 +26,10 @@ struct ftrace_unwind_region {
 /*
  * Find libc's functions and who else unwinds, so that no thread has to later, and register with gdb. Called by the
  * engine's constructor; idempotent. What is asked of this file before it is called works too.
- * Returns 0, or -ENOSYS (logged) when the program's unwinder does not reach us: then regions are
- * registered with libgcc or LLVM's unwinder, if the process has one to be found, and others see
- * the stack end at a stub.
+ * Returns 0, or -ENOSYS (logged) when the program's unwinder does not reach us, as libc comes
+ * first in the order of symbols: then regions are registered with libgcc's or LLVM's unwinder, if the
+ * process has one whose symbols are visible, and others see the stack end at a stub. Regions are
+ * registered in a statically linked program too, where libc.a's definitions prevail.
  */
 int ftrace_unwind_init(void);
 
