@@ -95,8 +95,13 @@ void agent_thread_gone(struct ftrace_thread *t);
 /* The rings are the parent's: forget them. */
 void agent_rings_forked(void);
 
-/* Make up to @count rings for threads to come, while the files can still be opened. */
+/* See that @count rings are free for threads to come, while files can still be made. */
 void agent_rings_reserve(u32 count);
+
+/* ---- tracer-file.c ---- */
+
+/* For tracers: see tracer_file() in tracers/tracer.h. */
+void *agent_tracer_file(const char *suffix, u64 offset, size_t bytes);
 
 /* ---- agent.c ---- */
 

@@ -1,66 +1,90 @@
 /* SPDX-License-Identifier: MIT */
-/* prctl() and syscall(), watched for seccomp and for the end of rdtsc; interpose.h tells why. */
+/* What is watched for, and why, is in interpose.h. */
 #include <dlfcn.h>
 #include <linux/prctl.h>
+#include <linux/resource.h>
 #include <linux/seccomp.h>
 
 #include "agent/agent.h"
 #include "agent/interpose.h"
 
-#define SPARE_RINGS	4u		/* for threads that begin under the filter */
-#define SPARE_TEXT	(1ul << 20)	/* for objects that are loaded under it */
+#define SPARE_RINGS	8u		/* for threads that begin after the change */
+#define SPARE_TEXT	(1ul << 20)	/* for objects that are loaded after it */
 
 typedef long syscall_t(long nr, long a, long b, long c, long d, long e, long f);
-typedef int prctl_t(int option, long a, long b, long c, long d);
+typedef int function_t(long a, long b, long c, long d, long e);
 
+/* The real ones, by the order of names. */
+enum { PRCTL, CHROOT, SETRLIMIT, SETRLIMIT64, PRLIMIT, PRLIMIT64, SETUID, SETEUID, SETREUID,
+       SETRESUID, FUNCTIONS };
+
+static const char *const names[FUNCTIONS] = {
+	"prctl", "chroot", "setrlimit", "setrlimit64", "prlimit", "prlimit64", "setuid", "seteuid",
+	"setreuid", "setresuid",
+};
+
+static function_t *real[FUNCTIONS];
 static syscall_t *real_syscall;
-static prctl_t *real_prctl;
 
 void interpose_init(void)
 {
+	u32 i;
+
+	for (i = 0; i < FUNCTIONS; i++)
+		real[i] = (function_t *)dlsym(RTLD_NEXT, names[i]);
 	real_syscall = (syscall_t *)dlsym(RTLD_NEXT, "syscall");
-	real_prctl = (prctl_t *)dlsym(RTLD_NEXT, "prctl");
 }
 
-/* Take what may be needed while it can be had, then do without. */
+/* Take what may be needed later while it can be had. */
+static void reserve(void)
+{
+	if (!agent.map || READ_ONCE(agent.off) || READ_ONCE(ftrace_no_syscalls))
+		return;
+	agent_rings_reserve(SPARE_RINGS);
+	agent_map_reserve(SPARE_TEXT);
+}
+
 static void before_seccomp(void)
 {
-	if (agent.map && !READ_ONCE(ftrace_no_syscalls)) {
-		agent_rings_reserve(SPARE_RINGS);
-		agent_map_reserve(SPARE_TEXT);
-	}
+	reserve();
 	WRITE_ONCE(ftrace_no_syscalls, 1);
 }
 
-static void no_ticks(void)
+static int call(u32 which, long a, long b, long c, long d, long e)
 {
-	if (agent.map && !READ_ONCE(agent.off)) {
-		ft_log(-EPERM, "the program forbids itself to read the clock: recording ends here");
-		agent_stop();
-	}
+	return real[which](a, b, c, d, e);
 }
 
-/* Variadic in the headers, which are therefore not included here; the same to the processor. */
-FTRACE_PUBLIC int prctl(int option, long a, long b, long c, long d);
-FTRACE_PUBLIC long syscall(long nr, long a, long b, long c, long d, long e, long f);
+/*
+ * Arguments are passed on as longs: the callers' pointers and small integers fit, and the callee looks
+ * at those it has. The C library's headers, which declare otherwise, are not included here.
+ */
+#define STAND_IN FTRACE_PUBLIC __attribute__((used))
 
-FTRACE_PUBLIC int prctl(int option, long a, long b, long c, long d)
+STAND_IN int prctl(int option, long a, long b, long c, long d);
+STAND_IN long syscall(long nr, long a, long b, long c, long d, long e, long f);
+STAND_IN int chroot(const char *path);
+STAND_IN int setuid(int uid);
+STAND_IN int seteuid(int uid);
+STAND_IN int setreuid(int ruid, int euid);
+STAND_IN int setresuid(int ruid, int euid, int suid);
+STAND_IN int setrlimit(int resource, const struct rlimit *limit);
+STAND_IN int setrlimit64(int resource, const struct rlimit *limit);
+STAND_IN int prlimit(int pid, int resource, const struct rlimit *limit, struct rlimit *old);
+STAND_IN int prlimit64(int pid, int resource, const struct rlimit *limit, struct rlimit *old);
+STAND_IN void _exit(int status) __attribute__((noreturn));
+STAND_IN void _Exit(int status) __attribute__((noreturn));
+
+STAND_IN int prctl(int option, long a, long b, long c, long d)
 {
 	u32 before;
 	int ret;
 
-	/*
-	 * Both of these make reading the tick counter a fault (SECCOMP_MODE_STRICT does, too: see
-	 * seccomp(2) and prctl(2)): recording is over before that.
-	 */
-	if ((option == PR_SET_TSC && a == PR_TSC_SIGSEGV) ||
-	    (option == PR_SET_SECCOMP && a == SECCOMP_MODE_STRICT))
-		no_ticks();
 	if (likely(option != PR_SET_SECCOMP))
-		return real_prctl(option, a, b, c, d);
+		return call(PRCTL, option, a, b, c, d);
 	before = READ_ONCE(ftrace_no_syscalls);
 	before_seccomp();
-	ret = real_prctl(option, a, b, c, d);
+	ret = call(PRCTL, option, a, b, c, d);
 	if (ret)
 		WRITE_ONCE(ftrace_no_syscalls, before);
 	return ret;
@@ -70,27 +94,94 @@ FTRACE_PUBLIC int prctl(int option, long a, long b, long c, long d)
  * Passed on by a jump: a system call that returns twice on one stack (vfork), or on another (clone),
  * finds nothing of ours there.
  */
-FTRACE_PUBLIC long syscall(long nr, long a, long b, long c, long d, long e, long f)
+STAND_IN long syscall(long nr, long a, long b, long c, long d, long e, long f)
 {
 	/* Whether the kernel takes it is not known here: without system calls is the safe side. */
-	if (unlikely(nr == SYS_seccomp) && a == SECCOMP_SET_MODE_STRICT)
-		no_ticks();
 	if (unlikely(nr == SYS_seccomp) &&
 	    (a == SECCOMP_SET_MODE_STRICT || a == SECCOMP_SET_MODE_FILTER))
 		before_seccomp();
 	return real_syscall(nr, a, b, c, d, e, f);
 }
 
-/*
- * Without destructors; what they would have done is done here. Nothing else to pass it on to than
- * the kernel.
- */
-FTRACE_PUBLIC void _exit(int status) __attribute__((noreturn));
-FTRACE_PUBLIC void _Exit(int status) __attribute__((noreturn, alias("_exit")));
+/* Root's programs that give up being root, or go where the session cannot be seen. */
+STAND_IN int chroot(const char *path)
+{
+	reserve();
+	return call(CHROOT, (long)path, 0, 0, 0, 0);
+}
 
-FTRACE_PUBLIC void _exit(int status)
+STAND_IN int setuid(int uid)
+{
+	reserve();
+	return call(SETUID, uid, 0, 0, 0, 0);
+}
+
+STAND_IN int seteuid(int uid)
+{
+	reserve();
+	return call(SETEUID, uid, 0, 0, 0, 0);
+}
+
+STAND_IN int setreuid(int ruid, int euid)
+{
+	reserve();
+	return call(SETREUID, ruid, euid, 0, 0, 0);
+}
+
+STAND_IN int setresuid(int ruid, int euid, int suid)
+{
+	reserve();
+	return call(SETRESUID, ruid, euid, suid, 0, 0);
+}
+
+/* A limit that rings need is lowered. */
+static void before_limit(int resource, const struct rlimit *limit)
+{
+	struct rlimit now;
+
+	if (!limit || (resource != RLIMIT_NOFILE && resource != RLIMIT_FSIZE &&
+		       resource != RLIMIT_AS && resource != RLIMIT_MEMLOCK))
+		return;
+	if (!arch_syscall(SYS_getrlimit, resource, (long)&now, 0, 0, 0, 0) &&
+	    limit->rlim_cur < now.rlim_cur)
+		reserve();
+}
+
+STAND_IN int setrlimit(int resource, const struct rlimit *limit)
+{
+	before_limit(resource, limit);
+	return call(SETRLIMIT, resource, (long)limit, 0, 0, 0);
+}
+
+STAND_IN int prlimit(int pid, int resource, const struct rlimit *limit, struct rlimit *old)
+{
+	before_limit(resource, limit);
+	return call(PRLIMIT, pid, resource, (long)limit, (long)old, 0);
+}
+
+#if __SIZEOF_LONG__ == 8	/* the same structure, by another name */
+STAND_IN int setrlimit64(int resource, const struct rlimit *limit)
+{
+	before_limit(resource, limit);
+	return call(SETRLIMIT64, resource, (long)limit, 0, 0, 0);
+}
+
+STAND_IN int prlimit64(int pid, int resource, const struct rlimit *limit, struct rlimit *old)
+{
+	before_limit(resource, limit);
+	return call(PRLIMIT64, pid, resource, (long)limit, (long)old, 0);
+}
+#endif
+
+/* Without destructors, so that what they would have done is done here. */
+STAND_IN void _exit(int status)
 {
 	agent_end();
 	for (;;)
 		arch_syscall(SYS_exit_group, status, 0, 0, 0, 0, 0);
+}
+
+STAND_IN void _Exit(int status)
+{
+	_exit(status);
 }

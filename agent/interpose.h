@@ -4,6 +4,8 @@
  *
  *	prctl, syscall	that a seccomp filter is about to be installed: from then on a system call of
  *			ours might end the program
+ *	chroot, setuid, seteuid, setreuid, setresuid, setrlimit, prlimit
+ *			that the session may be out of reach afterwards: rings are made before
  *	_exit, _Exit	that the process ends without destructors
  *
  * Each passes its call on unchanged.

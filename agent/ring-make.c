@@ -78,6 +78,8 @@ static struct ftrace_ring *map_aligned(int fd, size_t size)
 		arch_syscall(SYS_munmap, (long)p, (long)space, 0, 0, 0, 0);
 		return NULL;
 	}
+	/* A core file would hold what the recording holds. */
+	arch_syscall(SYS_madvise, (long)at, (long)size, MADV_DONTDUMP, 0, 0, 0);
 	if (at > p)
 		arch_syscall(SYS_munmap, (long)p, at - p, 0, 0, 0, 0);
 	if (at + size < p + space)
@@ -102,11 +104,11 @@ static struct ftrace_ring *make_file(const char *path, u32 npackets)
 	return ring;
 }
 
-static u32 packets_of(u32 k)
+static u32 packets_of(u32 k, bool spare)
 {
 	u32 n = agent.session->ring_packets;
 
-	if ((k >= LARGE_RINGS || agent.forked) && n > MIDDLE_PACKETS)
+	if ((k >= LARGE_RINGS || agent.forked || spare) && n > MIDDLE_PACKETS)
 		n = MIDDLE_PACKETS;
 	if (k >= MIDDLE_RINGS && n > SMALL_PACKETS)
 		n = SMALL_PACKETS;
@@ -121,7 +123,7 @@ static struct ftrace_ring *make_shared(u32 k, s32 tid)
 
 	ft_snprintf(number, sizeof(number), "%u", k);
 	agent_path(path, agent.gen, number);
-	for (npackets = packets_of(k);; npackets = npackets > MIDDLE_PACKETS ? MIDDLE_PACKETS :
+	for (npackets = packets_of(k, !tid);; npackets = npackets > MIDDLE_PACKETS ? MIDDLE_PACKETS :
 						   npackets > SMALL_PACKETS ? SMALL_PACKETS : 2) {
 		ring = make_file(path, npackets);
 		if (ring)

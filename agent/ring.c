@@ -247,7 +247,7 @@ static struct agent_ring *find_ring(struct ftrace_thread *t)
 	u32 n = agent_nrings(), k, hand;
 	struct agent_ring *r;
 
-	if ((s32)READ_ONCE(nfree) > 0)
+	if (READ_ONCE(nfree))
 		for (k = 0; k < n; k++) {
 			r = agent_ring(k);
 			if (r && claim(r, t, false))
@@ -360,6 +360,6 @@ void agent_rings_forked(void)
 
 void agent_rings_reserve(u32 count)
 {
-	while (count-- && agent_ring_make(0))
+	while (READ_ONCE(nfree) < count && agent_ring_make(0))
 		__atomic_fetch_add(&nfree, 1, __ATOMIC_RELAXED);
 }

@@ -5,6 +5,7 @@
 #include <linux/futex.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -133,11 +134,30 @@ void record_drain_loop(struct record *r)
 	free(r->pids);
 }
 
-/* What @ring still holds is lost: it is counted, and given back. */
-static void skip_rest(struct record_ring *ring)
+/* Records in the packet that is open: its words from the first to the first unwritten one. */
+static uint64_t open_records(const struct ftrace_ring *ring, uint32_t npackets)
 {
-	while (trace_drain_skip(&ring->drain) > 0)
+	uint64_t head = __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE), n = 0;
+	const struct ftrace_packet *packet = (const void *)((const char *)ring +
+		FTRACE_RING_HEADER_SIZE + (head & (npackets - 1)) * (size_t)FTRACE_PACKET_SIZE);
+	const uint64_t *word = (const uint64_t *)(packet + 1);
+	size_t max = (FTRACE_PACKET_SIZE - sizeof(*packet)) / sizeof(*word);
+
+	if (packet->magic != FTRACE_PACKET_MAGIC)
+		return 0;
+	while (n < max && !ftrace_is_unwritten(word[n]))
+		n++;
+	return n;
+}
+
+/* What @ring still holds is lost: it is counted, and given back. */
+static uint64_t skip_rest(struct record_ring *ring)
+{
+	struct trace_drain *d = &ring->drain;
+
+	while (trace_drain_skip(d) > 0)
 		;
+	return open_records(d->ring, d->npackets);
 }
 
 void record_drain_last(struct record *r, struct record_ring *ring)
@@ -145,22 +165,23 @@ void record_drain_last(struct record *r, struct record_ring *ring)
 	struct record_totals *t = &r->totals;
 	struct trace_drain *d = &ring->drain;
 	uint64_t before;
-	int err = 0;
+	int err;
 
 	/* One by one, so that each packet's thread is seen. */
-	while (!r->stopped_err && trace_drain_pending(d) && move_packet(r, ring))
+	while (!r->stopped_why && trace_drain_pending(d) && move_packet(r, ring))
 		;
-	before = d->file_size;
-	if (!r->stopped_err) {
+	if (!r->stopped_why) {
+		before = d->file_size;
 		err = trace_drain_rest(d);
+		r->written += d->file_size - before;
 		if (err > 0)
 			note_thread(r, d->last_tid);
 		if (err < 0)
 			record_stop(r, "cannot be written", -err);
 	}
-	if (r->stopped_err)
-		skip_rest(ring);
-	r->written += d->file_size - before;
+	/* What is left is not worth the space that names and totals need. */
+	if (r->stopped_why)
+		t->discarded += skip_rest(ring);
 	t->records += d->records;
 	t->calls += d->calls;
 	t->discarded += __atomic_load_n(&d->ring->discarded, __ATOMIC_RELAXED) + d->lost;
@@ -171,30 +192,46 @@ void record_drain_last(struct record *r, struct record_ring *ring)
 static void *heartbeat(void *data)
 {
 	struct record *r = data;
-	struct timespec ts = { .tv_nsec = HEARTBEAT_US * 1000l };
+	struct timespec until;
 
-	for (;;) {
+	pthread_mutex_lock(&r->heartbeat_lock);
+	while (!r->heartbeat_ends) {
 		__atomic_fetch_add(&r->control->heartbeat, 1, __ATOMIC_RELAXED);
-		nanosleep(&ts, NULL);	/* where record_heartbeat_stop() ends it */
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += HEARTBEAT_US * 1000l;
+		if (until.tv_nsec >= 1000000000) {
+			until.tv_nsec -= 1000000000;
+			until.tv_sec++;
+		}
+		pthread_cond_timedwait(&r->heartbeat_end, &r->heartbeat_lock, &until);
 	}
+	pthread_mutex_unlock(&r->heartbeat_lock);
 	return NULL;
 }
 
 int record_heartbeat_start(struct record *r)
 {
+	pthread_condattr_t attr;
 	sigset_t all, before;
 	int err;
 
+	pthread_mutex_init(&r->heartbeat_lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&r->heartbeat_end, &attr);
 	/* Signals are the main thread's. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	err = pthread_create(&r->heartbeat, NULL, heartbeat, r);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return err ? cmd_error("no thread for the heartbeat could be started") : 0;
+	return err ? cmd_error("no thread for the heartbeat could be started: %s", strerror(err)) : 0;
 }
 
 void record_heartbeat_stop(struct record *r)
 {
-	pthread_cancel(r->heartbeat);
+	pthread_mutex_lock(&r->heartbeat_lock);
+	r->heartbeat_ends = true;
+	pthread_cond_signal(&r->heartbeat_end);
+	pthread_mutex_unlock(&r->heartbeat_lock);
 	pthread_join(r->heartbeat, NULL);
 }

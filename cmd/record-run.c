@@ -13,17 +13,27 @@
 #include "cmd/cmd.h"
 #include "cmd/record.h"
 
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
 /* For signal handlers: the child, and the word the drain loop sleeps on. */
 static volatile pid_t child_pid;
 static uint32_t *doorbell;
 
-static struct rlimit files_before;
+static struct {
+	__rlimit_resource_t resource;
+	rlim_t wanted;
+	struct rlimit before;
+} limits[] = {
+	{ .resource = RLIMIT_NOFILE, .wanted = 65536 },
+	{ .resource = RLIMIT_FSIZE, .wanted = RLIM_INFINITY },
+};
+
+static void (*xfsz_before)(int);
 
 /* The terminal's own signals reach the program anyway, as a member of our process group. */
 static const int forwarded[] = { SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
 static const int ignored[] = { SIGINT, SIGQUIT };
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static void forward(int sig)
 {
@@ -59,19 +69,31 @@ static void catch_signals(void)
 	sigaction(SIGCHLD, &sa, NULL);
 }
 
-/* Many threads mean many files here; the program keeps its own limit. */
-static void raise_file_limit(void)
+/*
+ * Limits are meant for the program. Here, many threads mean many files, and large ones; root may
+ * go beyond the hard limit, too.
+ */
+void record_raise_limits(void)
 {
-	struct rlimit limit;
+	for (size_t i = 0; i < COUNT(limits); i++) {
+		struct rlimit more;
 
-	if (getrlimit(RLIMIT_NOFILE, &files_before))
-		return;
-	limit = files_before;
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
+		if (getrlimit(limits[i].resource, &limits[i].before))
+			continue;
+		more = limits[i].before;
+		if (more.rlim_max < limits[i].wanted)
+			more.rlim_max = limits[i].wanted;
+		more.rlim_cur = more.rlim_max;
+		if (!setrlimit(limits[i].resource, &more))
+			continue;
+		more.rlim_cur = more.rlim_max = limits[i].before.rlim_max;
+		setrlimit(limits[i].resource, &more);
+	}
+	/* Beyond the limit: an error, as for a full disk, instead of a signal. */
+	xfsz_before = signal(SIGXFSZ, SIG_IGN);
 }
 
-/* LD_PRELOAD gets the agent in front of what is there. */
+/* LD_PRELOAD gets the agent in front of what is there. The program and its children see these. */
 static int set_environment(const struct record *r)
 {
 	const char *before = getenv("LD_PRELOAD");
@@ -82,6 +104,13 @@ static int set_environment(const struct record *r)
 		return -1;
 	err = setenv("LD_PRELOAD", both, 1) || setenv(FTRACE_SESSION_ENV, r->session_dir, 1);
 	free(both);
+	/* AddressSanitizer's runtime refuses to start when anything is preloaded before it. */
+	before = getenv("ASAN_OPTIONS");
+	if (err || asprintf(&both, "%s%sverify_asan_link_order=0", before ? before : "",
+			    before && *before ? ":" : "") < 0)
+		return -1;
+	err = setenv("ASAN_OPTIONS", both, 1);
+	free(both);
 	return err;
 }
 
@@ -90,7 +119,9 @@ static void execute(const struct record *r, const sigset_t *mask, int report)
 {
 	int err;
 
-	setrlimit(RLIMIT_NOFILE, &files_before);
+	for (size_t i = 0; i < COUNT(limits); i++)
+		setrlimit(limits[i].resource, &limits[i].before);
+	signal(SIGXFSZ, xfsz_before);
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	if (!set_environment(r))
 		execvp(r->program, r->opt->command);
@@ -109,7 +140,6 @@ int record_run_start(struct record *r)
 	if (pipe2(report, O_CLOEXEC))
 		return cmd_error("pipe: %s", strerror(errno));
 	doorbell = &r->control->doorbell;
-	raise_file_limit();
 	/* No signal between the fork and the handlers that know of the child. */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &mask);

@@ -96,6 +96,7 @@ int cmd_record(int argc, char **argv)
 		goto out;
 	}
 	r->opt = &opt;
+	record_raise_limits();
 	if (record_check(r) || record_find_agent(r))
 		err = 1;
 	else

@@ -24,6 +24,7 @@
 #include <ftrace/trace-format.h>
 
 #include "reader/drain.h"
+#include "reader/results.h"
 
 /* One -F, -N or -L: a line for the control tree. */
 struct record_choice {
@@ -71,6 +72,7 @@ struct record_totals {
 	uint64_t map_bytes;		/* of text in their maps: 0 says that nothing was traced */
 	uint64_t threads, rings;
 	uint32_t images, processes;
+	struct trace_results_totals results;	/* of tracers that write no records */
 };
 
 #define RECORD_BUCKETS	1024u
@@ -106,6 +108,9 @@ struct record {
 	uint32_t still_running;
 
 	pthread_t heartbeat;
+	pthread_mutex_t heartbeat_lock;
+	pthread_cond_t heartbeat_end;
+	bool heartbeat_ends;
 
 	uint64_t begin_ticks, begin_mono_ns, begin_real_ns;
 	uint64_t end_ticks, end_mono_ns, end_real_ns;
@@ -153,6 +158,9 @@ void record_session_close(struct record *r);	/* removes it */
 void record_session_show_log(struct record *r);
 
 /* ---- record-run.c ---- */
+
+/* Before anything else: limits on files are raised for us; the command gets them as they were. */
+void record_raise_limits(void);
 
 /* Start the command with the agent. Nonzero: said why not. */
 int record_run_start(struct record *r);

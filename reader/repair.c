@@ -17,6 +17,7 @@
 #include "reader/metadata.h"
 #include "reader/recording.h"
 #include "reader/repair.h"
+#include "reader/results.h"
 #include "reader/stream.h"
 
 #define HEARTBEAT_MS	100
@@ -84,7 +85,7 @@ static int is_number(const char *s, const char *end)
 	return 1;
 }
 
-/* Is @name "PID.GEN." and then a ring's number or "map"? Returns the rest, NULL if not. */
+/* Is @name "PID.GEN." and then a ring's number, "map" or a result? Returns the rest, NULL if not. */
 static const char *session_name(const char *name, uint32_t *pid, uint32_t *gen)
 {
 	const char *dot = strchr(name, '.'), *rest = dot ? strchr(dot + 1, '.') : NULL;
@@ -94,7 +95,8 @@ static const char *session_name(const char *name, uint32_t *pid, uint32_t *gen)
 	*pid = strtoul(name, NULL, 10);
 	*gen = strtoul(dot + 1, NULL, 10);
 	rest++;
-	return !strcmp(rest, "map") || is_number(rest, rest + strlen(rest)) ? rest : NULL;
+	return !strcmp(rest, "map") || is_number(rest, rest + strlen(rest)) ||
+	       trace_is_result(rest) ? rest : NULL;
 }
 
 /* The directory of that process if the recording has one already, under whatever COMM. */
@@ -252,6 +254,24 @@ out:
 	return err < 0 ? err : 0;
 }
 
+/* Some of them may have been taken before this one. */
+static int take_results(int session_fd, int recording_fd, uint32_t pid, uint32_t gen)
+{
+	struct trace_results_totals totals = { 0 };
+	int dirfd, err;
+	char dir[64];
+
+	err = process_dir(recording_fd, pid, gen, "", dir, sizeof(dir));
+	if (err)
+		return err;
+	dirfd = openat(recording_fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dirfd < 0)
+		return -errno;
+	err = trace_take_results(session_fd, pid, gen, dirfd, &totals);
+	close(dirfd);
+	return err;
+}
+
 /* Call @func for every file of the session directory that has to do with a process. */
 static int for_each_file(int session_fd, int maps, int recording_fd)
 {
@@ -273,6 +293,8 @@ static int for_each_file(int session_fd, int maps, int recording_fd)
 			continue;
 		if (maps && !strcmp(rest, "map"))
 			one = trace_copy_map(session_fd, entry->d_name, recording_fd, dir);
+		else if (!maps && trace_is_result(rest))
+			one = take_results(session_fd, recording_fd, pid, gen);
 		else if (!maps && strcmp(rest, "map"))
 			one = drain_ring(session_fd, entry->d_name, recording_fd, pid, gen, rest);
 		if (one == -ENOSPC || one == -EDQUOT || one == -EROFS || one == -EACCES)
@@ -294,7 +316,8 @@ static void remove_session(int session_fd, const char *path)
 		uint32_t pid, gen;
 
 		/* Only what is known to be a session's: the path came from a file. */
-		if (session_name(entry->d_name, &pid, &gen) || !strcmp(entry->d_name, "control"))
+		if (session_name(entry->d_name, &pid, &gen) || !strcmp(entry->d_name, "control") ||
+		    !strcmp(entry->d_name, "log"))
 			unlinkat(session_fd, entry->d_name, 0);
 	}
 	if (d)
