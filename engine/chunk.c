@@ -185,7 +185,7 @@ int ftrace_chunk_reserve(unsigned long lo, unsigned long hi, u32 nsites, u32 *fi
 	u32 base = nchunks, skip = base ? 0 : 1;	/* id 0 stays unused */
 	u32 n = (nsites + skip + FTRACE_CHUNK_SITES - 1) / FTRACE_CHUNK_SITES;
 	/* A page behind the chunks holds their call frame information. */
-	size_t size = n * CHUNK_SIZE + FT_PAGE_SIZE * ((n * ARCH_UNWIND_SIZE - 1) / FT_PAGE_SIZE + 1);
+	size_t size = n * CHUNK_SIZE + ALIGN_UP(ARCH_UNWIND_SIZE, FT_PAGE_SIZE);
 	char *p, *rw;
 
 	if (base + n > FTRACE_MAX_CHUNKS || nregions == FTRACE_MAX_REGIONS)
@@ -213,14 +213,9 @@ int ftrace_chunk_reserve(unsigned long lo, unsigned long hi, u32 nsites, u32 *fi
 	smp_store_release(&ftrace_regions[nregions].size, n * CHUNK_SIZE);
 	nregions++;
 	smp_store_release(&nchunks, base + n);
-	for (u32 i = 0; i < n; i++) {
-		int err = ftrace_unwind_add((unsigned long)p + i * CHUNK_SIZE, FTRACE_CHUNK_CODE,
-					    p + n * CHUNK_SIZE + i * ARCH_UNWIND_SIZE);
-
-		if (err)
-			ft_log(err, "unwinding through traced functions will not work: "
-			       "no room for call frame information");
-	}
+	/* One entry for all: what it says of a pc depends on its offset in the stub alone. */
+	if (ftrace_unwind_add((unsigned long)p, n * CHUNK_SIZE, p + n * CHUNK_SIZE))
+		ft_log(0, "unwinding through traced functions will not work");
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gdb's interface for code made at run time: a linked list of small ELF files in memory, one for each
- * region of stubs. A debugger that attaches reads the list; one that is there stops at
+ * gdb's interface for code made at run time: a linked list of small ELF files in memory, one for
+ * each region of stubs. A debugger that attaches reads the list; one that is there stops at
  * __jit_debug_register_code(), which is why that is a function.
  *
  * The files hold what a debugger needs to walk through a stub: the region's address, its .eh_frame
@@ -72,15 +72,12 @@ struct symfile {
 /* Of this very library: the machine's ELF class, byte order and number. */
 extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
 
-static struct symfile *symfiles[FTRACE_MAX_CHUNKS];	/* by region, so that they can be replaced */
+static struct symfile *symfiles[FTRACE_MAX_CHUNKS];	/* by region */
 static u32 nsymfiles;
 
 static const char stub_prefix[] = "ftrace:", region_name[] = "ftrace_stub";
 
-/*
- * The name of the site whose stub is at @stub, or NULL. A region is the code of a chunk, or of
- * several that follow each other with their data between.
- */
+/* The name of the site whose stub is at @stub, or NULL. */
 static const char *stub_name(unsigned long stub)
 {
 	const struct dyn_ftrace *site = (const void *)(stub + FTRACE_CHUNK_CODE);
@@ -88,7 +85,7 @@ static const char *stub_name(unsigned long stub)
 	return site->flags & FTRACE_SITE_ARMED ? site->name : NULL;
 }
 
-/* 0 behind the last. */
+/* The next in this chunk or in that behind its data; 0 behind the last. */
 static unsigned long next_stub(const struct ftrace_unwind_region *r, unsigned long stub)
 {
 	stub += FTRACE_STUB_SIZE;
@@ -160,7 +157,10 @@ static char *fill_symbol(struct symfile *s, u32 i, char *strtab, char *str, cons
 	return str + prefix_len + len;
 }
 
-/* The file for @r, with room for @nsyms symbols (the null symbol too) and @strsize bytes of strings. */
+/*
+ * The file for @r: one symbol, or @nnames if that is not 0. @strsize: bytes of .strtab, the first of
+ * which is 0.
+ */
 static struct symfile *make_symfile(const struct ftrace_unwind_region *r, u32 nnames,
 				    size_t strsize)
 {

@@ -34,6 +34,8 @@ int ftrace_loader_hook(void)
 	u8 jump[ARCH_JUMP_MAX];
 	int len, err;
 
+	if (!_r_debug.r_brk)		/* a static program: nothing comes, nothing goes */
+		return 0;
 	len = arch_function_replace((unsigned long)_r_debug.r_brk, (unsigned long)loader_event,
 				    jump);
 	if (len < 0)

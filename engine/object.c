@@ -14,6 +14,9 @@
 #include "site.h"
 #include "text.h"
 
+/* A static program has none. */
+extern ElfW(Dyn) _DYNAMIC[] __attribute__((weak, visibility("hidden")));
+
 static struct ftrace_object *objects, **objects_tail = &objects;
 static u32 nobjects;
 static bool (*want_object)(const char *path, bool executable);
@@ -308,8 +311,12 @@ static void add_object(const char *path, unsigned long base, u64 dev, u64 ino, b
 		smp_store_release(objects_tail, obj);
 		objects_tail = &obj->next;
 	}
-	if (obj->find.go_runtime)
+	if ((obj->find.go_runtime || obj->find.tsan) && !ftrace_returns_refused) {
 		ftrace_returns_refused = true;
+		ft_log(0, "%s: %s: entries are traced, returns are not", obj->name,
+		       obj->find.go_runtime ? "the Go runtime moves and scans its stacks" :
+		       "ThreadSanitizer keeps a call stack of its own by return addresses");
+	}
 	if (!obj->nsites)
 		goto out;
 	/* Five nops are five instructions: a thread could stand between them. */
@@ -359,12 +366,37 @@ static struct ftrace_object *find_object(unsigned long base, u64 dev, u64 ino)
 	return NULL;
 }
 
+/* Where the executable was loaded, in a process without a dynamic loader. */
+static unsigned long static_base(void)
+{
+	ElfW(auxv_t) auxv[64];
+	long n = ft_read_file("/proc/self/auxv", (char *)auxv, sizeof(auxv));
+	unsigned long phnum = 0;
+	const ElfW(Phdr) *phdr = NULL;
+
+	for (unsigned int i = 0; n > 0 && i < (unsigned long)n / sizeof(auxv[0]); i++) {
+		if (auxv[i].a_type == AT_PHDR)
+			phdr = (const ElfW(Phdr) *)auxv[i].a_un.a_val;
+		if (auxv[i].a_type == AT_PHNUM)
+			phnum = auxv[i].a_un.a_val;
+	}
+	for (unsigned long i = 0; phdr && i < phnum; i++)
+		if (phdr[i].p_type == PT_PHDR)
+			return (unsigned long)phdr - phdr[i].p_vaddr;
+	return 0;	/* linked without PT_PHDR: not position independent */
+}
+
 void ftrace_objects_scan(bool fresh)
 {
+	struct link_map alone = { .l_name = (char *)"" };
 	const struct link_map *map = _r_debug.r_map;
 	struct ftrace_object *obj;
 	bool first = true;
 
+	if (!map) {
+		alone.l_addr = static_base();
+		map = &alone;
+	}
 	for (obj = objects; obj; obj = obj->next)
 		obj->seen = false;
 	for (; map; map = map->l_next, first = false) {

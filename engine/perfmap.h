@@ -6,15 +6,15 @@
 #include "base.h"
 
 /*
- * Append the stubs of all sites made since the last call to /tmp/perf-PID.map, the file perf reads for
- * code made at run time: "START SIZE ftrace:FUNCTION" a line, about 50 bytes a site. A process that
- * writes such a file for itself (a JIT compiler) keeps its lines. A child of fork needs a call of its
- * own. Returns the number of lines, or -errno (logged): -EEXIST when the file is somebody else's.
- * Takes no lock; calls must not overlap.
+ * Append the stubs of all sites made since the last call to /tmp/perf-PID.map, the file perf
+ * reads for code made at run time: "START SIZE ftrace:FUNCTION" a line, about 50 bytes a site. A
+ * process that writes such a file for itself (a JIT compiler) keeps its lines. A child of fork
+ * needs a call of its own. Returns the number of lines, or -errno (logged): -EEXIST when the file
+ * is somebody else's. Takes no lock; calls must not overlap.
  */
 FTRACE_INTERNAL int ftrace_perf_map_write(void);
 
-/* The same if the environment asks for it (FTRACE_PERF_MAP=1): called when sites have been armed. */
+/* The same if FTRACE_PERF_MAP=1 is in the environment: called when sites have been armed. */
 void ftrace_perf_map_update(void);
 
 #endif /* FTRACE_ENGINE_PERFMAP_H */

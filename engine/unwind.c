@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The regions of stubs, and the two functions of libc that unwinders ask for call frame information.
+ * The regions of stubs, and the two functions of libc that unwinders ask for call frame
+ * information.
  *
  * Readers are exceptions on any thread and whatever unwinds in a signal handler, so they take no
  * lock: the table only grows, and its count is published last.
@@ -172,8 +173,9 @@ static int show_regions(struct walk *w, u64 adds, u64 subs)
 
 /*
  * The regions are shown between the first object (by convention the program) and the second, not
- * after all: callbacks rely on the dynamic linker's lock that is held during libc's walk (LLVM's unwinder
- * keeps a cache under it). They take dlpi_adds for the age of what they cached; it counts regions too.
+ * after all: callbacks rely on the dynamic linker's lock that is held during libc's walk (LLVM's
+ * unwinder keeps a cache under it). They take dlpi_adds for the age of what they cached; it
+ * counts regions too.
  */
 static int walk_object(struct dl_phdr_info *info, size_t size, void *data)
 {
@@ -244,8 +246,8 @@ static void register_frames(const struct ftrace_unwind_region *r)
 }
 
 /*
- * Do references of the program and of libgcc_s come to us? Tried rather than compared: the address of a
- * function may be that of a PLT entry in the program.
+ * Do references of the program and of libgcc_s come to us? Tried rather than compared: the
+ * address of a function may be that of a PLT entry in the program.
  */
 static bool interposed(void)
 {
@@ -290,10 +292,12 @@ int ftrace_unwind_add(unsigned long start, size_t len, void *room)
 	size_t size, eh_frame;
 
 	if (nregions == ARRAY_SIZE(regions))
-		return ft_log(-ENOSPC, "unwinding: %u regions of stubs: no room for more", nregions);
+		return ft_log(-ENOSPC, "unwinding: %u regions of stubs: no room for more",
+			      nregions);
 	size = arch_unwind_table(room, (unsigned long)room, start, len, &eh_frame);
 	if (!size)
-		return ft_log(-ERANGE, "unwinding: table at %p is too far from stubs at %lx", room, start);
+		return ft_log(-ERANGE, "unwinding: table at %p is too far from stubs at %lx",
+			      room, start);
 
 	r->start = start;
 	r->end = start + len;

@@ -3,8 +3,9 @@
  * Unwinding through stubs: exceptions, pthread_cancel(), backtrace() and debuggers find call frame
  * information for code that is in no file.
  *
- * Unwinders ask _dl_find_object() (libgcc) or dl_iterate_phdr() (LLVM's and others) which object a
- * pc is in. This library defines both: they know the regions of stubs and pass everything else on to libc's.
+ * Unwinders ask _dl_find_object() (libgcc) or dl_iterate_phdr() (LLVM's and others) which object
+ * a pc is in. This library defines both: they know the regions of stubs and pass everything else
+ * on to libc's.
  */
 #ifndef FTRACE_ENGINE_UNWIND_H
 #define FTRACE_ENGINE_UNWIND_H
@@ -13,7 +14,10 @@
 
 #include <link.h>
 
-/* A registered region. Never changed nor removed once it can be found. */
+/*
+ * A registered region: the chunks (site.h) made for one object, their stubs and the data between.
+ * Never changed nor removed once it can be found.
+ */
 struct ftrace_unwind_region {
 	unsigned long start;
 	unsigned long end;
@@ -24,21 +28,22 @@ struct ftrace_unwind_region {
 };
 
 /*
- * Find libc's functions and who else unwinds, so that no thread has to later, and register with gdb. Called by the
- * engine's constructor; idempotent. What is asked of this file before it is called works too.
- * Returns 0, or -ENOSYS (logged) when the program's unwinder does not reach us, as libc comes
- * first in the order of symbols: then regions are registered with libgcc's or LLVM's unwinder, if the
- * process has one whose symbols are visible, and others see the stack end at a stub. Regions are
- * registered in a statically linked program too, where libc.a's definitions prevail.
+ * Find libc's functions and who else unwinds, so that no thread has to later, and register with
+ * gdb. Called by the engine's constructor; idempotent. What is asked of this file before it is
+ * called works too. Returns 0, or -ENOSYS (logged) when the program's unwinder does not reach us,
+ * as libc comes first in the order of symbols: then regions are registered with libgcc's or
+ * LLVM's unwinder, if the process has one whose symbols are visible, and others see the stack end
+ * at a stub. Regions are registered in a statically linked program too, where libc.a's
+ * definitions prevail.
  */
 int ftrace_unwind_init(void);
 
 /*
- * Make the stubs at [@start, @start + @len) known to unwinders and to gdb, for good. @room:
- * ARCH_UNWIND_SIZE bytes, 8-aligned, within 2 GiB of the region, that stay readable. Call it before the
- * first of the stubs can be run. Calls must not overlap (the lock on making chunks); threads may
- * be unwinding meanwhile.
- * Returns 0; -ERANGE: @room is too far away; -ENOSPC: too many regions. Logged.
+ * Make the stubs of the chunks at [@start, @start + @len) known to unwinders and to gdb, for
+ * good. @room: ARCH_UNWIND_SIZE bytes, 8-aligned, within 2 GiB of the region, that stay readable.
+ * Call it before the first of the stubs can be run. Calls must not overlap (the lock on making
+ * chunks); threads may be unwinding meanwhile. Returns 0; -ERANGE: @room is too far away;
+ * -ENOSPC: too many regions. Logged.
  */
 int ftrace_unwind_add(unsigned long start, size_t len, void *room);
 
