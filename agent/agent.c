@@ -15,6 +15,7 @@
 #include "agent/control.h"
 #include "agent/interpose.h"
 #include "engine/site.h"
+#include "tracers/tracer.h"
 
 static const char *env_value(char *const *envp, const char *name)
 {
@@ -83,6 +84,8 @@ static void agent_forked(void)
 	err = agent_map_create(pid, gen, used + parent->inherited);
 	if (err)
 		agent_stop();	/* it changed its user or root: the session is out of its reach */
+	else
+		control_tracer_forked();
 }
 
 const struct ftrace_stream_ops agent_stream_ops = {
@@ -111,6 +114,7 @@ static int start(char *const *envp)
 		return ft_log(err, "something else takes this process's records: not recorded");
 	/* The settings are for every process of the recording, whatever functions it has. */
 	ftrace_patterns_may_wait = 1;
+	tracer_file = agent_tracer_file;
 	ftrace_set_object_filter(control_object_wanted);
 	ftrace_set_object_notify(agent_map_object);
 	err = ftrace_init();

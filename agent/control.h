@@ -70,6 +70,9 @@ int control_apply(const char *settings, size_t len, bool early);
 /* An unsigned decimal number that fills all of @value. -EINVAL, -ERANGE beyond @max. */
 int control_number(const char *value, size_t len, u64 max, u64 *number);
 
+/* This process is a new child of fork: the tracer is to know. */
+void control_tracer_forked(void);
+
 /* ---- what one group tells another ---- */
 
 /* Is @path of an object that set_object_filter (or being the executable) chose? */

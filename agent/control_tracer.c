@@ -27,6 +27,12 @@ static int current_tracer_write(const char *value, size_t len, enum control_mode
 	return err;
 }
 
+void control_tracer_forked(void)
+{
+	if (current->forked)
+		current->forked();
+}
+
 static int current_tracer_read(struct control_text *out)
 {
 	control_printf(out, "%s\n", current->name);

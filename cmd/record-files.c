@@ -245,6 +245,17 @@ static void count_image(struct record *r, const struct record_process *p)
 	t->map_bytes += h.map_len;
 }
 
+static int take_results(struct record *r, const struct record_process *p)
+{
+	int dirfd = openat(r->out_fd, p->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err;
+
+	if (dirfd < 0)
+		return -errno;
+	err = trace_take_results(r->session_fd, p->pid, p->gen, dirfd, &r->totals.results);
+	close(dirfd);
+	return err;
+}
+
 /* The image has ended, or the recording does: take all that is left of it. */
 static void finish_process(struct record *r, struct record_process *p)
 {
@@ -260,6 +271,9 @@ static void finish_process(struct record *r, struct record_process *p)
 		unlink_file(r, p, number);
 		free(ring);
 	}
+	err = p->dir[0] ? take_results(r, p) : 0;
+	if (err)
+		record_stop(r, "a tracer's result cannot be written", -err);
 	err = copy_map(r, p);
 	if (err && err != -EAGAIN)
 		record_stop(r, "a process map cannot be written", -err);

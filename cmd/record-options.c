@@ -23,7 +23,8 @@ static const struct cmd_option record_options[] = {
 	{ "threshold", 't', "TIME", "leave out calls shorter than TIME (500ns, 10us, 2ms) with no\n"
 				    "longer ones inside" },
 	{ "tracer", OPT_TRACER, "NAME", "function_graph: entries and returns (default); function:\n"
-					"entries only; nop: nothing" },
+					"entries only; stack: no records, but the deepest stack and\n"
+					"whose frames it consists of; nop: nothing" },
 	{ "overwrite", OPT_OVERWRITE, NULL, "flight recorder: keep each thread's newest records in\n"
 					    "memory, write them at the end" },
 	{ "max-size", OPT_MAX_SIZE, "SIZE", "stop recording when the files hold SIZE (500M, 2G); default:\n"
@@ -112,14 +113,14 @@ static int add_choice(struct record_options *opt, const char *file, const char *
 
 static int set_tracer(struct record_options *opt, const char *name)
 {
-	static const char *const names[] = { "function_graph", "function", "nop" };
+	static const char *const names[] = { "function_graph", "function", "stack", "nop" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!strcmp(name, names[i])) {
 			opt->tracer = names[i];
 			return 0;
 		}
-	return cmd_bad_use("record", "--tracer %s: no such tracer (there are function_graph, function, nop)",
+	return cmd_bad_use("record", "--tracer %s: no such tracer (there are function_graph, function, stack, nop)",
 			   name);
 }
 

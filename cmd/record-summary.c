@@ -178,9 +178,12 @@ void record_summary(const struct record *r)
 {
 	const struct record_totals *t = &r->totals;
 
-	fprintf(stderr, "ftrace: %" PRIu64 " call%s of %" PRIu64 " thread%s in %u process%s, ",
-		t->calls, plural(t->calls), t->threads, plural(t->threads), t->processes,
-		t->processes == 1 ? "" : "es");
+	fputs("ftrace: ", stderr);
+	/* A tracer that writes no records may not have counted. */
+	if (t->calls || !t->results.results)
+		fprintf(stderr, "%" PRIu64 " call%s of %" PRIu64 " thread%s in ", t->calls,
+			plural(t->calls), t->threads, plural(t->threads));
+	fprintf(stderr, "%u process%s, ", t->processes, t->processes == 1 ? "" : "es");
 	print_size(stderr, r->written);
 	fprintf(stderr, " in %s", r->opt->output);
 	print_count(stderr, t->discarded, "record", " dropped");

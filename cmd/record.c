@@ -8,12 +8,15 @@
 #include <unistd.h>
 
 #include "cmd/cmd.h"
+#include "cmd/color.h"
 #include "cmd/record.h"
+#include "cmd/report-stack.h"
+#include "reader/recording.h"
 
 /* Nothing could be traced: say what would help. */
 static void explain_nothing(const struct record *r)
 {
-	if (!strcmp(r->opt->tracer, "nop") || r->totals.calls)
+	if (!strcmp(r->opt->tracer, "nop") || r->totals.calls || r->totals.results.results)
 		return;
 	if (!r->totals.images)
 		cmd_error("%s: the agent did not start in it, so nothing was recorded; is LD_PRELOAD ignored there?",
@@ -47,6 +50,19 @@ static int run(struct record *r)
 	return err;
 }
 
+/* Results that are short enough to be shown at once. */
+static void show_results(const struct record *r)
+{
+	struct trace_recording recording;
+
+	if (strcmp(r->opt->tracer, "stack") || trace_open_as_is(&recording, r->opt->output))
+		return;
+	cmd_color_init(0);
+	if (!report_stack(stderr, &recording, 1, 0))
+		cmd_error("%s: no call of a traced function, so no stack was seen", r->program);
+	trace_close(&recording);
+}
+
 /* The session is there: record, and leave only the recording behind. */
 static int record_in_session(struct record *r)
 {
@@ -60,6 +76,7 @@ static int record_in_session(struct record *r)
 	record_session_show_log(r);
 	explain_nothing(r);
 	record_summary(r);
+	show_results(r);
 	/* The program's own status matters more than what became of the recording. */
 	return 0;
 }

@@ -9,10 +9,11 @@
 #include "cmd/format.h"
 #include "cmd/options.h"
 #include "cmd/pager.h"
+#include "cmd/report-stack.h"
 #include "reader/message.h"
 #include "reader/stats.h"
 
-enum { KEY_JSON = 256, KEY_CSV };
+enum { KEY_JSON = 256, KEY_CSV, KEY_STACK };
 
 static const struct cmd_option options[] = {
 	{ "sort", 's', "KEY", "calls, total, self, min, avg, max, p50, p90, p99 or name;\n"
@@ -20,6 +21,8 @@ static const struct cmd_option options[] = {
 	{ "limit", 'n', "N", "only the first N functions" },
 	{ "json", KEY_JSON, NULL, "a JSON object; times in nanoseconds" },
 	{ "csv", KEY_CSV, NULL, "comma-separated values; times in nanoseconds" },
+	{ "stack", KEY_STACK, NULL, "the deepest stack of each process, where --tracer stack\n"
+	  "recorded it (the default for such a recording)" },
 	{ NULL, 0, NULL, NULL },
 };
 
@@ -205,12 +208,34 @@ static int set_sort(const char *name)
 	return -1;
 }
 
+/* Recorded by a tracer that leaves a stack and no records? */
+static int is_stack(const struct trace_recording *recording)
+{
+	const char *tracer = trace_info_get(&recording->info, "tracer");
+
+	return tracer && !strcmp(tracer, "stack");
+}
+
+static int show_stacks(struct trace_recording *recording, const struct cmd_read *read)
+{
+	int n;
+
+	cmd_color_init(read->color);
+	cmd_pager(read->pager);
+	n = report_stack(stdout, recording, 0, read->raw_names);
+	trace_warnings_done();
+	if (n == 0)
+		return cmd_error("%s: no stack in it; record one with 'ftrace record --tracer stack'",
+				 read->dir);
+	return n < 0 ? 1 : cmd_finish_stdout();
+}
+
 int cmd_report(int argc, char **argv)
 {
 	struct trace_recording recording;
 	struct trace_stats stats;
 	uint64_t limit = UINT64_MAX;
-	int key, json = 0, csv = 0, status = 1;
+	int key, json = 0, csv = 0, stack = 0, status = 1;
 	struct cmd_read read;
 	struct cmd_getopt g;
 	struct row *rows;
@@ -227,14 +252,19 @@ int cmd_report(int argc, char **argv)
 			return cmd_bad_use("report", "%s: a limit is a number", g.arg);
 		json |= key == KEY_JSON;
 		csv |= key == KEY_CSV;
+		stack |= key == KEY_STACK;
 	}
 	if (optind < argc)
 		return cmd_bad_use("report", "%s: report takes no arguments; a recording is named with -i",
 				   argv[optind]);
-	if (json && csv)
-		return cmd_bad_use("report", "--json and --csv: only one of them");
+	if (json + csv + stack > 1)
+		return cmd_bad_use("report", "--json, --csv and --stack: only one of them");
 	if (cmd_read_open(&read, &recording))
 		goto out;
+	if (stack || is_stack(&recording)) {
+		status = show_stacks(&recording, &read);
+		goto out_close;
+	}
 	if (trace_stats(&stats, &recording, &read.select, &read.filter, read.raw_names))
 		goto out_close;
 	trace_warnings_done();

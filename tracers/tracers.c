@@ -2,15 +2,22 @@
 /* The list of tracers. */
 #include <stddef.h>
 
-#include "engine/base.h"
 #include "tracers/tracer.h"
 
 struct tracer *const tracers[] = {
 	&tracer_function_graph,
 	&tracer_function,
+	&tracer_stack,
 	&tracer_nop,
 	NULL
 };
+
+static void *no_file(const char *suffix, u64 offset, size_t bytes)
+{
+	return (void *)(long)-ENODEV;
+}
+
+void *(*tracer_file)(const char *suffix, u64 offset, size_t bytes) = no_file;
 
 struct tracer *tracer_find(const char *name, unsigned long len)
 {

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What tracers keep in memory that they share with the recorder, instead of records: files of the
+ * session directory (trace-format.h), each backed by memory before it is used. What a process
+ * had found out when it was killed is there.
+ *
+ *	PID.GEN.stack		stack tracer: struct ftrace_stack_result
+ *
+ * and what becomes of them in the recording:
+ *
+ *	COMM-PID.GEN/.stack	the same file
+ */
+#ifndef FTRACE_TRACE_RESULTS_H
+#define FTRACE_TRACE_RESULTS_H
+
+#include <stdint.h>
+
+/* ---- stack: the deepest stack seen ---- */
+
+#define FTRACE_STACK_MAGIC	0x316b636174737466ull
+#define FTRACE_STACK_FRAMES	4096u	/* the most that are kept */
+
+struct ftrace_stack_frame {
+	uint64_t ip;		/* the function, as callbacks are told of it */
+	uint64_t parent_ip;	/* where it returns to */
+	uint64_t sp;		/* the stack pointer at its entry */
+};
+
+struct ftrace_stack_trace {
+	uint64_t depth;		/* bytes from sp of the innermost function to top; 0: nothing yet */
+	uint64_t top;		/* where the stack begins; 0: not known, depth is to the outermost frame */
+	uint32_t tid;
+	uint32_t nframes;	/* traced functions, innermost first */
+	struct ftrace_stack_frame frames[FTRACE_STACK_FRAMES];
+};
+
+struct ftrace_stack_result {
+	uint64_t magic;		/* FTRACE_STACK_MAGIC */
+	uint32_t current;	/* which of the two is whole; the other may be half written */
+	uint32_t writer;	/* thread that writes it now, 0: none */
+	uint64_t not_followed;	/* calls nested too deep for the tracer */
+	struct ftrace_stack_trace trace[2];
+};
+
+#endif /* FTRACE_TRACE_RESULTS_H */

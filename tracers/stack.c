@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The stack tracer: the deepest stack any thread of the process had at the entry of a traced
+ * function, and whose frames it consisted of.
+ *
+ * The calls under way in a thread are a list through the data that a graph ops keeps for each: an
+ * entry links itself to its caller, a return goes back to it. What an exception or longjmp left in
+ * between is told by its depth. Between two entries that go deeper than ever, nothing is written.
+ */
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#include <ftrace/fgraph.h>
+#include <ftrace/trace-results.h>
+
+#include "engine/base.h"
+#include "engine/thread.h"
+#include "tracers/tracer.h"
+
+struct frame {
+	unsigned long ip, parent_ip, sp;
+	struct frame *caller;
+	int depth;
+};
+
+static struct ftrace_stack_result *result;
+static unsigned long deepest;		/* its depth, where every thread looks */
+
+/* This thread's innermost call, and its own stack: [lo, top). */
+static __thread struct frame *innermost;
+static __thread unsigned long own_lo, own_top;
+static __thread s32 own_tid;
+
+/* ---- where this thread's stack begins ---- */
+
+#define LEAST_GAP	(128ul << 20)	/* below the main stack, kept free by the kernel */
+
+struct search {
+	unsigned long sp, lo, hi;
+	bool main;
+};
+
+static unsigned long hex(const char **p)
+{
+	unsigned long v = 0;
+
+	for (;; (*p)++) {
+		unsigned int c = (unsigned char)**p;
+
+		if (c - '0' < 10)
+			v = v << 4 | (c - '0');
+		else if (c - 'a' < 6)
+			v = v << 4 | (c - 'a' + 10);
+		else
+			return v;
+	}
+}
+
+static int maps_line(char *text, void *data)
+{
+	struct search *s = data;
+	const char *p = text;
+	size_t len = ft_strlen(text);
+	unsigned long lo = hex(&p), hi;
+
+	p++;
+	hi = hex(&p);
+	if (s->sp < lo || s->sp >= hi)
+		return 0;
+	s->lo = lo;
+	s->hi = hi;
+	s->main = len > 7 && !ft_strcmp(text + len - 7, "[stack]");
+	return 1;
+}
+
+/*
+ * The thread's own stack, found at its first call: the main stack ends with its mapping; another
+ * one, below the thread's control block, which glibc and musl put there. On other stacks
+ * (coroutines, signal stacks) top is not known.
+ */
+static void find_own_stack(unsigned long sp)
+{
+	unsigned long tcb = (unsigned long)__builtin_thread_pointer();
+	struct search s = { .sp = sp };
+	struct rlimit limit;
+
+	own_lo = own_top = 1;		/* looked for */
+	own_tid = -1;
+	if (READ_ONCE(ftrace_no_syscalls))
+		return;
+	own_tid = (s32)arch_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0);
+	ft_for_each_line("/proc/self/maps", maps_line, &s);
+	if (s.main) {
+		unsigned long size = LEAST_GAP;
+
+		if (!arch_syscall(SYS_prlimit64, 0, RLIMIT_STACK, 0, (long)&limit, 0, 0) &&
+		    limit.rlim_cur > size && limit.rlim_cur < s.hi)
+			size = limit.rlim_cur;
+		own_lo = s.hi - size;
+		own_top = s.hi;
+	} else if (sp < tcb && tcb < s.hi) {
+		own_lo = s.lo;
+		own_top = tcb;
+	}
+}
+
+static bool is_own(unsigned long sp)
+{
+	return sp - own_lo < own_top - own_lo;
+}
+
+/* ---- a new deepest stack ---- */
+
+/* Only one thread writes. It may have been interrupted by a handler that never comes back. */
+static bool take(s32 tid)
+{
+	for (unsigned int i = 0; i < 1000; i++) {
+		u32 nobody = 0;
+
+		if (__atomic_compare_exchange_n(&result->writer, &nobody, (u32)tid, false,
+						__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+			return true;
+		if (nobody == (u32)tid || READ_ONCE(ftrace_no_syscalls))
+			return false;
+		arch_syscall(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+	}
+	return false;
+}
+
+/* How deep is the stack at the entry of @f? @top gets where it begins, 0 if that is not known. */
+static unsigned long depth_of(const struct frame *f, unsigned long *top)
+{
+	unsigned long sp = f->sp, last = f->sp;
+
+	if (is_own(sp)) {
+		*top = own_top;
+		return own_top - sp;
+	}
+	for (; f && f->sp >= last && !is_own(f->sp); f = f->caller)
+		last = f->sp;
+	*top = 0;
+	return last - sp;
+}
+
+static void note(const struct frame *f)
+{
+	struct ftrace_stack_trace *trace;
+	unsigned long top, depth = depth_of(f, &top), last = 0;
+	bool own = top;
+	u32 n = 0;
+
+	if (depth <= READ_ONCE(deepest) || !take(own_tid))
+		return;
+	if (depth > deepest) {
+		trace = &result->trace[!result->current];
+		for (; f && n < FTRACE_STACK_FRAMES && f->sp >= last && is_own(f->sp) == own;
+		     f = f->caller) {
+			trace->frames[n++] = (struct ftrace_stack_frame){
+				.ip = f->ip, .parent_ip = f->parent_ip, .sp = f->sp,
+			};
+			last = f->sp;
+		}
+		trace->nframes = n;
+		trace->depth = depth;
+		trace->top = top;
+		trace->tid = (u32)own_tid;
+		/* Whoever reads after a kill finds the old one or this one. */
+		smp_store_release(&result->current, !result->current);
+		WRITE_ONCE(deepest, depth);
+	}
+	smp_store_release(&result->writer, 0);
+}
+
+/* ---- callbacks ---- */
+
+static int stack_entry(struct ftrace_graph_ent *ent, struct fgraph_ops *gops,
+		       struct pt_regs *regs)
+{
+	struct frame *caller = innermost, *f;
+
+	if (!result)
+		return 0;
+	/* Those that an exception or longjmp left. Before their memory is reserved again. */
+	while (caller && caller->depth >= ent->depth)
+		caller = caller->caller;
+	f = fgraph_reserve_data(gops, sizeof(*f));
+	if (!f)
+		return 0;
+	f->ip = ent->func;
+	f->parent_ip = ent->parent_ip;
+	f->sp = user_stack_pointer(regs);
+	f->depth = ent->depth;
+	f->caller = caller;
+	innermost = f;
+	if (unlikely(!own_top))
+		find_own_stack(f->sp);
+	/* On a stack whose top is not known, the caller decides whether to look closer. */
+	if (is_own(f->sp) ? own_top - f->sp > READ_ONCE(deepest) : caller != NULL)
+		note(f);
+	return 1;
+}
+
+static void stack_return(struct ftrace_graph_ret *ret, struct fgraph_ops *gops,
+			 struct pt_regs *regs)
+{
+	struct frame *f = fgraph_retrieve_data(gops, NULL);
+
+	if (f)
+		innermost = f->caller;
+	if (unlikely(ret->overrun) && result)
+		__atomic_store_n(&result->not_followed, ret->overrun, __ATOMIC_RELAXED);
+}
+
+static struct fgraph_ops stack_gops = {
+	.entryfunc = stack_entry,
+	.retfunc = stack_return,
+	.flags = FGRAPH_OPS_FL_GENERAL_REGS,
+};
+
+static int make_result(void)
+{
+	struct ftrace_stack_result *r = tracer_file("stack", 0, sizeof(*r));
+
+	if (ft_is_err(r))
+		return ft_log((int)(long)r, "stack tracer: no room in the session directory for "
+			      "its result (error %ld)", -(long)r);
+	r->magic = FTRACE_STACK_MAGIC;
+	WRITE_ONCE(deepest, 0);
+	smp_store_release(&result, r);
+	return 0;
+}
+
+static void drop_result(void)
+{
+	struct ftrace_stack_result *r = result;
+
+	result = NULL;
+	if (r)
+		arch_syscall(SYS_munmap, (long)r, ALIGN_UP(sizeof(*r), FT_PAGE_SIZE), 0, 0, 0, 0);
+}
+
+static int stack_init(void)
+{
+	int err = result ? 0 : make_result();
+
+	return err ? err : register_ftrace_graph(&stack_gops);
+}
+
+static int stack_reset(void)
+{
+	return unregister_ftrace_graph(&stack_gops);
+}
+
+/* In a child of fork: what is mapped is the parent's. Its calls are not ours to return from. */
+static void stack_forked(void)
+{
+	innermost = NULL;
+	own_top = 0;
+	drop_result();
+	make_result();
+}
+
+struct tracer tracer_stack = {
+	.name = "stack",
+	.init = stack_init,
+	.reset = stack_reset,
+	.forked = stack_forked,
+	.ops = &stack_gops.ops,
+};
