@@ -185,7 +185,7 @@ struct ftrace_session {
  * GEN a new process image may take. The recorder removes the files of images that have ended, so
  * that a name being free does not say that it was never used.
  */
-#define FTRACE_GEN_FLOORS	65536u
+#define FTRACE_GEN_FLOORS	4096u
 
 static inline uint16_t *ftrace_gen_floors(struct ftrace_session *session, uint64_t file_size)
 {

@@ -522,19 +522,18 @@ static void *short_thread(void *data)
 
 static void threads_in_turn(bool say_goodbye)
 {
-	pthread_t thread, drainer;
-	struct trace_drain d;
+	pthread_t thread;
 	void *failed;
 
-	make_session(64, 10000, 0);
-	drainer = start_recorder(&d);
+	/* Which of the rings gets how much is chance: a flight recorder needs nobody to drain it. */
+	make_session(64, 100, 1);
 	for (int i = 0; i < 2000; i++) {
-		assert_int_equal(pthread_create(&thread, NULL, short_thread, say_goodbye ? &d : NULL), 0);
+		assert_int_equal(pthread_create(&thread, NULL, short_thread,
+						say_goodbye ? &thread : NULL), 0);
 		pthread_join(thread, &failed);
 		assert_null(failed);
 	}
 	assert_in_range(agent_nrings(), 1, 3);
-	stop_recorder(drainer, &d);
 	assert_int_equal(agent.map->threads_unrecorded, 0);
 	remove_session();
 }
