@@ -272,6 +272,8 @@ int cmd_graph(int argc, char **argv)
 		print_tree(&view, &root, 1, 0);
 		status = 0;
 	}
+	if (status)
+		goto out_graph;
 	if (view.cut)
 		printf("# calls more than %d levels deep are not shown\n", MAX_DEPTH);
 	if (graph.merged)
@@ -281,8 +283,8 @@ int cmd_graph(int argc, char **argv)
 		printf("%s# LOST %llu EVENTS: counts are too low, and some calls have no time%s\n",
 		       cmd_color(COLOR_LOST), (unsigned long long)graph.lost,
 		       cmd_color(COLOR_NONE));
-	if (!status)
-		status = cmd_finish_stdout();
+	status = cmd_finish_stdout();
+out_graph:
 	trace_callgraph_free(&graph);
 out_close:
 	trace_close(&recording);

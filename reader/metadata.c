@@ -156,17 +156,19 @@ static void put_stream(FILE *f)
 static int write_one(struct trace_recording *recording, struct trace_process *process)
 {
 	const struct trace_map *map = trace_process_map(recording, process);
-	int dirfd = trace_process_dirfd(recording, process);
-	int err = 0, fd;
+	int err = 0, dirfd, fd;
 	FILE *f;
 
 	if (!map)
 		return -ENOMEM;
+	dirfd = openat(recording->dirfd, process->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dirfd < 0)
-		return dirfd;
-	fd = openat(dirfd, ".metadata.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	if (fd < 0)
 		return -errno;
+	fd = openat(dirfd, ".metadata.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (fd < 0) {
+		err = -errno;
+		goto out;
+	}
 	f = fdopen(fd, "w");
 	if (!f) {
 		err = -errno;
@@ -187,6 +189,7 @@ static int write_one(struct trace_recording *recording, struct trace_process *pr
 out:
 	if (err)
 		unlinkat(dirfd, ".metadata.tmp", 0);
+	close(dirfd);
 	return err;
 }
 

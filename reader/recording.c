@@ -105,7 +105,7 @@ static void header_from_name(struct ftrace_map_header *header, const char *name)
  */
 static int add_process(struct trace_recording *recording, const char *name)
 {
-	struct trace_process process = { .dirfd = -1 }, *processes;
+	struct trace_process process = { 0 }, *processes;
 	int err, fd, has_map;
 
 	fd = openat(recording->dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -363,23 +363,11 @@ void trace_close(struct trace_recording *recording)
 	recording->dirfd = -1;
 }
 
-int trace_process_dirfd(struct trace_recording *recording, struct trace_process *process)
-{
-	if (process->dirfd < 0) {
-		process->dirfd = openat(recording->dirfd, process->name,
-					O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (process->dirfd < 0)
-			return -errno;
-	}
-	return process->dirfd;
-}
-
 const struct trace_map *trace_process_map(struct trace_recording *recording,
 					  struct trace_process *process)
 {
 	const struct trace_map *parent = NULL;
-	char what[512];
-	int fd;
+	char what[512], name[512];
 
 	if (process->map)
 		return process->map;
@@ -389,17 +377,14 @@ const struct trace_map *trace_process_map(struct trace_recording *recording,
 	if (!process->map)
 		return NULL;
 	snprintf(what, sizeof(what), "%s/%s", recording->path, process->name);
-	fd = trace_process_dirfd(recording, process);
-	if (fd < 0 || trace_map_read(process->map, fd, ".map", parent, what))
+	snprintf(name, sizeof(name), "%s/.map", process->name);
+	if (trace_map_read(process->map, recording->dirfd, name, parent, what))
 		trace_warn("%s: functions are shown by number only", what);
 	return process->map;
 }
 
 void trace_process_release(struct trace_process *process)
 {
-	if (process->dirfd >= 0)
-		close(process->dirfd);
-	process->dirfd = -1;
 	if (process->map) {
 		trace_map_free(process->map);
 		free(process->map);

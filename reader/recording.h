@@ -20,7 +20,6 @@ struct trace_stream_file {
 
 struct trace_process {
 	char *name;		/* of its directory: COMM-PID.GEN */
-	int dirfd;		/* -1 while not in use, see trace_process_dirfd() */
 	struct ftrace_map_header header;	/* zeros where the map cannot be read */
 	struct trace_map *map;	/* NULL until trace_process_map() */
 	struct trace_process *parent;	/* whose text it inherits, NULL: nobody's */
@@ -64,10 +63,7 @@ void trace_close(struct trace_recording *recording);
 const struct trace_map *trace_process_map(struct trace_recording *recording,
 					  struct trace_process *process);
 
-/* Its directory, opened when first asked for. Negative errno on failure. */
-int trace_process_dirfd(struct trace_recording *recording, struct trace_process *process);
-
-/* Close the directory and forget the map, where thousands of processes are gone through. */
+/* Forget the map, where thousands of processes are gone through. */
 void trace_process_release(struct trace_process *process);
 
 #endif /* TRACE_RECORDING_H */

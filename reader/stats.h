@@ -49,4 +49,11 @@ int trace_stats(struct trace_stats *stats, struct trace_recording *recording,
 		int raw_names);
 void trace_stats_free(struct trace_stats *stats);
 
+/*
+ * For trace_stats() itself: the function called @name in @object, at @site's address; all zeros but for
+ * its names when it is new. NULL: no memory. Good until the next call.
+ */
+struct trace_function *trace_stats_function(struct trace_stats *stats, const char *name,
+					    const struct trace_site *site, const char *object);
+
 #endif /* TRACE_STATS_H */

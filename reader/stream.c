@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -28,12 +29,12 @@ size_t trace_window_size(size_t nstreams)
 
 static int open_file(struct trace_cursor *c)
 {
-	int dirfd = trace_process_dirfd(c->recording, c->process);
+	char path[1024];
+	int fd;
 
-	if (dirfd < 0)
-		return dirfd;
-	dirfd = openat(dirfd, c->file->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	return dirfd < 0 ? -errno : dirfd;
+	snprintf(path, sizeof(path), "%s/%s", c->process->name, c->file->name);
+	fd = openat(c->recording->dirfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	return fd < 0 ? -errno : fd;
 }
 
 int trace_cursor_open(struct trace_cursor *c, struct trace_recording *recording,
