@@ -177,7 +177,7 @@ static int one_byte(u8 op, u8 modrm)
 	return BAD;
 }
 
-/* Opcodes behind 0f, also of VEX map 1: moves between registers and memory, conversions. */
+/* Opcodes behind 0f, also of VEX map 1: moves between registers and memory, conversions, jcc. */
 static int two_byte(u8 op)
 {
 	if ((op >= 0x10 && op <= 0x17) || op == 0x1e || op == 0x1f ||
@@ -188,6 +188,8 @@ static int two_byte(u8 op)
 		return MODRM;
 	if (op == 0x70 || op == 0xc6)
 		return MODRM_8;
+	if (op >= 0x80 && op < 0x90)	/* jcc: over the saving of vector registers (varargs) */
+		return IMM_V;
 	return BAD;
 }
 
