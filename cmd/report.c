@@ -11,6 +11,7 @@
 #include "cmd/pager.h"
 #include "cmd/report-stack.h"
 #include "reader/message.h"
+#include "reader/results.h"
 #include "reader/stats.h"
 
 enum { KEY_JSON = 256, KEY_CSV, KEY_STACK };
@@ -208,14 +209,6 @@ static int set_sort(const char *name)
 	return -1;
 }
 
-/* Recorded by a tracer that leaves a stack and no records? */
-static int is_stack(const struct trace_recording *recording)
-{
-	const char *tracer = trace_info_get(&recording->info, "tracer");
-
-	return tracer && !strcmp(tracer, "stack");
-}
-
 static int show_stacks(struct trace_recording *recording, const struct cmd_read *read)
 {
 	int n;
@@ -261,7 +254,7 @@ int cmd_report(int argc, char **argv)
 		return cmd_bad_use("report", "--json, --csv and --stack: only one of them");
 	if (cmd_read_open(&read, &recording))
 		goto out;
-	if (stack || is_stack(&recording)) {
+	if (stack || trace_has_results(&recording, "stack")) {
 		status = show_stacks(&recording, &read);
 		goto out_close;
 	}

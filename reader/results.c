@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,6 +89,20 @@ int trace_take_results(int session_fd, uint32_t pid, uint32_t gen, int dir_fd,
 	}
 	totals->results += found;
 	return err;
+}
+
+int trace_has_results(const struct trace_recording *recording, const char *what)
+{
+	char path[PATH_MAX];
+
+	if (recording->size)
+		return 0;
+	for (size_t i = 0; i < recording->nprocesses; i++) {
+		snprintf(path, sizeof(path), "%s/.%s", recording->processes[i].name, what);
+		if (!faccessat(recording->dirfd, path, F_OK, 0))
+			return 1;
+	}
+	return 0;
 }
 
 /* ---- the stack tracer's ---- */

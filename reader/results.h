@@ -32,6 +32,12 @@ int trace_take_results(int session_fd, uint32_t pid, uint32_t gen, int dir_fd,
 		       struct trace_results_totals *totals);
 
 /*
+ * Is @recording one of results named @what ("stack"), without records? A recording whose recorder was
+ * killed does not say which tracer it had.
+ */
+int trace_has_results(const struct trace_recording *recording, const char *what);
+
+/*
  * The stack result of @process. -ENOENT: it has none, or nothing was seen; -EINVAL: damaged. free()
  * *@trace.
  */
