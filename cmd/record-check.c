@@ -138,10 +138,12 @@ static int check_file(const char *path, int depth)
 	ssize_t n;
 	int fd, err;
 
-	if (stat(path, &st) || !S_ISREG(st.st_mode) || access(path, X_OK)) {
-		err = S_ISREG(st.st_mode) ? errno : EISDIR;
-		cmd_error("%s: %s; name a program that can be executed", path,
-			    err == EISDIR ? "not a file" : strerror(err));
+	if (stat(path, &st) || (S_ISREG(st.st_mode) && access(path, X_OK))) {
+		cmd_error("%s: %s; name a program that can be executed", path, strerror(errno));
+		return -1;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		cmd_error("%s: not a file; name a program that can be executed", path);
 		return -1;
 	}
 	if (check_privileges(path, &st))

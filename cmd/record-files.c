@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -228,6 +229,30 @@ static void unlink_file(struct record *r, const struct record_process *p, const 
 	unlinkat(r->session_fd, name, 0);
 }
 
+/* Does the map @name name any function? A line that begins with "s " does, and is never the first. */
+static bool has_site(struct record *r, const char *name, uint64_t len)
+{
+	int fd = openat(r->session_fd, name, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	bool found;
+	char *map;
+
+	if (fd < 0)
+		return false;
+	/* The file is the traced process's to change: its size counts, not what it says. */
+	if (fstat(fd, &st) || st.st_size < FTRACE_MAP_HEADER_SIZE)
+		len = 0;
+	else if (len > (uint64_t)st.st_size - FTRACE_MAP_HEADER_SIZE)
+		len = (uint64_t)st.st_size - FTRACE_MAP_HEADER_SIZE;
+	map = len ? mmap(NULL, FTRACE_MAP_HEADER_SIZE + len, PROT_READ, MAP_SHARED, fd, 0) : MAP_FAILED;
+	close(fd);
+	if (map == MAP_FAILED)
+		return false;
+	found = memmem(map + FTRACE_MAP_HEADER_SIZE, len, "\ns ", 3);
+	munmap(map, FTRACE_MAP_HEADER_SIZE + len);
+	return found;
+}
+
 /* Count what the map's header tells of the image. */
 static void count_image(struct record *r, const struct record_process *p)
 {
@@ -243,6 +268,7 @@ static void count_image(struct record *r, const struct record_process *p)
 	t->calls_unshadowed += h.calls_unshadowed;
 	t->threads_unrecorded += h.threads_unrecorded;
 	t->map_bytes += h.map_len;
+	t->any_site |= has_site(r, name, h.map_len);
 }
 
 static int take_results(struct record *r, const struct record_process *p)

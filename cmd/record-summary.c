@@ -191,7 +191,9 @@ void record_summary(const struct record *r)
 	print_count(stderr, t->calls_unshadowed, "call", " on unknown stacks not recorded");
 	print_count(stderr, t->threads_unrecorded, "thread", " not recorded for want of memory");
 	print_count(stderr, t->untraceable, "function", " that cannot be traced");
-	print_count(stderr, r->still_running, "process(es)", " still running, no longer recorded");
+	if (r->still_running)
+		fprintf(stderr, "; %u process%s still running, no longer recorded", r->still_running,
+			r->still_running == 1 ? "" : "es");
 	print_stop(stderr, r);
 	fputc('\n', stderr);
 }

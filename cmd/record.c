@@ -21,7 +21,7 @@ static void explain_nothing(const struct record *r)
 	if (!r->totals.images)
 		cmd_error("%s: the agent did not start in it, so nothing was recorded; is LD_PRELOAD ignored there?",
 			  r->program);
-	else if (!r->totals.map_bytes)
+	else if (!r->totals.any_site)
 		cmd_error("%s: was not built for tracing, so nothing was recorded; compile it with -fpatchable-function-entry=5 (or -pg), or choose libraries that were with -L",
 			  r->program);
 	else if (r->opt->choices)

@@ -69,7 +69,8 @@ struct record_process {
 struct record_totals {
 	uint64_t calls, records, discarded, stalls;
 	uint64_t untraceable, calls_dropped, calls_unshadowed, threads_unrecorded;
-	uint64_t map_bytes;		/* of text in their maps: 0 says that nothing was traced */
+	uint64_t map_bytes;		/* of text in their maps */
+	bool any_site;			/* any function of any of them can be traced */
 	uint64_t threads, rings;
 	uint32_t images, processes;
 	struct trace_results_totals results;	/* of tracers that write no records */
