@@ -70,6 +70,9 @@ int arch_function_replace(unsigned long from, unsigned long to, u8 *out);
 unsigned long arch_frame_pointer(const struct pt_regs *regs);
 void arch_set_stack_pointer(struct pt_regs *regs, unsigned long sp);
 
+/* Were the vector registers saved for the callback that gets @regs, so that it may change them? */
+bool arch_vectors_saved(const struct pt_regs *regs);
+
 /* Once, before any trampoline runs: what this processor has. */
 void arch_init(void);
 

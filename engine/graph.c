@@ -144,6 +144,9 @@ bool ftrace_graph_enter(struct ftrace_thread *t, struct dyn_ftrace *site, struct
 
 			wants = ftrace_record_event(t, (unsigned long)site->id << 2 | event) &&
 				!tail;
+		} else if (!(gops->flags & FGRAPH_OPS_FL_GENERAL_REGS) &&
+			   !arch_vectors_saved(regs)) {
+			wants = false;	/* as ftrace_ops_may_run() */
 		} else if (gops->entryfunc) {
 			call->current = (u8)i;
 			s->now = call;
@@ -186,6 +189,8 @@ static void call_ended(struct ftrace_thread *t, struct fgraph_stack *s, struct f
 					       FTRACE_EVENT_EXIT);
 			continue;
 		}
+		if (!(gops->flags & FGRAPH_OPS_FL_GENERAL_REGS) && !arch_vectors_saved(regs))
+			continue;
 		call->current = (u8)i;
 		s->now = call;
 		WRITE_ONCE(s->busy, 1);

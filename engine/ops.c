@@ -73,6 +73,17 @@ static bool needs_regs(const struct ftrace_ops *ops)
 	return ops->flags & FTRACE_OPS_FL_SAVE_REGS;
 }
 
+/*
+ * Have the registers been saved that @ops may change? Not always while it is being registered: a
+ * trampoline may have looked at the site before, and asks for the ops after. It is called from the
+ * next call on.
+ */
+bool ftrace_ops_may_run(const struct ftrace_ops *ops, const struct pt_regs *regs)
+{
+	return (ops->flags & (FTRACE_OPS_FL_GENERAL_REGS | FTRACE_OPS_FL_RECORD)) ||
+	       arch_vectors_saved(regs);
+}
+
 /* Several ops at one site. Called with the registers that the most demanding of them needs. */
 static void call_list(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *list,
 		      struct pt_regs *regs, struct dyn_ftrace *site)
@@ -80,7 +91,7 @@ static void call_list(unsigned long ip, unsigned long parent_ip, struct ftrace_o
 	struct ftrace_ops *ops = __atomic_load_n(&ftrace_ops_list, __ATOMIC_ACQUIRE);
 
 	for (; ops; ops = ftrace_ops_next(ops)) {
-		if (needs_regs(ops) && !needs_regs(list))
+		if ((needs_regs(ops) && !needs_regs(list)) || !ftrace_ops_may_run(ops, regs))
 			continue;
 		if (ftrace_ops_wants(ops, site))
 			call_of(ops)(ip, parent_ip, ops, regs, site);
@@ -116,7 +127,7 @@ long ftrace_regs_func(struct pt_regs *regs, struct dyn_ftrace *site)
 	if (ftrace_site_is_behind_prologue(site))
 		slot = (unsigned long *)arch_frame_pointer(regs) + 1;
 	ops = __atomic_load_n(&site->ops, __ATOMIC_ACQUIRE);
-	if (ops)
+	if (ops && (call_of(ops) == call_list || ftrace_ops_may_run(ops, regs)))
 		call_of(ops)(site->ip, ftrace_real_parent(*slot, (unsigned long)slot), ops, regs,
 			     site);
 	if (READ_ONCE(site->graph))

@@ -57,6 +57,9 @@ void ftrace_filter_new_sites(struct ftrace_ops *ops, u32 first, u32 n);
 
 /* ---- ops.c ---- */
 
+/* May @ops' callback get @regs: are the registers saved that it may change? */
+bool ftrace_ops_may_run(const struct ftrace_ops *ops, const struct pt_regs *regs);
+
 struct ftrace_pids;
 void ftrace_free_pids(struct ftrace_pids *pids);	/* NULL too */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <signal.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "arch.h"
@@ -27,11 +27,15 @@ struct range {
 /* Kept in pages of its own, so that a process with few stacks pays for few. */
 static struct range *range_pages[MAX_RANGES / RANGES_PER_PAGE + 1];
 static u32 nranges;
-static struct ft_mutex *lock;		/* over all of this; only ever tried, see take_lock() */
+static struct ft_mutex *lock;		/* over all of this; see take_lock() */
 
-#define SMALL_STACK	(64ul << 20)	/* up to this size a mapping is taken whole */
-#define WINDOW_BELOW	(4ul << 20)	/* in a larger one: this much below sp ... */
-#define WINDOW_ABOVE	(1ul << 20)	/* ... and above it */
+/*
+ * How much around a stack pointer gets its shadow at first. A stack that is used further down gets
+ * more, as much again as it has, so that deep ones are not asked about often, and shallow ones
+ * (threads by the thousand, core files, locked memory) are not paid for.
+ */
+#define BELOW	(256ul << 10)
+#define ABOVE	(1ul << 20)
 
 static struct range *range(u32 i)
 {
@@ -39,11 +43,16 @@ static struct range *range(u32 i)
 }
 
 /*
- * The lock may be held by code of this very thread that a signal interrupted and a longjmp left for good:
- * waiting has an end.
+ * The lock is taken with every signal blocked: a handler that interrupted its holder, and came here,
+ * would wait for itself, and one that left by longjmp would keep it for good. Where system calls
+ * may be forbidden nothing new can be mapped anyway, and only the look-up without the lock is left.
  */
-static bool take_lock(void)
+static bool take_lock(u64 *signals)
 {
+	const u64 all = ~0ull;
+
+	if (ftrace_no_syscalls)
+		return false;
 	if (!lock) {
 		struct ft_mutex *m = ft_wipeonfork(FT_PAGE_SIZE), *none = NULL;
 
@@ -53,13 +62,29 @@ static bool take_lock(void)
 						 __ATOMIC_RELAXED))
 			arch_syscall(SYS_munmap, (long)m, FT_PAGE_SIZE, 0, 0, 0, 0);
 	}
-	for (unsigned int i = 0; i < 100000; i++) {
-		if (ft_trylock(lock))
-			return true;
-		if (i > 100 && !ftrace_no_syscalls)
-			arch_syscall(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
-	}
-	return false;
+	arch_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)signals, sizeof(all), 0, 0);
+	ft_lock(lock);
+	return true;
+}
+
+static void leave_lock(const u64 *signals)
+{
+	ft_unlock(lock);
+	arch_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (long)signals, 0, sizeof(*signals), 0, 0);
+}
+
+/* Odd while ranges are being changed; counts changes. For looking without the lock. */
+static u32 changes;
+
+static void change_begin(void)
+{
+	WRITE_ONCE(changes, changes + 1);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+static void change_end(void)
+{
+	smp_store_release(&changes, changes + 1);
 }
 
 static struct range *find_range(unsigned long sp)
@@ -116,36 +141,28 @@ static int maps_line(char *text, void *data)
 	return 1;
 }
 
-/* The part of the address space whose shadow is wanted for a stack pointer of @sp. */
-static int wanted(unsigned long sp, unsigned long *lo, unsigned long *hi)
+/*
+ * The part of the address space whose shadow is wanted for a stack pointer of @sp; @floor: where its
+ * stack ends below.
+ */
+static void wanted(unsigned long sp, unsigned long *lo, unsigned long *hi, unsigned long *floor)
 {
 	struct maps_search s = { .sp = sp };
-	struct rlimit limit;
 
 	ft_for_each_line("/proc/self/maps", maps_line, &s);
-	if (!s.hi) {
-		/* No /proc: pages around sp that exist, one by one downwards would be slow; guess. */
-		s.lo = ALIGN_DOWN(sp, FT_PAGE_SIZE) - (256ul << 10);
-		s.hi = ALIGN_DOWN(sp, FT_PAGE_SIZE) + (64ul << 10);
+	if (!s.hi) {			/* no /proc: a guess */
+		s.lo = sp - BELOW;
+		s.hi = sp + ABOVE / 4;
+	} else if (s.grows) {
+		s.lo = s.below_end;	/* the main stack grows down to there if it must */
 	}
-	if (s.grows) {
-		unsigned long size = 8ul << 20;
-
-		if (!arch_syscall(SYS_prlimit64, 0, RLIMIT_STACK, 0, (long)&limit, 0, 0))
-			size = limit.rlim_cur < SMALL_STACK ? limit.rlim_cur : SMALL_STACK;
-		if (s.hi - s.lo < size)
-			s.lo = s.hi - size;
-		if (s.lo < s.below_end)
-			s.lo = s.below_end;
-	} else if (s.hi - s.lo > SMALL_STACK) {
-		if (sp - s.lo > WINDOW_BELOW)
-			s.lo = ALIGN_DOWN(sp - WINDOW_BELOW, FT_PAGE_SIZE);
-		if (s.hi - sp > WINDOW_ABOVE)
-			s.hi = ALIGN_UP(sp + WINDOW_ABOVE, FT_PAGE_SIZE);
-	}
+	*floor = ALIGN_UP(s.lo, FT_PAGE_SIZE);
+	if (sp - s.lo > BELOW)
+		s.lo = sp - BELOW;
+	if (s.hi - sp > ABOVE)
+		s.hi = sp + ABOVE;
 	*lo = ALIGN_DOWN(s.lo, FT_PAGE_SIZE);
 	*hi = ALIGN_UP(s.hi, FT_PAGE_SIZE);
-	return 0;
 }
 
 static int map_shadow(unsigned long lo, unsigned long hi)
@@ -179,80 +196,128 @@ static int add_range(unsigned long lo, unsigned long hi, struct range **out)
 			return -ENOMEM;
 		range_pages[page] = p;
 	}
+	change_begin();
 	*out = range(nranges);
 	(*out)->lo = lo;
 	(*out)->hi = hi;
 	(*out)->owner = NULL;
 	nranges++;
+	change_end();
 	return 0;
 }
 
 static int enter_locked(struct ftrace_thread *t, unsigned long sp, struct range **out)
 {
-	unsigned long lo, hi;
+	struct range *above = NULL;
+	unsigned long lo, hi, floor, more;
 	int err;
 
 	*out = find_range(sp);
 	if (*out)
 		return 0;
-	if (ftrace_no_syscalls)
-		return -EPERM;
-	err = wanted(sp, &lo, &hi);
-	if (err)
-		return err;
-	/* What others have mapped already stays theirs: take what is left around sp. */
+	wanted(sp, &lo, &hi, &floor);
+	/* What is mapped already stays: take what is left around sp. */
 	for (u32 i = 0; i < nranges; i++) {
 		struct range *r = range(i);
 
 		if (r->hi <= sp && r->hi > lo)
 			lo = r->hi;
-		if (r->lo > sp && r->lo < hi)
+		if (r->lo > sp && r->lo <= hi) {
 			hi = r->lo;
+			above = r;
+		}
 	}
-	err = map_shadow(lo, hi);
-	if (err && hi - lo > (2ul << 20)) {
-		/* Address space or locked memory may be short: try for less. */
-		if (sp - lo > (1ul << 20))
-			lo = ALIGN_DOWN(sp, FT_PAGE_SIZE) - (1ul << 20);
-		if (hi - sp > (1ul << 20))
-			hi = ALIGN_DOWN(sp, FT_PAGE_SIZE) + (1ul << 20);
+	if (!above) {
 		err = map_shadow(lo, hi);
+		return err ? err : add_range(lo, hi, out);
 	}
-	return err ? err : add_range(lo, hi, out);
+	/* The same stack, further down: as much again, if nothing is in the way. */
+	more = above->hi - above->lo;
+	if (hi - floor < more)
+		more = hi - floor;
+	if (hi - lo < more && map_shadow(hi - more, hi) == 0) {
+		lo = hi - more;
+	} else {
+		err = map_shadow(lo, hi);
+		if (err)
+			return err;
+	}
+	change_begin();
+	above->lo = lo;
+	change_end();
+	*out = above;
+	return 0;
+}
+
+/* Never lo of one stack with the size of another, for a handler's fast path. */
+static void set_current(struct ftrace_thread *t, unsigned long lo, unsigned long size)
+{
+	WRITE_ONCE(t->stack_size, 0);
+	barrier();
+	WRITE_ONCE(t->stack_lo, lo);
+	barrier();
+	WRITE_ONCE(t->stack_size, size);
+}
+
+/*
+ * The usual case of programs that switch stacks: a stack seen before. Without the lock; false when
+ * it is not found, was changed meanwhile, or its owner is to be noted.
+ */
+static bool enter_known(struct ftrace_thread *t, unsigned long sp, unsigned long tcb)
+{
+	u32 before = smp_load_acquire(&changes);
+	unsigned long lo, hi;
+	struct range *r;
+
+	if (before & 1)
+		return false;
+	r = find_range(sp);
+	if (!r)
+		return false;
+	lo = READ_ONCE(r->lo);
+	hi = READ_ONCE(r->hi);
+	if (tcb - lo < hi - lo && READ_ONCE(r->owner) != t && !ftrace_no_syscalls)
+		return false;
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	if (READ_ONCE(changes) != before || sp - lo >= hi - lo)
+		return false;
+	set_current(t, lo, hi - lo);
+	return true;
 }
 
 int ftrace_shadow_enter(struct ftrace_thread *t, unsigned long sp)
 {
 	unsigned long tcb = (unsigned long)__builtin_thread_pointer();
 	struct range *r;
+	u64 signals;
 	int err;
 
 	if (sp - t->bad_lo < t->bad_size)
 		return -ENOMEM;
-	if (!take_lock())
-		return -EBUSY;
+	if (enter_known(t, sp, tcb))
+		return 0;
+	if (!take_lock(&signals))
+		return -EPERM;
 	err = enter_locked(t, sp, &r);
 	if (!err) {
 		if (tcb - r->lo < r->hi - r->lo)
 			r->owner = t;
-		/* Never lo of one stack with the size of another, for a handler's fast path. */
-		WRITE_ONCE(t->stack_size, 0);
-		barrier();
-		WRITE_ONCE(t->stack_lo, r->lo);
-		barrier();
-		WRITE_ONCE(t->stack_size, r->hi - r->lo);
+		set_current(t, r->lo, r->hi - r->lo);
 	} else {
 		t->bad_lo = ALIGN_DOWN(sp, 1ul << 20);
 		t->bad_size = 1ul << 20;
 	}
-	ft_unlock(lock);
+	leave_lock(&signals);
 	return err;
 }
 
 void ftrace_shadow_thread_gone(struct ftrace_thread *t)
 {
-	if (!nranges || !take_lock())
+	u64 signals;
+
+	if (!nranges || !take_lock(&signals))
 		return;
+	change_begin();
 	for (u32 i = 0; i < nranges; i++) {
 		struct range *r = range(i);
 
@@ -263,7 +328,8 @@ void ftrace_shadow_thread_gone(struct ftrace_thread *t)
 		*r = *range(--nranges);
 		i--;
 	}
-	ft_unlock(lock);
+	change_end();
+	leave_lock(&signals);
 }
 
 void ftrace_shadow_forked(void)

@@ -70,6 +70,11 @@ static u8 *saved_vectors(struct pt_regs *regs)
 
 #define SAVED_VECTOR_SIZE	64
 
+bool arch_vectors_saved(const struct pt_regs *regs)
+{
+	return *(u8 *const *)(regs + 1);
+}
+
 /* As bits: this file, as all in-process code, is compiled without floating point. */
 __attribute__((visibility("hidden"))) u64 regs_fp_bits(struct pt_regs *regs, unsigned int n);
 

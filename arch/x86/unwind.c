@@ -55,9 +55,9 @@ enum {
 /* behind the lea, and back from the body: sp = slot + 8 */
 #define POPPED	OFFSETS(23, 32)
 /*
- * The return address is in the shadow. It is there already at 18, and still there at 49; from 23 on
- * the word at slot is the call's own, and at 47 the exit handler, if still running, may not have put
- * it back.
+ * The return address is in the shadow. It is there already at 18, and still there at 49; from 23
+ * on the word at slot is the call's own, and at 47 the exit handler, if still running, may not
+ * have put it back.
  */
 #define MOVED	OFFSETS(23, 47)
 
