@@ -44,6 +44,14 @@ static void reserve(void)
 	agent_map_reserve(SPARE_TEXT);
 }
 
+static void no_ticks(void)
+{
+	if (agent.map && !READ_ONCE(agent.off)) {
+		ft_log(-EPERM, "the program forbids itself to read the clock: recording ends here");
+		agent_stop();
+	}
+}
+
 static void before_seccomp(void)
 {
 	reserve();
@@ -80,6 +88,13 @@ STAND_IN int prctl(int option, long a, long b, long c, long d)
 	u32 before;
 	int ret;
 
+	/*
+	 * Both of these make reading the tick counter a fault (SECCOMP_MODE_STRICT does, too: see
+	 * seccomp(2) and prctl(2)): recording is over before that.
+	 */
+	if ((option == PR_SET_TSC && a == PR_TSC_SIGSEGV) ||
+	    (option == PR_SET_SECCOMP && a == SECCOMP_MODE_STRICT))
+		no_ticks();
 	if (likely(option != PR_SET_SECCOMP))
 		return call(PRCTL, option, a, b, c, d);
 	before = READ_ONCE(ftrace_no_syscalls);
@@ -97,6 +112,8 @@ STAND_IN int prctl(int option, long a, long b, long c, long d)
 STAND_IN long syscall(long nr, long a, long b, long c, long d, long e, long f)
 {
 	/* Whether the kernel takes it is not known here: without system calls is the safe side. */
+	if (unlikely(nr == SYS_seccomp) && a == SECCOMP_SET_MODE_STRICT)
+		no_ticks();
 	if (unlikely(nr == SYS_seccomp) &&
 	    (a == SECCOMP_SET_MODE_STRICT || a == SECCOMP_SET_MODE_FILTER))
 		before_seccomp();
