@@ -6,18 +6,20 @@
 # password, with apt-get, saying what it does; otherwise prints the command to run and exits 1.
 # --list only names what is missing.
 
-# package, and what needs it
-build="gcc libc6-dev meson ninja-build pkg-config
-	libelf-dev libdw-dev	# ELF and DWARF: symbols, line numbers, unwind rows
-	libiberty-dev		# demangling of C++ and Rust names
-	liblzma-dev		# .gnu_debugdata
-	python3"
+# Packages, and what needs them.
+build="gcc libc6-dev meson ninja-build pkg-config python3
+	libiberty-dev		# demangling of C++ and Rust names"
 test="g++ libcmocka-dev python3-pytest
 	babeltrace2		# reads our recordings: the judge of the format
-	clang			# the second compiler of the test matrix
-	gdb valgrind"
+	clang lld		# the second compiler and linker of the test matrix
+	libclang-rt-14-dev	# ... and its sanitizers
+	libunwind-14-dev libc++-14-dev libc++abi-14-dev	# exceptions by LLVM's unwinder
+	gdb valgrind
+	man-db			# checks the man pages
+	dpkg-dev xz-utils make autoconf automake libtool tcl	# real programs, from Debian's sources"
 bench="g++ clang libclang-rt-14-dev	# XRay
-	uftrace dpkg-dev"
+	uftrace
+	dpkg-dev xz-utils make tcl	# Lua and SQLite, from Debian's sources"
 
 set -u
 
