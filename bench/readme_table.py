@@ -52,6 +52,13 @@ def main():
             print(f"| {name} | {cells[0]['value']:.0f} ms | " + " | ".join(
                 f"{cell['value']:,.0f} ms ({cell['ratio']:.1f} x)" for cell in cells[1:]) + " |")
 
+    ours, theirs = rows.get("Lua with coroutines, ours"), \
+        rows.get("Lua with coroutines, uftrace -pg (its defaults)")
+    if ours and theirs:
+        result = "killed by a signal" if "terminated by signal" in theirs["note"] else \
+            f"{theirs['value']:,.0f} ms"
+        print(f"| Lua, with coroutines | | {ours['value']:,.0f} ms | {result} |")
+
     print("\nAnd the rest:\n\n| | |\n| --- | ---: |")
     for name, title, text in (
             ("Lua: built for tracing, nothing traced", "Lua built for tracing, nothing traced", "{ratio:.3f} x the plain build"),
