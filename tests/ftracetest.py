@@ -220,30 +220,28 @@ class Recording:
 
     def report(self):
         """Calls by function name, from `ftrace report --json`."""
+        return report_calls(self.report_json())
+
+    def report_json(self):
         shown = run([FTRACE, "report", "--json", "-i", self.folder], timeout=60)
         assert shown.status == 0, str(shown)
-        return report_calls(json.loads(shown.stdout))
+        return json.loads(shown.stdout)
 
     def babeltrace(self, timeout=120):
         """Number of events babeltrace2 reads; fails when it complains."""
         read = run(["babeltrace2", self.folder, "--component=sink.utils.counter",
-                    "--params=hide-zero=no"], timeout=timeout)
+                    "--params=hide-zero=no,step=+0"], timeout=timeout)
         assert read.status == 0, str(read)
-        match = re.search(rb"(\d+) Event messages", read.stdout)
-        assert match, str(read)
-        return int(match.group(1))
+        counts = re.findall(rb"(\d+) Event messages?\b", read.stdout)
+        assert counts, str(read)
+        return int(counts[-1])
 
 
 def report_calls(data):
-    """Function name to calls in the JSON of `ftrace report`, threads and processes added up."""
+    """Function name to calls in the JSON of `ftrace report`, objects added up."""
     calls = {}
-    if isinstance(data, dict):
-        lists = [value for value in data.values() if isinstance(value, list)]
-        data = next((rows for rows in lists if rows and isinstance(rows[0], dict)
-                     and "calls" in rows[0]), [])
-    for row in data:
-        name = row.get("function", row.get("name"))
-        calls[name] = calls.get(name, 0) + row["calls"]
+    for row in data["functions"]:
+        calls[row["name"]] = calls.get(row["name"], 0) + row["calls"]
     return calls
 
 

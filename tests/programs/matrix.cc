@@ -21,7 +21,9 @@
 		ENTER(thrower);							\
 		if (n == 0)							\
 			throw 5;						\
-		return N(thrower)(n - 1) + 1;					\
+		n = N(thrower)(n - 1) + 1;					\
+		KEEP();								\
+		return n;							\
 	}
 #define EXTRA_RUN								\
 	space::N(Derived) object;						\
