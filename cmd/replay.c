@@ -130,12 +130,22 @@ static void print_waiting(struct replay *replay, struct trace_thread *thread, ui
 	}
 }
 
-/* Does @next, the record that follows an entry in its thread, end that call at once? */
-static int ends_it(const struct trace_stack *stack, uint32_t site, const struct trace_record *next)
+/*
+ * Does the record that follows an entry in its thread end that call, @frame, at once? @next gets it. A
+ * mark of a tail call in between is taken out. Returns -1 for no, or the lowest frame it closes.
+ */
+static int64_t ends_at_once(struct replay *replay, const struct trace_stack *stack,
+			    struct trace_frame *frame, struct trace_record *next)
 {
-	if (next->event != FTRACE_EVENT_EXIT)
-		return 0;
-	return next->site == site || trace_stack_find(stack, next->site) >= 0;
+	if (!trace_merge_peek(&replay->merge, next))
+		return -1;
+	if (next->event == FTRACE_EVENT_EXTENDED && next->site == FTRACE_EXT_TAIL) {
+		frame->flags |= TRACE_FRAME_TAIL;
+		trace_merge_take(&replay->merge);
+		if (!trace_merge_peek(&replay->merge, next))
+			return -1;
+	}
+	return next->event == FTRACE_EVENT_EXIT ? trace_stack_find(stack, next->site) : -1;
 }
 
 static void entry(struct replay *replay, struct trace_thread *thread, const struct trace_record *r)
@@ -145,6 +155,7 @@ static void entry(struct replay *replay, struct trace_thread *thread, const stru
 	struct trace_record next;
 	struct trace_frame *frame;
 	unsigned verdict = trace_verdict(verdicts_of(replay, r->process), r->site);
+	int64_t closed;
 
 	frame = trace_stack_push(stack, r->site, r->time, verdict, filter);
 	if (!frame) {
@@ -165,15 +176,16 @@ static void entry(struct replay *replay, struct trace_thread *thread, const stru
 	}
 	if (filter->threshold)
 		return;
-	trace_stack_pop(stack);
-	if (trace_merge_peek(&replay->merge, &next) && ends_it(stack, r->site, &next)) {
-		replay_line_leaf(replay, thread, frame, r->time, lasted(frame, next.time));
-		if (next.site == r->site)
-			trace_merge_take(&replay->merge);
+	closed = ends_at_once(replay, stack, frame, &next);
+	if (closed < 0) {
+		print_open(replay, thread, frame);
 		return;
 	}
-	frame = trace_stack_push(stack, r->site, r->time, verdict, filter);
-	print_open(replay, thread, frame);
+	replay_line_leaf(replay, thread, frame, r->time, lasted(frame, next.time));
+	trace_stack_pop(stack);
+	/* An exit of this very call is done with; one of a caller closes that, too. */
+	if (closed == stack->depth)
+		trace_merge_take(&replay->merge);
 }
 
 static void handle(struct replay *replay, const struct trace_record *r)

@@ -106,7 +106,10 @@ def replay(threads, ns, name, comm):
         if event == ENTRY or event == FUNCTION:
             call = ends[tid, time]
             indent = "  " * depth_of(call)
-            following = [r for r in records[i + 1:i + 2] if r[1] == EXIT]
+            rest = records[i + 1:i + 3]
+            if rest and rest[0][1:] == (EXTENDED, TAIL):
+                del rest[0]
+            following = [r for r in rest[:1] if r[1] == EXIT]
             if call.point:
                 line(tid, f"{NO_DURATION}{indent}{name(site)}();")
             elif following and call.end == following[0][0]:

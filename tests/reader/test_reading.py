@@ -87,8 +87,8 @@ def test_tail_call_ends_with_its_caller(ftrace, tmp_path):
 def test_marked_tail_call_of_itself(ftrace, tmp_path):
     records = simple("+main", "+foo", "+foo", "tail", "+foo", "tail", "-foo", "+bar", "-bar", "-main")
     r = one(tmp_path, records)
-    assert shape(replay(ftrace, r)) == ["main() {", "  foo() {", "    foo() {", "      foo() {",
-                                        "      }", "    }", "  }", "  bar();", "}"]
+    assert shape(replay(ftrace, r)) == ["main() {", "  foo() {", "    foo() {", "      foo();",
+                                        "    }", "  }", "  bar();", "}"]
     rows = {f["name"]: f for f in report(ftrace, r)["functions"]}
     assert rows["foo"]["calls"] == 3 and rows["foo"]["unfinished"] == 0
     assert rows["foo"]["total_ns"] == 25
