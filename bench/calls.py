@@ -47,6 +47,13 @@ def record_ours(bench, out, command, tracer="function_graph", options=()):
                + command)
 
 
+def record_profile(bench, out, command):
+    """Counts and times kept in memory, no records."""
+    if "--profile" not in run([bench.need_ftrace(), "record", "--help"]).out:
+        raise Skip("this ftrace record has no --profile")
+    return run([bench.need_ftrace(), "record", "--profile", "-o", out, "--"] + command)
+
+
 def record_uftrace(bench, out, command, options=()):
     uftrace = bench.need_tool("uftrace", "uftrace")
     bench.version(uftrace)
@@ -84,6 +91,7 @@ def recording(bench):
     tools = [	# name, program, how it is recorded
         ("ours", "patchable", lambda out, cmd: record_ours(bench, out, cmd)),
         ("ours, entry only", "patchable", lambda out, cmd: record_ours(bench, out, cmd, "function")),
+        ("ours, profile", "patchable", lambda out, cmd: record_profile(bench, out, cmd)),
         ("uftrace -pg", "pg", lambda out, cmd: record_uftrace(bench, out, cmd)),
         ("uftrace patchable", "patchable",
          lambda out, cmd: record_uftrace(bench, out, cmd, ["-P", "."])),
@@ -159,6 +167,13 @@ def recording(bench):
                   paired_ratio(entries, "traced", "clock1"), "one rdtsc + call", at_most=1.35,
                   samples=pool(entries, "traced"))
         bench.row("entry only, fib", ns("ours, entry only", "fib_traced"), "ns/call")
+    if "ours, profile" in samples:
+        profile = samples["ours, profile"]
+        bench.row("in-process profile, tiny function", ns("ours, profile", "traced"), "ns/call",
+                  paired_ratio(profile, "traced", "clock2"), "two rdtsc",
+                  samples=pool(profile, "traced"))
+        bench.row("in-process profile, fib", ns("ours, profile", "fib_traced"), "ns/call",
+                  paired_ratio(profile, "fib_traced", "clock2"), "two rdtsc")
     bench.versions["uprobes"] = f"Linux {platform.release()}"
     for name, at_least in (("uftrace -pg", 5), ("uftrace patchable", 5), ("XRay FDR", 8),
                            ("uprobe and uretprobe", None)):
