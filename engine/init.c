@@ -15,16 +15,23 @@
 static u32 state;		/* of ftrace_init */
 enum { NOT_YET, UNDER_WAY, DONE, FAILED };
 
+static s32 scanner;		/* the thread that looks at objects under the lock, 0: none */
+
 /* The loader calls this (through the jump at its r_brk) around every change of its list. */
 static void loader_event(void)
 {
 	if (_r_debug.r_state != RT_CONSISTENT || smp_load_acquire(&state) != DONE)
 		return;
+	/* Reading compressed symbols may load a library: from inside the scan, by this thread. */
+	if (READ_ONCE(scanner) == ft_gettid())
+		return;
 	ft_lock(ftrace_lock);
+	WRITE_ONCE(scanner, ft_gettid());
 	/*
 	 * New objects are mapped, and neither relocated nor initialised: nobody runs their code.
 	 */
 	ftrace_objects_scan(true);
+	WRITE_ONCE(scanner, 0);
 	ft_unlock(ftrace_lock);
 }
 

@@ -340,4 +340,5 @@ void ftrace_shadow_forked(void)
 	 */
 	for (u32 i = 0; i < nranges; i++)
 		range(i)->owner = NULL;
+	changes &= ~1u;		/* another thread of the parent may have been changing ranges */
 }
