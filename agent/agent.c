@@ -69,6 +69,13 @@ static int apply_settings(bool early)
 	return err;
 }
 
+static void object_changed(struct ftrace_object *obj, bool gone)
+{
+	agent_map_object(obj, gone);
+	if (gone)
+		__atomic_fetch_add(&tracer_unloads, 1, __ATOMIC_RELEASE);
+}
+
 /* Called in a child of fork, in the slow path of the first call it makes. */
 static void agent_forked(void)
 {
@@ -116,7 +123,7 @@ static int start(char *const *envp)
 	ftrace_patterns_may_wait = 1;
 	tracer_file = agent_tracer_file;
 	ftrace_set_object_filter(control_object_wanted);
-	ftrace_set_object_notify(agent_map_object);
+	ftrace_set_object_notify(object_changed);
 	err = ftrace_init();
 	return err ? err : apply_settings(false);
 }

@@ -107,11 +107,28 @@ static struct record_process *add_process(struct record *r, uint32_t pid, uint32
 	return p;
 }
 
+/* A new image has no directory yet, which need not be looked for among thousands. */
+static int make_dir(struct record *r, struct record_process *p, const char *name)
+{
+	struct ftrace_map_header header;
+	int err = trace_map_read_header(&header, r->session_fd, name);
+
+	/* Its maker may not have come to the end of the header. */
+	if (err == -EINVAL)
+		return -EAGAIN;
+	return err ? err : trace_make_process_dir(r->out_fd, &header, p->dir);
+}
+
 static int copy_map(struct record *r, struct record_process *p)
 {
 	char name[64];
+	int err = 0;
 
 	snprintf(name, sizeof(name), "%u.%u.map", p->pid, p->gen);
+	if (!p->dir[0])
+		err = make_dir(r, p, name);
+	if (err)
+		return err;
 	return trace_copy_map(r->session_fd, name, r->out_fd, p->dir);
 }
 
@@ -274,10 +291,14 @@ static void count_image(struct record *r, const struct record_process *p)
 static int take_results(struct record *r, const struct record_process *p)
 {
 	int dirfd = openat(r->out_fd, p->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err;
+	struct trace_results_totals taken = { 0 };
 
 	if (dirfd < 0)
 		return -errno;
-	err = trace_take_results(r->session_fd, p->pid, p->gen, dirfd, &r->totals.results);
+	err = trace_take_results(r->session_fd, p->pid, p->gen, dirfd, &taken);
+	r->totals.results += taken.results;
+	r->totals.calls += taken.calls;
+	r->totals.threads += taken.threads;
 	close(dirfd);
 	return err;
 }

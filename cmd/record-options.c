@@ -9,7 +9,7 @@
 #include "cmd/options.h"
 #include "cmd/record.h"
 
-enum { OPT_TRACER = 256, OPT_OVERWRITE, OPT_MAX_SIZE, OPT_BUFFER, OPT_WAIT };
+enum { OPT_TRACER = 256, OPT_OVERWRITE, OPT_MAX_SIZE, OPT_BUFFER, OPT_WAIT, OPT_PROFILE };
 
 static const struct cmd_option record_options[] = {
 	{ "output", 'o', "DIR", "record into DIR (default ftrace.data); a recording that is there\n"
@@ -25,6 +25,8 @@ static const struct cmd_option record_options[] = {
 	{ "tracer", OPT_TRACER, "NAME", "function_graph: entries and returns (default); function:\n"
 					"entries only; stack: no records, but the deepest stack and\n"
 					"whose frames it consists of; nop: nothing" },
+	{ "profile", OPT_PROFILE, NULL, "the same as --tracer profile: no records, but calls and times of each\n"
+					"function, added up in memory; for 'ftrace report'" },
 	{ "overwrite", OPT_OVERWRITE, NULL, "flight recorder: keep each thread's newest records in\n"
 					    "memory, write them at the end" },
 	{ "max-size", OPT_MAX_SIZE, "SIZE", "stop recording when the files hold SIZE (500M, 2G); default:\n"
@@ -113,14 +115,14 @@ static int add_choice(struct record_options *opt, const char *file, const char *
 
 static int set_tracer(struct record_options *opt, const char *name)
 {
-	static const char *const names[] = { "function_graph", "function", "stack", "nop" };
+	static const char *const names[] = { "function_graph", "function", "profile", "stack", "nop" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!strcmp(name, names[i])) {
 			opt->tracer = names[i];
 			return 0;
 		}
-	return cmd_bad_use("record", "--tracer %s: no such tracer (there are function_graph, function, stack, nop)",
+	return cmd_bad_use("record", "--tracer %s: no such tracer (there are function_graph, function, profile, stack, nop)",
 			   name);
 }
 
@@ -179,6 +181,8 @@ static int set_option(struct record_options *opt, int key, const char *arg)
 		return set_threshold(opt, arg);
 	case OPT_TRACER:
 		return set_tracer(opt, arg);
+	case OPT_PROFILE:
+		return set_tracer(opt, "profile");
 	case OPT_OVERWRITE:
 		opt->overwrite = true;
 		return 0;

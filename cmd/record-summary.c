@@ -180,7 +180,7 @@ void record_summary(const struct record *r)
 
 	fputs("ftrace: ", stderr);
 	/* A tracer that writes no records may not have counted. */
-	if (t->calls || !t->results.results)
+	if (t->calls || !t->results)
 		fprintf(stderr, "%" PRIu64 " call%s of %" PRIu64 " thread%s in ", t->calls,
 			plural(t->calls), t->threads, plural(t->threads));
 	fprintf(stderr, "%u process%s, ", t->processes, t->processes == 1 ? "" : "es");
@@ -188,8 +188,8 @@ void record_summary(const struct record *r)
 	fprintf(stderr, " in %s", r->opt->output);
 	print_count(stderr, t->discarded, "record", " dropped");
 	print_count(stderr, t->calls_dropped, "call", " left out by depth or threshold");
-	print_count(stderr, t->calls_unshadowed, "call", " on unknown stacks not recorded");
-	print_count(stderr, t->threads_unrecorded, "thread", " not recorded for want of memory");
+	print_count(stderr, t->calls_unshadowed, "call", " could not be recorded (no room beside their stack)");
+	print_count(stderr, t->threads_unrecorded, "thread", " could not be recorded (no room for a ring)");
 	print_count(stderr, t->untraceable, "function", " that cannot be traced");
 	if (r->still_running)
 		fprintf(stderr, "; %u process%s still running, no longer recorded", r->still_running,

@@ -16,7 +16,7 @@
 /* Nothing could be traced: say what would help. */
 static void explain_nothing(const struct record *r)
 {
-	if (!strcmp(r->opt->tracer, "nop") || r->totals.calls || r->totals.results.results)
+	if (!strcmp(r->opt->tracer, "nop") || r->totals.calls || r->totals.results)
 		return;
 	if (!r->totals.images)
 		cmd_error("%s: the agent did not start in it, so nothing was recorded; is LD_PRELOAD ignored there?",

@@ -73,7 +73,7 @@ struct record_totals {
 	bool any_site;			/* any function of any of them can be traced */
 	uint64_t threads, rings;
 	uint32_t images, processes;
-	struct trace_results_totals results;	/* of tracers that write no records */
+	uint64_t results;		/* images with results of a tracer that writes no records */
 };
 
 #define RECORD_BUCKETS	1024u

@@ -11,6 +11,7 @@
 #include "cmd/pager.h"
 #include "cmd/report-stack.h"
 #include "reader/message.h"
+#include "reader/profile.h"
 #include "reader/results.h"
 #include "reader/stats.h"
 
@@ -36,7 +37,7 @@ static const struct cmd_usage usage = {
 		 "self   the same, less the time spent in the functions it called\n"
 		 "avg, min, max, p50, p90, p99  of one call; percentiles are good to 1 %\n"
 		 "Calls whose return was not seen (still open at the end, records lost) are counted, but\n"
-		 "have no time.",
+		 "have no time. A recording made with --profile has no percentiles.",
 };
 
 /* A function and its values in nanoseconds. */
@@ -132,21 +133,25 @@ static void print_table(const struct row *rows, size_t n, const struct trace_sta
 		print_duration(row->min, timed);
 		print_duration(row->avg, timed);
 		print_duration(row->max, timed);
-		print_duration(row->p50, timed);
-		print_duration(row->p90, timed);
-		print_duration(row->p99, timed);
+		print_duration(row->p50, timed && !stats->profile);
+		print_duration(row->p90, timed && !stats->profile);
+		print_duration(row->p99, timed && !stats->profile);
 		printf("  %s%s%s\n", cmd_color(COLOR_NAME), row->f->name, cmd_color(COLOR_NONE));
 	}
 	if (n < stats->nfunctions)
 		printf("%s# %zu more functions%s\n", cmd_color(COLOR_DIM), stats->nfunctions - n,
 		       cmd_color(COLOR_NONE));
-	if (stats->lost)
+	if (stats->lost && stats->profile)
+		printf("%s# %llu CALLS COULD NOT BE FOLLOWED: nested too deep, or no memory%s\n",
+		       cmd_color(COLOR_LOST), (unsigned long long)stats->lost,
+		       cmd_color(COLOR_NONE));
+	else if (stats->lost)
 		printf("%s# LOST %llu EVENTS: counts are too low, and some calls have no time%s\n",
 		       cmd_color(COLOR_LOST), (unsigned long long)stats->lost,
 		       cmd_color(COLOR_NONE));
 }
 
-static void print_csv(const struct row *rows, size_t n)
+static void print_csv(const struct row *rows, size_t n, const struct trace_stats *stats)
 {
 	puts("function,object,calls,unfinished,total_ns,self_ns,min_ns,avg_ns,max_ns,p50_ns,p90_ns,p99_ns");
 	for (size_t i = 0; i < n; i++) {
@@ -159,12 +164,15 @@ static void print_csv(const struct row *rows, size_t n)
 		       (unsigned long long)row->f->unfinished, (unsigned long long)row->total,
 		       (unsigned long long)row->self);
 		if (row->f->timed)
-			printf(",%llu,%llu,%llu,%llu,%llu,%llu\n", (unsigned long long)row->min,
-			       (unsigned long long)row->avg, (unsigned long long)row->max,
-			       (unsigned long long)row->p50, (unsigned long long)row->p90,
-			       (unsigned long long)row->p99);
+			printf(",%llu,%llu,%llu", (unsigned long long)row->min,
+			       (unsigned long long)row->avg, (unsigned long long)row->max);
 		else
-			puts(",,,,,,");
+			fputs(",,,", stdout);
+		if (row->f->timed && !stats->profile)
+			printf(",%llu,%llu,%llu\n", (unsigned long long)row->p50,
+			       (unsigned long long)row->p90, (unsigned long long)row->p99);
+		else
+			puts(",,,");
 	}
 }
 
@@ -190,10 +198,13 @@ static void print_json(const struct row *rows, size_t n, const struct trace_stat
 		       (unsigned long long)row->f->calls, (unsigned long long)row->f->unfinished,
 		       (unsigned long long)row->total, (unsigned long long)row->self);
 		if (row->f->timed)
-			printf(", \"min_ns\": %llu, \"avg_ns\": %llu, \"max_ns\": %llu, \"p50_ns\": %llu, \"p90_ns\": %llu, \"p99_ns\": %llu",
+			printf(", \"min_ns\": %llu, \"avg_ns\": %llu, \"max_ns\": %llu",
 			       (unsigned long long)row->min, (unsigned long long)row->avg,
-			       (unsigned long long)row->max, (unsigned long long)row->p50,
-			       (unsigned long long)row->p90, (unsigned long long)row->p99);
+			       (unsigned long long)row->max);
+		if (row->f->timed && !stats->profile)
+			printf(", \"p50_ns\": %llu, \"p90_ns\": %llu, \"p99_ns\": %llu",
+			       (unsigned long long)row->p50, (unsigned long long)row->p90,
+			       (unsigned long long)row->p99);
 		putchar('}');
 	}
 	puts("\n  ]\n}");
@@ -258,7 +269,9 @@ int cmd_report(int argc, char **argv)
 		status = show_stacks(&recording, &read);
 		goto out_close;
 	}
-	if (trace_stats(&stats, &recording, &read.select, &read.filter, read.raw_names))
+	if (trace_has_results(&recording, "profile") ?
+	    trace_profile_stats(&stats, &recording, &read.select, &read.filter, read.raw_names) :
+	    trace_stats(&stats, &recording, &read.select, &read.filter, read.raw_names))
 		goto out_close;
 	trace_warnings_done();
 	rows = make_rows(&stats, &recording.clock);
@@ -272,7 +285,7 @@ int cmd_report(int argc, char **argv)
 	if (json)
 		print_json(rows, n, &stats);
 	else if (csv)
-		print_csv(rows, n);
+		print_csv(rows, n, &stats);
 	else
 		print_table(rows, n, &stats);
 	status = cmd_finish_stdout();

@@ -20,7 +20,7 @@ int trace_is_result(const char *rest)
 	for (size_t i = 0; i < sizeof(whole) / sizeof(whole[0]); i++)
 		if (!strcmp(rest, whole[i]))
 			return 1;
-	return 0;
+	return trace_is_profile(rest);
 }
 
 /* Pages that are all zero, as most of a result may be, take no space on the disk. */
@@ -83,6 +83,12 @@ int trace_take_results(int session_fd, uint32_t pid, uint32_t gen, int dir_fd,
 
 		snprintf(name, sizeof(name), "%u.%u.%s", pid, gen, whole[i]);
 		err = take_whole(session_fd, name, dir_fd, whole[i]);
+		found |= !err;
+		if (err == -ENOENT)
+			err = 0;
+	}
+	if (!err) {
+		err = trace_take_profile(session_fd, pid, gen, dir_fd, totals);
 		found |= !err;
 		if (err == -ENOENT)
 			err = 0;

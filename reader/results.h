@@ -44,6 +44,18 @@ int trace_has_results(const struct trace_recording *recording, const char *what)
 int trace_stack_read(struct trace_recording *recording, struct trace_process *process,
 		     struct ftrace_stack_trace **trace, uint64_t *not_followed);
 
+/* ---- the profile tracer's: reader/profile.c ---- */
+
+/* Is @rest that of one of its tables, "K.prof"? */
+int trace_is_profile(const char *rest);
+
+/*
+ * Add up the tables of process image @pid.@gen in @session_fd into .profile of @dir_fd, whole or not at
+ * all, and remove them. -ENOENT: there are none. As trace_take_results().
+ */
+int trace_take_profile(int session_fd, uint32_t pid, uint32_t gen, int dir_fd,
+		       struct trace_results_totals *totals);
+
 /* ---- functions by address ---- */
 
 struct trace_addresses {

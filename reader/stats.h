@@ -34,6 +34,7 @@ struct trace_stats {
 	uint64_t lost;		/* records that were lost, as far as known */
 	uint64_t ignored_exits;	/* of calls whose entry is not there */
 	uint64_t threads;
+	int profile;		/* from a profile (reader/profile.h): there are no percentiles */
 	/* Private. */
 	size_t *index;		/* hash table of functions by name, object, address */
 	size_t index_size;

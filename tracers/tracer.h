@@ -25,12 +25,16 @@ extern struct tracer tracer_nop;
 extern struct tracer tracer_function;
 extern struct tracer tracer_function_graph;
 extern struct tracer tracer_stack;
+extern struct tracer tracer_profile;
 
 /* All tracers, in the order available_tracers shows them; the list ends with NULL. */
 extern struct tracer *const tracers[];
 
 /* The tracer called @name, of @len bytes; NULL: none. Async-signal-safe. */
 struct tracer *tracer_find(const char *name, unsigned long len);
+
+/* Counted up, by the same, when an object was unloaded: its addresses may come to mean others. */
+extern u32 tracer_unloads;
 
 /*
  * Memory for what a tracer finds out, shared with whoever reads it, and there also when this

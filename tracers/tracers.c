@@ -8,9 +8,12 @@ struct tracer *const tracers[] = {
 	&tracer_function_graph,
 	&tracer_function,
 	&tracer_stack,
+	&tracer_profile,
 	&tracer_nop,
 	NULL
 };
+
+u32 tracer_unloads;
 
 static void *no_file(const char *suffix, u64 offset, size_t bytes)
 {

@@ -5,10 +5,15 @@
  * had found out when it was killed is there.
  *
  *	PID.GEN.stack		stack tracer: struct ftrace_stack_result
+ *	PID.GEN.K.prof		profile tracer, Kth table: struct ftrace_profile and its entries
  *
  * and what becomes of them in the recording:
  *
  *	COMM-PID.GEN/.stack	the same file
+ *	COMM-PID.GEN/.profile	text, the tables added up. Fields parted by one space, hexadecimal
+ *				without 0x:
+ *		t THREADS UNFOLLOWED
+ *		p SITE CALLS TIMED TOTAL SELF SUM MIN MAX
  */
 #ifndef FTRACE_TRACE_RESULTS_H
 #define FTRACE_TRACE_RESULTS_H
@@ -40,6 +45,32 @@ struct ftrace_stack_result {
 	uint32_t writer;	/* thread that writes it now, 0: none */
 	uint64_t not_followed;	/* calls nested too deep for the tracer */
 	struct ftrace_stack_trace trace[2];
+};
+
+/* ---- profile: calls and times of each function ---- */
+
+#define FTRACE_PROFILE_MAGIC	0x31666f7270747266ull
+#define FTRACE_PROFILE_HEADER	4096u	/* bytes before the entries */
+
+/* A function, as far as one thread called it. Times are ticks. */
+struct ftrace_profile_entry {
+	uint32_t site;
+	uint32_t active;	/* calls under way */
+	uint64_t calls;
+	uint64_t timed;		/* calls whose return was seen; what follows is of them */
+	uint64_t total;		/* of outermost calls: a recursion counts once */
+	uint64_t self;		/* of all, less what was spent in traced functions they called */
+	uint64_t sum;		/* of all */
+	uint64_t min, max;
+};
+
+/* One thread's, and after its end another's. */
+struct ftrace_profile {
+	uint64_t magic;		/* FTRACE_PROFILE_MAGIC; stored last */
+	uint32_t owner;		/* tid, 0: nobody */
+	uint32_t nentries;	/* that are complete */
+	uint64_t threads;	/* that have used it */
+	uint64_t unfollowed;	/* calls not counted: no memory, or nested too deep */
 };
 
 #endif /* FTRACE_TRACE_RESULTS_H */
