@@ -35,7 +35,8 @@ static bool jumps_to_entry_only(struct finder *f, const struct ftrace_found *sit
 		return false;
 	if (site->size < avail)
 		avail = site->size;
-	for (at = 0; at < avail; at++) {
+	for (at = arch_next_jump(code, 0, (size_t)avail); at < avail;
+	     at = arch_next_jump(code, (size_t)at + 1, (size_t)avail)) {
 		const struct ftrace_found *other;
 		u64 vaddr = site->entry + at, target;
 		enum arch_call kind;

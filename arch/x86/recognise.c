@@ -118,6 +118,25 @@ enum arch_call arch_jump(const u8 *code, size_t avail, u64 vaddr, u64 got, u64 *
 	return arch_plt_entry(code, avail, vaddr, got, target) ? ARCH_CALL_SLOT : ARCH_CALL_NONE;
 }
 
+size_t arch_next_jump(const u8 *code, size_t at, size_t avail)
+{
+	/* By the first byte: 0 no jump, 1 one, else the high half of the second byte. */
+	static const u8 first[256] = {
+		[0x0f] = 0x80, [0x70 ... 0x7f] = 1, [0xe9] = 1, [0xeb] = 1, [0xff] = 0x20,
+	};
+
+	for (; at + 1 < avail; at++) {
+		u8 second = first[code[at]];
+
+		if (likely(!second))
+			continue;
+		if (second == 1 || (code[at + 1] & 0xf0) == second ||
+		    (code[at] == 0xff && code[at + 1] == 0xa3))
+			return at;
+	}
+	return avail;
+}
+
 bool arch_plt_entry(const u8 *code, size_t avail, u64 vaddr, u64 got, u64 *slot)
 {
 	size_t i = arch_landing_pad(code, avail);

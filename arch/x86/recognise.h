@@ -52,6 +52,9 @@ enum arch_call arch_call(const u8 *code, size_t avail, u64 vaddr, u64 got, u64 *
  */
 enum arch_call arch_jump(const u8 *code, size_t avail, u64 vaddr, u64 got, u64 *target);
 
+/* The first offset from @at on where such a jump may begin; @avail: none. Made to be fast. */
+size_t arch_next_jump(const u8 *code, size_t at, size_t avail);
+
 /* Is there a procedure linkage table entry at @code? Then *@slot is the word it jumps through. */
 bool arch_plt_entry(const u8 *code, size_t avail, u64 vaddr, u64 got, u64 *slot);
 

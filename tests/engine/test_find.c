@@ -226,6 +226,34 @@ static void test_plt_entries(void **state)
 	assert_false(arch_plt_entry((const u8 *)"\xf3\x0f\x1e\xfa", 4, 0x1000, 0, &slot));
 }
 
+/* The fast look for jumps passes none that arch_jump() knows. */
+static void test_next_jump(void **state)
+{
+	u8 code[4096];
+	u32 seed = 7;
+	size_t jumps = 0;
+
+	for (size_t i = 0; i < sizeof(code); i++)
+		code[i] = (u8)((seed = seed * 1103515245 + 12345) >> 16);
+	for (size_t i = 0; i + 6 < sizeof(code); i += 97)
+		memcpy(code + i, "\xff\x25\0\0\0", 6);
+	for (size_t i = 0; i < sizeof(code); i++) {
+		u64 target;
+
+		if (code[i] == 0xf2 || code[i] == 0xf3)
+			continue;	/* prefixes: the jump behind them is found by itself */
+		if (arch_jump(code + i, sizeof(code) - i, 0x1000 + i, 0, &target) ==
+		    ARCH_CALL_NONE)
+			continue;
+		jumps++;
+		assert_int_equal(arch_next_jump(code, i, sizeof(code)), i);
+	}
+	assert_true(jumps > 100);
+	assert_int_equal(arch_next_jump((const u8 *)"\x90\x90\x90\xeb", 0, 4), 4);
+	assert_int_equal(arch_next_jump((const u8 *)"\x90\x90\xeb\x01", 0, 4), 2);
+	assert_int_equal(arch_next_jump((const u8 *)"", 0, 0), 0);
+}
+
 /* ---- names ---- */
 
 static int entry_only(const char *name)
@@ -324,6 +352,7 @@ int main(void)
 		cmocka_unit_test(test_prologue),
 		cmocka_unit_test(test_calls),
 		cmocka_unit_test(test_plt_entries),
+		cmocka_unit_test(test_next_jump),
 		cmocka_unit_test(test_entry_only),
 		cmocka_unit_test(test_sort),
 		cmocka_unit_test(test_no_files),

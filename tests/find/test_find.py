@@ -443,6 +443,27 @@ def test_entry_only(tmp_path):
                      "main": 0}
 
 
+def test_tail_calls(tmp_path):
+    """Who jumps to dlsym() passes its own return address on, and so does who jumps there."""
+    text = """
+        #include <dlfcn.h>
+        #define N __attribute__((noinline))
+        void *volatile kept;
+        N void *next(const char *name) { return dlsym(RTLD_NEXT, name); }
+        N void *again(const char *name) { return next(name); }
+        N void *once_more(const char *name) { return again(name); }
+        N void *maybe(const char *name) { return name ? dlsym(RTLD_NEXT, name) : 0; }
+        N void *not_tail(const char *name) { kept = dlsym(RTLD_NEXT, name); return kept; }
+        N int other(int a) { while (a > 3) a /= 3; return a; }
+        N int jumps(int a) { return other(a + 1); }
+        int main(void) { return !again("x") + jumps(1); }"""
+    for flags in (["-O2"], ["-O2", "-fno-plt"], ["-O2", "-no-pie", "-fno-pie"], ["-O2", "-fcf-protection"]):
+        path = compile_text(tmp_path, "#define _GNU_SOURCE\n" + text, *flags,
+                            "-fno-inline", "-fno-ipa-icf", *FORMS["nops5"])
+        flagged = {site.name for site in Found(path).sites if site.flags & ENTRY_ONLY}
+        assert flagged == {"next", "again", "once_more", "maybe"}, flags
+
+
 def test_names_at_one_address(tmp_path):
     """Global before weak before local; the shortest; the first in the alphabet."""
     path = compile_text(tmp_path, """
