@@ -7,6 +7,12 @@
 
 #include "cmd/cmd.h"
 #include "config.h"
+#include "reader/repair.h"
+
+#ifdef HAVE_CMD_RECORD
+/* The architecture's; its own header is for code inside the traced process. */
+uint64_t arch_ticks(void);
+#endif
 
 static const struct command {
 	const char *name;
@@ -137,6 +143,9 @@ int main(int argc, char **argv)
 {
 	const struct command *command;
 
+#ifdef HAVE_CMD_RECORD
+	trace_ticks_now = arch_ticks;
+#endif
 	if (argc < 2) {
 		usage(stderr);
 		return 2;

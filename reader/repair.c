@@ -24,7 +24,11 @@
 
 struct totals {
 	uint64_t records, discarded;
+	uint64_t tick_hz;		/* as measured, 0: not */
+	char machine[16];
 };
+
+uint64_t (*trace_ticks_now)(void);
 
 /* The path in .session, without its newline. -ENOENT: the recording is finished. */
 static int read_session_path(int dirfd, char *path, size_t size)
@@ -127,24 +131,29 @@ static int find_process_dir(int recording_fd, uint32_t pid, uint32_t gen, char *
 	return found;
 }
 
-/* Find or make the directory of a process. */
-static int process_dir(int recording_fd, uint32_t pid, uint32_t gen, const char *comm, char *dir,
-		       size_t size)
+int trace_make_process_dir(int recording_fd, const struct ftrace_map_header *header, char *dir)
 {
+	const char *comm = header->comm;
 	char safe[17] = "";
 
-	if (find_process_dir(recording_fd, pid, gen, dir, size))
-		return 0;
 	/* A file name, and one that babeltrace2 does not take for a hidden one. */
 	for (int i = 0; i < 16 && comm[i]; i++) {
 		unsigned char c = comm[i];
 
 		safe[i] = c <= ' ' || c == '/' || c >= 0x7f || (c == '.' && i == 0) ? '_' : c;
 	}
-	snprintf(dir, size, "%s-%u.%u", safe[0] ? safe : "unknown", pid, gen);
+	snprintf(dir, 64, "%s-%u.%u", safe[0] ? safe : "unknown", header->pid, header->gen);
 	if (mkdirat(recording_fd, dir, 0777) && errno != EEXIST)
 		return -errno;
 	return 0;
+}
+
+/* Find or make the directory of a process. */
+static int process_dir(int recording_fd, const struct ftrace_map_header *header, char *dir)
+{
+	if (find_process_dir(recording_fd, header->pid, header->gen, dir, 64))
+		return 0;
+	return trace_make_process_dir(recording_fd, header, dir);
 }
 
 static int copy_bytes(int from, int to, uint64_t size)
@@ -191,7 +200,7 @@ int trace_copy_map(int session_fd, const char *name, int recording_fd, char *dir
 	err = trace_map_read_header(&header, session_fd, name);
 	if (err)
 		goto out;
-	err = process_dir(recording_fd, header.pid, header.gen, header.comm, dir, 64);
+	err = dir[0] ? 0 : process_dir(recording_fd, &header, dir);
 	if (err)
 		goto out;
 	dirfd = openat(recording_fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -225,6 +234,7 @@ out:
 static int drain_ring(int session_fd, const char *name, int recording_fd, uint32_t pid,
 		      uint32_t gen, const char *k)
 {
+	struct ftrace_map_header header = { .pid = pid, .gen = gen };
 	struct trace_drain drain;
 	char dir[64], stream[32];
 	int err, fd, dirfd;
@@ -232,7 +242,7 @@ static int drain_ring(int session_fd, const char *name, int recording_fd, uint32
 	fd = openat(session_fd, name, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	err = process_dir(recording_fd, pid, gen, "", dir, sizeof(dir));
+	err = process_dir(recording_fd, &header, dir);
 	if (err)
 		goto out;
 	dirfd = openat(recording_fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -257,11 +267,12 @@ out:
 /* Some of them may have been taken before this one. */
 static int take_results(int session_fd, int recording_fd, uint32_t pid, uint32_t gen)
 {
+	struct ftrace_map_header header = { .pid = pid, .gen = gen };
 	struct trace_results_totals totals = { 0 };
 	int dirfd, err;
 	char dir[64];
 
-	err = process_dir(recording_fd, pid, gen, "", dir, sizeof(dir));
+	err = process_dir(recording_fd, &header, dir);
 	if (err)
 		return err;
 	dirfd = openat(recording_fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -286,7 +297,7 @@ static int for_each_file(int session_fd, int maps, int recording_fd)
 	while (!err && (entry = readdir(d))) {
 		uint32_t pid, gen;
 		const char *rest = session_name(entry->d_name, &pid, &gen);
-		char dir[64];
+		char dir[64] = "";
 		int one = 0;
 
 		if (!rest)
@@ -326,6 +337,22 @@ static void remove_session(int session_fd, const char *path)
 		trace_warn("%s: %s; the session directory stays", path, strerror(errno));
 }
 
+/* Ticks a second, from the recording's beginning to now. 0: not known. */
+static uint64_t measure_ticks(const struct trace_clock *begin)
+{
+	struct timespec now;
+	uint64_t ticks, ns;
+
+	if (!trace_ticks_now || !begin->ticks)
+		return 0;
+	ticks = trace_ticks_now();
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	ns = now.tv_sec * 1000000000ull + now.tv_nsec;
+	if (ticks <= begin->ticks || ns <= begin->mono_ns)
+		return 0;
+	return (unsigned __int128)(ticks - begin->ticks) * 1000000000 / (ns - begin->mono_ns);
+}
+
 /* Count what the streams hold now. */
 static void count(const char *path, struct totals *totals)
 {
@@ -333,6 +360,10 @@ static void count(const char *path, struct totals *totals)
 
 	if (trace_open_as_is(&recording, path))
 		return;
+	totals->tick_hz = measure_ticks(&recording.clock);
+	if (recording.nprocesses)
+		memcpy(totals->machine, recording.processes[0].header.machine,
+		       sizeof(totals->machine));
 	for (size_t i = 0; i < recording.nprocesses; i++) {
 		struct trace_process *process = &recording.processes[i];
 
@@ -353,18 +384,23 @@ static void count(const char *path, struct totals *totals)
 	trace_close(&recording);
 }
 
-static int finish(const char *path, int dirfd)
+/* @here: the session directory is there, so that this machine's clocks are the recording's. */
+static int finish(const char *path, int dirfd, int here)
 {
 	struct totals totals = { 0 };
 	struct trace_info info;
-	int err, meta;
+	int err;
 
-	meta = trace_write_metadata(path);
-	count(path, &totals);
 	if (trace_info_read(&info, dirfd)) {
 		memset(&info, 0, sizeof(info));
 		trace_info_set(&info, "version", "1");
+		trace_info_write(&info, dirfd);
 	}
+	count(path, &totals);
+	if (here && totals.tick_hz && !trace_info_get(&info, "tick_hz"))
+		trace_info_set(&info, "tick_hz", "%llu", (unsigned long long)totals.tick_hz);
+	if (totals.machine[0] && !trace_info_get(&info, "machine"))
+		trace_info_set(&info, "machine", "%s", totals.machine);
 	trace_info_set(&info, "recorded", "interrupted");
 	trace_info_set(&info, "records", "%llu", (unsigned long long)totals.records);
 	trace_info_set(&info, "discarded", "%llu", (unsigned long long)totals.discarded);
@@ -372,7 +408,7 @@ static int finish(const char *path, int dirfd)
 	trace_info_free(&info);
 	if (err)
 		return trace_error(-err, "%s/info: %s", path, strerror(-err));
-	return meta;
+	return trace_write_metadata(path);
 }
 
 /* The session directory is there: take over all that is in it. */
@@ -409,7 +445,7 @@ static int repair(const char *path, int dirfd, const char *session, int session_
 	if (err)
 		return trace_error(-err, "%s: %s; nothing was lost yet: what is still in %s can be saved by trying again",
 				   path, strerror(-err), session);
-	err = finish(path, dirfd);
+	err = finish(path, dirfd, 1);
 	if (err)
 		return err;
 	remove_session(session_fd, session);
@@ -436,7 +472,7 @@ int trace_repair_if_needed(const char *path)
 	} else if (session_fd < 0) {
 		trace_warn("%s: its recorder was killed, and %s is gone; showing what had been written",
 			   path, session);
-		err = finish(path, dirfd);
+		err = finish(path, dirfd, 0);
 	} else {
 		err = repair(path, dirfd, session, session_fd);
 	}

@@ -6,6 +6,15 @@
 #ifndef TRACE_REPAIR_H
 #define TRACE_REPAIR_H
 
+#include <stdint.h>
+
+/*
+ * Reads this machine's tick counter, NULL where the program knows none. With it, repair measures how
+ * fast the ticks of a recording go whose recorder died before it wrote that down: its session
+ * directory is still there, so it was made on this machine since it was booted.
+ */
+extern uint64_t (*trace_ticks_now)(void);
+
 /*
  * If @path holds an unfinished recording whose recorder is gone, do what the recorder would have
  * done: drain the rings, copy the maps, write the metadata and the totals (recorded=interrupted),
@@ -20,7 +29,8 @@ int trace_repair_if_needed(const char *path);
  * Copy the map @name ("PID.GEN.map") of the session directory @session_fd to the recording
  * directory @recording_fd: COMM-PID.GEN/.map, whole or not at all, making the directory if it is
  * not there. A directory of that process that exists under another COMM (the process renamed
- * itself) is used as it is. @dir, of at least 64 bytes, gets the directory's name.
+ * itself) is used as it is. @dir, of at least 64 bytes, gets the directory's name; if it holds one
+ * already (it is not ""), that directory is used without looking for another.
  *
  * The recorder calls it when a map appears (so that a recording can be read whatever happens to the
  * session directory) and again at the end.
@@ -28,5 +38,13 @@ int trace_repair_if_needed(const char *path);
  * Returns 0, -EAGAIN if the map is not finished yet, or another negative errno.
  */
 int trace_copy_map(int session_fd, const char *name, int recording_fd, char *dir);
+
+struct ftrace_map_header;
+
+/*
+ * Make the directory of a process image that has none yet, for trace_copy_map(): its name goes to
+ * @dir, of at least 64 bytes. Returns 0 or a negative errno.
+ */
+int trace_make_process_dir(int recording_fd, const struct ftrace_map_header *header, char *dir);
 
 #endif /* TRACE_REPAIR_H */
