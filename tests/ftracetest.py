@@ -11,6 +11,7 @@ import array
 import fcntl
 import hashlib
 import json
+import operator
 import os
 import re
 import shlex
@@ -245,33 +246,49 @@ def report_calls(data):
     return calls
 
 
-def read_stream(path):
-    """One stream file by include/ftrace/trace-format.h: (tid, [(time, event, site), ...])."""
-    header = struct.Struct("=IIQQQQQQII")
-    records, tids, position, sequence = [], set(), 0, None
+PACKET = struct.Struct("=IIQQQQQQII")
+PADDING = 4 << 2 | 3		# upper half of a record that is no event
+
+
+def packets(path):
+    """The packets of a stream file by include/ftrace/trace-format.h, checked: yields (tid, upper half
+    of the time, lower halves, event and site words) of each."""
+    position, sequence, end_before = 0, None, 0
     with open(path, "rb") as file:
         data = file.read()
     while position < len(data):
-        assert len(data) - position >= header.size, f"{path}: {position}: cut packet header"
-        (magic, _, begin, end, content, size, _, number, tid, _) = header.unpack_from(data, position)
-        assert magic == 0xc1fc1fc1, f"{path}: {position}: magic {magic:#x}"
-        assert content % 64 == 0 and header.size * 8 <= content <= size, \
-            f"{path}: {position}: content {content} of {size} bits"
-        assert sequence is None or number == sequence + 1, f"{path}: {position}: packet {number}"
-        sequence = number
-        tids.add(tid)
-        words = array.array("Q", data[position + header.size:position + content // 8])
-        upper, last = begin & ~0xffffffff, begin
-        for word in words:
-            now, event, site = upper | word & 0xffffffff, word >> 32 & 3, word >> 34
-            assert word and word >> 32 != 0xffffffff, f"{path}: packet {number}: unwritten slot"
-            if event == 3 and site == 4:
-                continue
-            assert now >= last, f"{path}: packet {number}: time goes back by {last - now}"
-            last = now
-            records.append((now, event, site))
-        assert last <= end, f"{path}: packet {number}: a record after the packet's end"
+        where = f"{path}: byte {position}"
+        assert len(data) - position >= PACKET.size, f"{where}: cut packet header"
+        (magic, _, begin, end, content, size, _, number, tid, _) = PACKET.unpack_from(data, position)
+        assert magic == 0xc1fc1fc1, f"{where}: magic {magic:#x}"
+        assert content % 64 == 0 and PACKET.size * 8 <= content <= size, \
+            f"{where}: content {content} of {size} bits"
+        assert sequence is None or number == sequence + 1, f"{where}: packet {number}"
+        assert end_before <= begin <= end, f"{where}: packet {number}: time goes back"
+        words = array.array("I", data[position + PACKET.size:position + content // 8])
+        low, high = words[::2], words[1::2]
+        assert 0xffffffff not in high, f"{where}: packet {number}: unwritten slot"
+        assert 0 not in high or not any(a == b == 0 for a, b in zip(low, high)), \
+            f"{where}: packet {number}: unwritten slot"
+        if PADDING in high:
+            kept = [i for i, word in enumerate(high) if word != PADDING]
+            low = array.array("I", [low[i] for i in kept])
+            high = array.array("I", [high[i] for i in kept])
+        assert all(map(operator.le, low, low[1:])), f"{where}: packet {number}: time goes back"
+        if low:
+            assert begin & 0xffffffff <= low[0] and low[-1] <= end & 0xffffffff \
+                and begin >> 32 == end >> 32, f"{where}: packet {number}: a record outside its time"
+        yield tid, begin & ~0xffffffff, low, high
+        sequence, end_before = number, end
         position += size // 8
+
+
+def read_stream(path):
+    """One stream file: its threads' ids, and (time, event, site) of every record."""
+    tids, records = set(), []
+    for tid, upper, low, high in packets(path):
+        tids.add(tid)
+        records += [(upper | a, b & 3, b >> 2) for a, b in zip(low, high)]
     return tids, records
 
 
@@ -280,13 +297,9 @@ def ctf_traces(folder):
 
 
 def check_streams(folder):
-    """Reads every stream of a recording with read_stream(); returns the number of events."""
-    total = 0
-    for trace in ctf_traces(folder):
-        for name in sorted(os.listdir(trace)):
-            if name.startswith("stream"):
-                total += len(read_stream(os.path.join(trace, name))[1])
-    return total
+    """Checks every stream of a recording with packets(); returns the number of events."""
+    return sum(len(low) for trace in ctf_traces(folder) for name in sorted(os.listdir(trace))
+               if name.startswith("stream") for _, _, low, _ in packets(os.path.join(trace, name)))
 
 
 def need_ftrace():
