@@ -27,7 +27,9 @@ def main():
 
     machine = results["machine"]
     print(f"Nanoseconds a call, the call itself included ({machine['cpu']}, {machine['cpus']} "
-          f"processors, Linux {machine['kernel'].split('-')[0]}):\n")
+          f"processors, Linux {machine['kernel'].split('-')[0]}"
+          + (f"; measured beside other work, load {machine['load_before']:.0f}"
+             if machine["load_before"] > 1 else "") + "):\n")
     print("| | tiny function | fib | beside ftrace record |\n| --- | ---: | ---: | ---: |")
     per_call("not instrumented", "plain call", "fib, plain", False)
     if "two rdtsc (floor, no call)" in rows:
