@@ -6,7 +6,7 @@
  *	arch-site.h	constants of a site and a stub
  *	syscall.h	raw system calls
  *	asm-offsets.c	becomes asm-offsets.h at build time
- *	entry.S		the trampolines
+ *	entry.S		the trampolines that call callbacks; entry-record.S: those that write records
  *	ptrace.c	register names, arguments
  *	recognise.c	what a compiler left at an entry
  *	insn.c		the bytes of a site and of a stub

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/* x86_64 trampolines that write records: the fast paths. See entry-macros.h for the stack. */
+#include "entry-macros.h"
+
+	.text
+
+/* Where a fast path's pushes leave %rsp below the stack picture above. */
+#define PUSHED		32
+#define FAST_SLOT	(16 + PUSHED)
+#define SHADOW_BIT	ARCH_SHADOW_BIT
+
+/* The four registers a fast path works with. */
+.macro FAST_SAVE
+	PUSH	%rax
+	PUSH	%rdx
+	PUSH	%rcx
+	PUSH	%r10
+.endm
+
+.macro FAST_RETURN			/* changes no flag */
+	.cfi_remember_state
+	POP	%r10
+	POP	%rcx
+	POP	%rdx
+	POP	%rax
+	ret
+	.cfi_restore_state
+.endm
+
+/*
+ * Write the record %r11 = id << 2 | event, %rcx = thread. The four steps whose order keeps a
+ * stream sound under signals (DESIGN section 6): a handler between (1) and (3) that records takes
+ * our slot, and (3) fails; one between (3) and (4) finds the slot used and goes past it, and the
+ * pointer that (4) sets back heals at the next record. end leaves one slot of the packet free, so
+ * a slot that (1) read is inside its packet even if the packet is changed before (3), and then
+ * holds the padding that sealed it.
+ * The slow path takes over with %r11d, or \again with %r11 shifted.
+ */
+.macro RECORD slow, again
+	movq	T_WP(%rcx), %r10		/* (1) the slot */
+	cmpq	T_END(%rcx), %r10		/* the packet is full, or there is none */
+	jae	\slow
+	rdtsc					/* (2) the time: %edx:%eax */
+	cmpl	%edx, T_HI(%rcx)		/* the upper half is the packet's */
+	jne	\slow
+	shlq	$32, %r11
+	orq	%rax, %r11
+	movq	T_UNWRITTEN(%rcx), %rax
+	cmpxchgq %r11, (%r10)			/* (3) no lock prefix: one thread only */
+	jne	\again
+	addq	$8, %r10
+	movq	%r10, T_WP(%rcx)		/* (4) */
+	/*
+	 * The lines ahead were last written by the consumer, on another processor: asked for now,
+	 * they are here when (3) needs them. A pair of records: 1.10 -> 1.02 x two rdtsc. Faults
+	 * nowhere, and is a nop on processors that do not have it.
+	 */
+	prefetchw 256(%r10)
+.endm
+
+/*
+ * Call ftrace_record_slow(%r11d, slot, frame pointer) with every register kept that FAST_SAVE has
+ * not saved. Leaves its result in %rax.
+ */
+.macro CALL_SLOW
+	PUSH	%rsi
+	PUSH	%rdi
+	PUSH	%r8
+	PUSH	%r9
+	PUSH	%rbp
+	.cfi_rel_offset %rbp, 0
+	pushfq					/* the direction flag, which C wants clear */
+	.cfi_adjust_cfa_offset 8
+	cld
+	movl	%r11d, %edi
+	leaq	(FAST_SLOT + 48)(%rsp), %rsi	/* 6 pushes since FAST_SAVE */
+	movq	%rbp, %rdx
+	movq	%rsp, %rbp
+	.cfi_remember_state
+	.cfi_def_cfa_register %rbp
+	andq	$-16, %rsp
+	call	ftrace_record_slow
+	movq	%rbp, %rsp
+	.cfi_restore_state
+	popfq
+	.cfi_adjust_cfa_offset -8
+	POP	%rbp
+	.cfi_restore %rbp
+	POP	%r9
+	POP	%r8
+	POP	%rdi
+	POP	%rsi
+.endm
+
+/* One record at entry; the return is not hooked. */
+FUNC ftrace_record_function
+	FAST_SAVE
+	orl	$2, %r11d			/* FTRACE_EVENT_FUNCTION; stubs say ENTRY */
+	cmpl	$0, ftrace_silent_local(%rip)
+	jne	3f
+	SELF	2f
+	RECORD	2f, 1f
+3:	clc
+	FAST_RETURN
+1:	shrq	$32, %r11
+2:	CALL_SLOW
+	clc
+	FAST_RETURN
+ENDFUNC ftrace_record_function
+
+/*
+ * A record at entry, the return address moved to the shadow, the carry set; for a tail call from a
+ * hooked function (its return address is a stub's) a record only.
+ */
+FUNC ftrace_record_entry
+	FAST_SAVE
+	cmpl	$0, ftrace_silent_local(%rip)
+	jne	9f
+	SELF	2f
+	leaq	FAST_SLOT(%rsp), %rdx		/* is slot in the stack whose shadow is mapped? */
+	movq	%rdx, %rax
+	subq	T_STACK_LO(%rcx), %rax
+	cmpq	T_STACK_SIZE(%rcx), %rax
+	jae	2f
+	movq	(%rdx), %rax
+	leal	-ARCH_STUB_RET(%rax), %r10d	/* stubs are 64 bytes: only one in 64 return */
+	testb	$63, %r10b			/* addresses needs a closer look */
+	jz	4f
+3:	btcq	$SHADOW_BIT, %rdx
+	movq	%rax, (%rdx)
+	RECORD	2f, 1f
+	stc
+	FAST_RETURN
+
+1:	shrq	$32, %r11			/* the slow path starts over from the slot */
+2:	CALL_SLOW
+	cmpq	$1, %rax			/* carry: hooked (0) */
+	FAST_RETURN
+
+4:	leaq	ftrace_regions(%rip), %rdx	/* %rax in any region of stubs? */
+5:	movq	%rax, %r10
+	subq	REGION_LO(%rdx), %r10
+	cmpq	REGION_SIZE(%rdx), %r10
+	jb	6f
+	addq	$REGION_sizeof, %rdx
+	cmpq	$0, REGION_SIZE(%rdx)
+	jne	5b
+	leaq	FAST_SLOT(%rsp), %rdx
+	jmp	3b
+
+6:	RECORD	2b, 1b				/* a tail call: the caller's exit ends both */
+9:	clc
+	FAST_RETURN
+ENDFUNC ftrace_record_entry
+
+/* The return: the return address goes back to its slot, a record is written. */
+FUNC ftrace_record_exit
+	FAST_SAVE
+	leaq	FAST_SLOT(%rsp), %rdx
+	btcq	$SHADOW_BIT, %rdx
+	movq	(%rdx), %rax
+	movq	%rax, FAST_SLOT(%rsp)
+	cmpl	$0, ftrace_silent_local(%rip)
+	jne	3f
+	SELF	2f
+	RECORD	2f, 1f
+3:	FAST_RETURN
+1:	shrq	$32, %r11
+2:	CALL_SLOW
+	FAST_RETURN
+ENDFUNC ftrace_record_exit
+
+/* As ftrace_record_entry and _exit where every call has more to be decided: always in C. */
+FUNC ftrace_record_entry_checked
+	FAST_SAVE
+	CALL_SLOW
+	cmpq	$1, %rax
+	FAST_RETURN
+ENDFUNC ftrace_record_entry_checked
+
+FUNC ftrace_record_exit_checked
+	FAST_SAVE
+	leaq	FAST_SLOT(%rsp), %rdx
+	btcq	$SHADOW_BIT, %rdx
+	movq	(%rdx), %rax
+	movq	%rax, FAST_SLOT(%rsp)
+	CALL_SLOW
+	FAST_RETURN
+ENDFUNC ftrace_record_exit_checked
+
+	.section .note.GNU-stack, "", @progbits
