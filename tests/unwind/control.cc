@@ -314,7 +314,7 @@ static void backtraces()
 			found++;
 	}
 	ok(found == 6, "backtrace() has all six callers in order: %zu", found);
-	ok(stubs == 6, "and their stubs: %d", stubs);
+	ok(stubs == (stubs_hook ? 6 : 0), "and their stubs: %d", stubs);
 }
 
 // ---- jumps

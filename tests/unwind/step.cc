@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
-// Single-steps through traced calls and walks the stack at every instruction: each walk must see all
-// callers up to main, every frame with a CFA of its own.
+// Single-steps through traced calls and walks the stack at every instruction: each walk must see
+// all callers up to main, every frame with a CFA of its own.
 //
-// With LLVM's unwinder, steps outside stubs do not count: for the frame a signal interrupted it looks
-// up pc - 1, so it is wrong at any function's first instruction and behind each push, stubs or not.
+// With LLVM's unwinder, steps outside stubs do not count: for the frame a signal interrupted it
+// looks up pc - 1, so it is wrong at any function's first instruction and behind each push, stubs
+// or not.
 #include <csignal>
 #include <cstring>
 #include <dlfcn.h>
@@ -53,6 +54,11 @@ TRACED int in_handler(int x)
 static long steps, lost, unordered, in_stub, lost_at[64], seen_at[64], not_counted;
 static volatile sig_atomic_t stepping;
 
+// Steps since the last stub. Loops of the recorder that go over all of a packet are left alone until
+// the next round of drive(): stepped through they are slower than the clock that starts them again.
+static int away;
+static const int too_far = 3000;
+
 UNTRACED static void on_trap(int, siginfo_t *, void *context)
 {
 	auto *uc = static_cast<ucontext_t *>(context);
@@ -63,6 +69,9 @@ UNTRACED static void on_trap(int, siginfo_t *, void *context)
 		return;
 	w.order = true;
 	steps++;
+	away = offset >= 0 ? 0 : away + 1;
+	if (away > too_far)
+		uc->uc_mcontext.gregs[REG_EFL] &= ~0x100;
 	_Unwind_Backtrace(frame, &w);
 	if (offset >= 0) {
 		in_stub++;
@@ -78,7 +87,9 @@ UNTRACED static void on_trap(int, siginfo_t *, void *context)
 	}
 	if (!w.order)
 		unordered++;
-	sink = in_handler(sink);
+	// Not every time: who writes a record starts over when a handler took its place.
+	if (steps % 61 == 0)
+		sink = in_handler(sink);
 }
 
 TRACED int leaf(int x)
@@ -119,11 +130,14 @@ extern "C" UNTRACED int drive(int n)
 {
 	int r = 0;
 
-	stepping = 1;
-	asm volatile("pushfq; orl $0x100, (%%rsp); popfq" : : : "memory", "cc");
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
+		stepping = 0;		// the compiler's call frame information knows no pushfq
+		away = 0;
+		asm volatile("pushfq; orl $0x100, (%%rsp); popfq" : : : "memory", "cc");
+		stepping = 1;
 		r += three(i) + tail_of_tail(i);
-	stepping = 0;			// the compiler's call frame information knows no pushfq
+	}
+	stepping = 0;
 	asm volatile("pushfq; andl $~0x100, (%%rsp); popfq" : : : "memory", "cc");
 	asm volatile("drive_end: .globl drive_end");
 	return r;
@@ -167,11 +181,11 @@ int main()
 		if (lost_at[i])
 			printf("# offset %d: lost %ld of %ld\n", i, lost_at[i], seen_at[i]);
 	ok(unordered == 0, "%ld walks with frames that share a CFA", unordered);
-	// Every instruction of a stub was stood on: those a hooked call runs, and 50.
-	static const int offsets[] = {0, 2, 8, 14, 16, 18, 23, 28, 33, 35, 41, 47, 49, 50};
+	// Every instruction of a stub was stood on: these always, those behind by hooked calls.
+	static const int offsets[] = {0, 2, 8, 14, 16, 50, 18, 23, 28, 33, 35, 41, 47, 49};
 	int missed = 0;
-	for (int o : offsets)
-		missed += !seen_at[o];
+	for (int i = 0; i < (stubs_hook ? 14 : 6); i++)
+		missed += !seen_at[offsets[i]];
 	ok(missed == 0, "%d instructions of a stub never stepped on", missed);
 	return tap_done();
 }

@@ -19,6 +19,7 @@ void handle_exit(void);
 
 long stubs_entered, stubs_returned;
 const bool stubs_counted = true;
+bool stubs_hook = true;
 unsigned char *stubs;		/* handlers.S reads it */
 
 static void die(const char *what)
@@ -28,8 +29,8 @@ static void die(const char *what)
 }
 
 /*
- * The shadow of every address a stack may have: simple, and good enough for a test. (The engine maps those
- * of known stacks.)
+ * The shadow of every address a stack may have: simple, and good enough for a test. (The engine
+ * maps those of known stacks.)
  */
 static void map_shadow(void)
 {
@@ -52,7 +53,8 @@ static void *map_chunk(unsigned long near)
 
 	for (long d = 0x4000000; d < 0x40000000; d += 0x1000000) {
 		/* Below; above where there is no room (an executable that is not PIE). */
-		unsigned long base = near & -0x100000ul, at = base > 0x80000000 ? base - d : base + d;
+		unsigned long base = near & -0x100000ul;
+		unsigned long at = base > 0x80000000 ? base - d : base + d;
 		void *p = mmap((void *)at, size, PROT_READ | PROT_WRITE,
 			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 
@@ -104,7 +106,8 @@ void stubs_start(void)
 		return;
 	if (ftrace_unwind_init())
 		exit(99);
-	if (ftrace_unwind_add((unsigned long)stubs, FTRACE_CHUNK_CODE, stubs + 2 * FTRACE_CHUNK_CODE))
+	if (ftrace_unwind_add((unsigned long)stubs, FTRACE_CHUNK_CODE,
+			      stubs + 2 * FTRACE_CHUNK_CODE))
 		exit(99);
 	ftrace_gdb_update();
 	stubs_look();

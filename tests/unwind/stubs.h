@@ -2,9 +2,9 @@
 /*
  * Where the stubs come from that these tests unwind through; one of
  *
- *	stubs.c		real ones (arch_stub_write) without an engine, with handlers that only move the
+ *	stubs.c		real ones (arch_stub_write) without an engine; handlers.S only moves the
  *			return address
- *	library.c	the library, with an empty fgraph_ops
+ *	library.c	the library, with empty callbacks
  *	recorder.c	the program is run by `ftrace record`
  */
 #ifndef TESTS_UNWIND_STUBS_H
@@ -19,7 +19,7 @@ extern "C" {
 #define UNTRACED	__attribute__((noinline))
 #define TRACED		__attribute__((noinline, patchable_function_entry(5)))
 
-/* Make stubs for all TRACED functions, register and switch them on. Exits the program on failure. */
+/* Make stubs for all TRACED functions and switch them on. Exits the program on failure. */
 void stubs_start(void);
 
 /* The offset in its stub of @pc, -1: in no stub. By what dl_iterate_phdr() shows (regions.c). */
@@ -29,6 +29,7 @@ void stubs_look(void);		/* look for regions: stubs_start() does */
 /* How many traced calls were entered and have returned so far; recorder.c does not count. */
 extern long stubs_entered, stubs_returned;
 extern const bool stubs_counted;
+extern bool stubs_hook;			/* returns are hooked: callers' stubs are on the stack */
 
 #ifdef __cplusplus
 }
