@@ -52,10 +52,13 @@ static void no_ticks(void)
 	}
 }
 
-static void before_seccomp(void)
+static void before_seccomp(bool strict)
 {
 	reserve();
 	WRITE_ONCE(ftrace_no_syscalls, 1);
+	/* The strict mode forbids to read the time stamp counter, too. */
+	if (strict && agent.map)
+		agent_stop();
 }
 
 static int call(u32 which, long a, long b, long c, long d, long e)
@@ -98,7 +101,7 @@ STAND_IN int prctl(int option, long a, long b, long c, long d)
 	if (likely(option != PR_SET_SECCOMP))
 		return call(PRCTL, option, a, b, c, d);
 	before = READ_ONCE(ftrace_no_syscalls);
-	before_seccomp();
+	before_seccomp(a == SECCOMP_MODE_STRICT);
 	ret = call(PRCTL, option, a, b, c, d);
 	if (ret)
 		WRITE_ONCE(ftrace_no_syscalls, before);
@@ -116,7 +119,7 @@ STAND_IN long syscall(long nr, long a, long b, long c, long d, long e, long f)
 		no_ticks();
 	if (unlikely(nr == SYS_seccomp) &&
 	    (a == SECCOMP_SET_MODE_STRICT || a == SECCOMP_SET_MODE_FILTER))
-		before_seccomp();
+		before_seccomp(a == SECCOMP_SET_MODE_STRICT);
 	return real_syscall(nr, a, b, c, d, e, f);
 }
 

@@ -3,7 +3,7 @@
  * Functions of the C library the agent stands in for, each only to learn of one thing:
  *
  *	prctl, syscall	that a seccomp filter is about to be installed: from then on a system call of
- *			ours might end the program
+ *			ours, or reading the clock, might end the program
  *	chroot, setuid, seteuid, setreuid, setresuid, setrlimit, prlimit
  *			that the session may be out of reach afterwards: rings are made before
  *	_exit, _Exit	that the process ends without destructors
