@@ -247,9 +247,7 @@ static void set_clock(struct trace_recording *recording)
 						      measured < hz + hz / 20)))
 			hz = measured;
 	}
-	if (!hz && recording->has_info)
-		trace_warn("%s/info: no tick_hz; times are shown as if a tick were a nanosecond",
-			   recording->path);
+	recording->clock_known = hz != 0;
 	trace_clock_set(clock, hz);
 }
 
@@ -325,8 +323,6 @@ int trace_open_as_is(struct trace_recording *recording, const char *path)
 				  trace_info_get(&recording->info, "version"));
 		goto fail;
 	}
-	if (!recording->has_info)
-		trace_warn("%s/info: missing or unreadable; times may be wrong", path);
 	if (recording->nprocesses) {
 		qsort(recording->processes, recording->nprocesses, sizeof(*recording->processes),
 		      by_start);
@@ -347,7 +343,12 @@ int trace_open(struct trace_recording *recording, const char *path)
 {
 	int err = trace_repair_if_needed(path);
 
-	return err ? err : trace_open_as_is(recording, path);
+	if (!err)
+		err = trace_open_as_is(recording, path);
+	if (!err && !recording->clock_known)
+		trace_warn("%s/info: %s; times are shown as if a tick were a nanosecond", path,
+			   recording->has_info ? "no tick_hz" : "missing or unreadable");
+	return err;
 }
 
 void trace_close(struct trace_recording *recording)

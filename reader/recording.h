@@ -37,6 +37,7 @@ struct trace_recording {
 	struct trace_process *processes;	/* by start time */
 	size_t nprocesses;
 	struct trace_clock clock;
+	int clock_known;	/* 0: the tick's length is a guess */
 	uint64_t size;		/* bytes of all streams of all processes */
 	int single;		/* @path was one CTF trace of a recording */
 };

@@ -506,3 +506,28 @@ def test_no_byte_of_a_recording_steers_the_terminal(ftrace, tmp_path):
     for command in (["replay"], ["replay", "--flat"], ["report"], ["graph"], ["info", "--threads"]):
         out = run(ftrace, *command, "-i", r.dir).stdout
         assert not re.search(r"[\0-\x08\x0b-\x1f\x7f]", out), command
+
+
+def test_info(ftrace, tmp_path):
+    r = Recording(tmp_path / "r", info={"status": 3, "note": "kept as it is", "end_real_ns":
+                                        Recording.REAL0 + 1_500_000_000, "tracer": "function_graph"})
+    p = r.process("prog", 100, text="o 1 400000 - /bin/prog\ns 1 1 1000 10 main\nx 1 2 too short\n"
+                                    "x 1 3f no unwind information\n")
+    p.stream([packet(100, [(1000, ENTRY, 1), (2000, EXIT, 1)], 0),
+              packet(101, [(4000, ENTRY, 1)], 1, discarded=5)])
+    p.write_map((99, 0), 0, untraceable=65, calls_dropped=12, calls_unshadowed=1)
+    c = r.process("child", 200, start=5000, parent=(100, 0), inherited=len(p.text))
+    c.write_map((100, 0), len(p.text), untraceable=65)
+    text = run(ftrace, "info", "-i", r.dir, "--threads", env={"TZ": "UTC"}).stdout
+    fields = dict(re.split(r"  +", line, maxsplit=1) for line in text.split("\n\n")[0].split("\n"))
+    assert fields["command"] == "./prog 'an arg'" and fields["exit status"] == "3"
+    assert fields["begun"] == "2023-11-14 22:13:20.000 +0000" and fields["took"] == "1.500 s"
+    assert fields["clock"] == "2000.000000 MHz" and fields["recorded"] == "complete"
+    assert fields["note"] == "kept as it is" and fields["tracer"] == "function_graph"
+    assert fields["records"] == "3 in 2 packets" and fields["size"] == "152 B in 1 stream"
+    assert fields["lost"] == "5 records" and fields["dropped"] == "12 calls, by depth or threshold"
+    assert re.search(r"^ +100\.0 +99 +2 +3 +152 B +1\.500 us  /bin/prog$", text, re.M)
+    assert re.search(r"^ +200\.0 +100 +0 +0 +0 B +-  /bin/child$", text, re.M)
+    assert re.search(r"thread +100 +2 +500 ns", text)
+    assert "# 65 FUNCTIONS COULD NOT BE TRACED" in text
+    assert re.search(r"^ +63  no unwind information\n +2  too short$", text, re.M)
