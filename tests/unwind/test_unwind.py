@@ -72,7 +72,7 @@ def test_library_ops(source, ops):
     check_tap(run([program(source, "library.c")], timeout=100, env={"STUBS_OPS": ops}), "libgcc_s")
 
 
-@pytest.mark.parametrize("flags", [[], ["-static-libgcc"], ["-static-pie"]])
+@pytest.mark.parametrize("flags", [[], ["-static-libgcc"], ["-static-pie"], ["-static"]])
 def test_static_library(flags):
     """libftrace.a: the program itself defines what unwinders ask; without a dynamic linker the
     unwinder that is linked in is told."""
