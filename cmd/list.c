@@ -245,16 +245,17 @@ static void list_libraries(struct list *l, const char *path)
 		free(interp);
 		return;
 	}
-	/* "\tlibc.so.6 => /lib/libc.so.6 (0x...)"; the kernel's own and the loader have no arrow */
+	/*
+	 * "\tlibc.so.6 => /lib/libc.so.6 (0x...)"; "\t/by/its/path.so (0x...)", which the loader
+	 * itself is as well; the kernel's own has no slash.
+	 */
 	while (getline(&line, &size, out) > 0) {
 		char *file = strstr(line, " => "), *end;
 
-		if (file && strstr(file, " => not found"))
-			cmd_error("%.*s: not found by the loader; set LD_LIBRARY_PATH",
-				  (int)strcspn(line + 1, " "), line + 1);
-		if (!file || file[4] != '/')
+		file = file ? file + 4 : line + 1;
+		if (*file != '/' || (!strncmp(file, interp, strlen(interp)) &&
+				     file[strlen(interp)] == ' '))
 			continue;
-		file += 4;
 		end = strrchr(file, '(');
 		if (!end || end == file)
 			continue;
@@ -265,7 +266,7 @@ static void list_libraries(struct list *l, const char *path)
 	free(line);
 	waitpid(pid, &status, 0);
 	if (!WIFEXITED(status) || WEXITSTATUS(status))
-		l->failed = cmd_error("%s: its libraries cannot be listed: %s --list failed; run that to see why",
+		l->failed = cmd_error("%s: its libraries cannot be listed: %s says why above; set LD_LIBRARY_PATH, or list without --libs",
 				      path, interp);
 	free(interp);
 }
