@@ -121,14 +121,21 @@ static iterate_phdr_t *get_iterate_phdr(void)
 
 /* ---- interposed ---- */
 
-/* Asked for itself, ours answer with a number that libc's never do: see interposed(). */
-#define OURS	0x667472
+/* Somebody came here: see interposed(). */
+static bool find_reached, iterate_reached;
+
+static void reached(bool *which)
+{
+	if (unlikely(!READ_ONCE(*which)))
+		WRITE_ONCE(*which, true);
+}
 
 static int find_object(void *pc, struct dl_find_object *result)
 {
 	const struct ftrace_unwind_region *r = ftrace_unwind_find((unsigned long)pc);
 	find_object_t *next;
 
+	reached(&find_reached);
 	if (r) {
 		*result = (struct dl_find_object){
 			.dlfo_map_start = (void *)r->start,
@@ -138,8 +145,6 @@ static int find_object(void *pc, struct dl_find_object *result)
 		};
 		return 0;
 	}
-	if (unlikely(pc == (void *)find_object))
-		return OURS;
 	next = get_find_object();
 	return next ? next(pc, result) : -1;
 }
@@ -198,17 +203,11 @@ static int walk_object(struct dl_phdr_info *info, size_t size, void *data)
 	return show_regions(w, adds, subs);
 }
 
-static int no_object(struct dl_phdr_info *info, size_t size, void *data)
-{
-	return 0;
-}
-
 static int iterate_phdr(phdr_callback_t *callback, void *data)
 {
 	struct walk w = {callback, data, smp_load_acquire(&nregions), false};
 
-	if (unlikely(callback == no_object))
-		return OURS;
+	reached(&iterate_reached);
 	return get_iterate_phdr()(walk_object, &w);
 }
 
@@ -245,9 +244,15 @@ static void register_frames(const struct ftrace_unwind_region *r)
 		libgcc(r->eh_frame);
 }
 
+static int first_object(struct dl_phdr_info *info, size_t size, void *data)
+{
+	return 1;
+}
+
 /*
- * Do references of the program and of libgcc_s come to us? Tried rather than compared: the
- * address of a function may be that of a PLT entry in the program.
+ * Do references of the program and of libgcc_s come to us? Tried rather than compared: the address
+ * of a function may be that of a PLT entry in the program, and a sanitizer's runtime may stand in
+ * front of us and pass everything on.
  */
 static bool interposed(void)
 {
@@ -259,8 +264,12 @@ static bool interposed(void)
 		return false;
 	find = (find_object_t *)dlsym(RTLD_DEFAULT, "_dl_find_object");
 	iterate = (iterate_phdr_t *)dlsym(RTLD_DEFAULT, "dl_iterate_phdr");
-	return find && find((void *)find_object, &result) == OURS &&
-	       iterate && iterate(no_object, NULL) == OURS;
+	if (!find || !iterate)
+		return false;
+	find_reached = iterate_reached = false;
+	find((void *)find_object, &result);
+	iterate(first_object, NULL);
+	return find_reached && iterate_reached;
 }
 
 int ftrace_unwind_init(void)
