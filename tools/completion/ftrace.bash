@@ -66,7 +66,7 @@ _ftrace()
 
 	if [[ $prev == -* ]] && grep -qxe "$prev=" <<<"$options"; then
 		case $prev in
-		--tracer) COMPREPLY=($(compgen -W "function_graph function nop" -- "$cur")) ;;
+		--tracer) COMPREPLY=($(compgen -W "function_graph function profile stack nop" -- "$cur")) ;;
 		--color) COMPREPLY=($(compgen -W "auto always never" -- "$cur")) ;;
 		-s | --sort)
 			COMPREPLY=($(compgen -W "calls total self min avg max p50 p90 p99 name" -- "$cur")) ;;
