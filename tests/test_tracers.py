@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Tracers that write no records: the deepest stack."""
+"""Tracers that write no records: the deepest stack, the profile."""
+import json
 import os
 import re
 import signal
@@ -137,12 +138,147 @@ def test_damaged_result(record):
     assert shown.status == 1 and b"damaged" in shown.stderr, str(shown)
 
 
+# ---- profile ----
+
+def profiled(record, command, options=(), status=0):
+    """Rows of `ftrace report --json` by function name, and the Recording."""
+    ftracetest.need_ftrace()
+    recording = record(command, ["--profile", *options], timeout=TIME_LIMIT)
+    assert recording.result.status == status, str(recording.result)
+    return rows_of(recording.folder), recording
+
+
+def rows_of(folder, *options):
+    shown = run([FTRACE, "report", "--json", "-i", folder, *options])
+    assert shown.status == 0, str(shown)
+    return {row["name"]: row for row in json.loads(shown.stdout)["functions"]}
+
+
+def profile_calls(*flags):
+    return build("profile_calls.c", "-O1", PATCHABLE, "-pthread", *flags)
+
+
+def test_profile_counts(record):
+    rows, recording = profiled(record, [profile_calls(), "main"])
+    calls = {name: row["calls"] for name, row in rows.items()}
+    assert calls == {"main": 1, "outer": 10, "inner": 1000, "recursive": 51, "slow": 2}
+    assert not [name for name in os.listdir(recording.traces()[0]) if name.startswith("stream")]
+    for row in rows.values():
+        assert row["unfinished"] == 0 and row["min_ns"] <= row["avg_ns"] <= row["max_ns"], row
+        assert row["self_ns"] <= row["total_ns"] <= rows["main"]["total_ns"], row
+    # slow() sleeps 20 ms twice; recursive()'s total is that of one call, which is its max.
+    assert 40e6 <= rows["slow"]["total_ns"] and rows["slow"]["min_ns"] >= 20e6
+    assert rows["recursive"]["total_ns"] == rows["recursive"]["max_ns"]
+    # All time is somebody's own, once. Rounding: a nanosecond a function.
+    own = sum(row["self_ns"] for row in rows.values())
+    assert abs(own - rows["main"]["total_ns"]) <= len(rows), rows
+    assert b"1064 calls of 1 thread in 1 process" in recording.result.stderr
+
+
+def test_profile_filter(record):
+    rows, recording = profiled(record, [profile_calls(), "main"], ["-F", "inner outer"])
+    assert set(rows) == {"inner", "outer"}
+    assert set(rows_of(recording.folder, "-N", "inner")) == {"outer"}
+    shown = run([FTRACE, "report", "-i", recording.folder, "-D", "2"])
+    assert shown.status == 1 and b"knows nothing of depths" in shown.stderr, str(shown)
+    assert b"  inner" in run([FTRACE, "report", "-i", recording.folder]).stdout
+    assert run([FTRACE, "report", "--csv", "-i", recording.folder]).stdout.count(b",,,\n") == 2
+
+
+def test_profile_threads(record):
+    """One after the other they use one table again; at once each has its own."""
+    rows, recording = profiled(record, [profile_calls(), "threads"])
+    assert rows["inner"]["calls"] == 20 * 100 + 4 * 100000
+    assert b" of 25 threads in 1 process" in recording.result.stderr, str(recording.result)
+
+
+def test_profile_jumps(record):
+    """Left by longjmp: counted, without time; what follows is right again."""
+    rows, _ = profiled(record, [profile_calls(), "longjmp"])
+    assert rows["jumps"]["calls"] == rows["jumps"]["unfinished"] == 100
+    assert rows["outer"]["calls"] == 1 and rows["outer"]["unfinished"] == 0
+    assert rows["inner"]["calls"] == 100 and rows["inner"]["unfinished"] == 0
+    assert rows["outer"]["total_ns"] <= rows["main"]["total_ns"]
+
+
+def test_profile_forks(record):
+    rows, recording = profiled(record, [profile_calls(), "fork"])
+    assert len(recording.traces()) == 2
+    assert rows["inner"]["calls"] == 300 and rows["main"]["calls"] == 1
+
+
+@pytest.mark.parametrize("how", ["kill", "exit"])
+def test_profile_of_a_killed_program(how, record):
+    rows, _ = profiled(record, [profile_calls(), how], status=137 if how == "kill" else 3)
+    assert rows["inner"]["calls"] == 1000 and rows["inner"]["unfinished"] == 0
+    assert rows["main"]["calls"] == rows["main"]["unfinished"] == 1
+
+
+def test_profile_many_functions(record):
+    """More than a first chunk of entries and a first table of keys hold."""
+    program = build("profile_many.c", "-O0", PATCHABLE)
+    rows, _ = profiled(record, [program])
+    names = [name for name in rows if name.startswith("f_")]
+    assert len(names) == 4096 and all(rows[name]["calls"] == 2 for name in names)
+
+
+def test_profile_reloaded_objects(record):
+    """Two objects that take turns, likely at one address: each call is its own function's."""
+    plugins = [build("reload_lib.c", "-shared", "-fPIC", "-O1", PATCHABLE, f"-DWORK={work}",
+                     f"-DCOUNT={count}", name=f"lib{work}.so") for work, count in (("alpha", 3), ("beta", 5))]
+    rows, _ = profiled(record, [build("reload.c", "-O1", PATCHABLE, "-ldl"), *plugins],
+                       ["-L", "lib*a.so"])
+    assert rows["alpha"]["calls"] == 150 and rows["beta"]["calls"] == 250, rows
+
+
+def test_profile_killed_recorder(tmp_path):
+    ftracetest.need_ftrace()
+    folder = str(tmp_path / "recording")
+    with subprocess.Popen([FTRACE, "record", "--profile", "-o", folder, profile_calls(), "wait"],
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          start_new_session=True) as recorder:
+        try:
+            assert recorder.stdout.readline() == b"ready\n"
+            os.kill(recorder.pid, signal.SIGKILL)
+            recorder.wait()
+            time.sleep(0.1)
+            rows = rows_of(folder)
+        finally:
+            ftracetest.kill_session(recorder.pid)
+    assert rows["inner"]["calls"] == 1000
+
+
+def test_profile_no_room(record):
+    """A table that may not grow: what fits is counted, the rest is said to be missing."""
+    ftracetest.need_ftrace()
+    program = build("profile_many.c", "-O0", PATCHABLE)
+    # 160 blocks of 512 bytes: room for 256 + 512 functions, not for the next chunk.
+    recording = record(["dash", "-c", f"ulimit -f 160; exec {program}"], ["--profile"])
+    assert recording.result.status == 0, str(recording.result)
+    shown = run([FTRACE, "report", "--json", "-i", recording.folder])
+    assert shown.status == 0, str(shown)
+    found = json.loads(shown.stdout)
+    assert len(found["functions"]) == 768
+    assert found["calls"] + found["lost"] == 2 * 4096 + 1
+    assert b"COULD NOT BE FOLLOWED" in run([FTRACE, "report", "-i", recording.folder]).stdout
+
+
+def test_profile_damaged(record):
+    _, recording = profiled(record, [profile_calls(), "main"])
+    path = os.path.join(recording.traces()[0], ".profile")
+    with open(path, "ab") as file:
+        file.write(b"p zzz\np 1 2 3 4 5\np ffffffff 1 1 1 1 1 1 1\n" + b"\xff" * 1000)
+    shown = run([FTRACE, "report", "--json", "-i", recording.folder])
+    assert shown.status == 0 and b"damaged lines" in shown.stderr, str(shown)
+
+
+@pytest.mark.parametrize("tracer", ["stack", "profile"])
 @pytest.mark.parametrize("name", list(PROGRAMS))
-def test_programs_run_the_same(name, record):
+def test_programs_run_the_same(name, tracer, record):
     if ftracetest.NATIVE:
         pytest.skip("FTRACE_TEST_NATIVE=1: nothing is recorded")
     command = prepare(name)
-    options = ["--tracer", "stack"]
+    options = ["--tracer", tracer]
     if name in ("dlcycle", "dlthreads"):
         options += ["-L", "plugin*"]
     if name == "ctor_thread":
