@@ -304,7 +304,7 @@ FTRACE_PUBLIC int register_ftrace_graph(struct fgraph_ops *gops)
 	if (err)
 		return err;
 	/* The shadow of this stack now, while nothing forbids the memory for it. */
-	if (ftrace_thread_get())
+	if (!ftrace_returns_refused && ftrace_thread_get())
 		ftrace_shadow_enter(ftrace_self, (unsigned long)__builtin_frame_address(0));
 	ft_lock(ftrace_lock);
 	for (i = 0; i < FGRAPH_MAX_OPS && fgraph_array[i]; i++)

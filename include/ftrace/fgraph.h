@@ -4,6 +4,10 @@
  *
  * The names are those of the kernel's include/linux/ftrace.h (struct fgraph_ops); registers come
  * as struct pt_regs at both ends.
+ *
+ * While a call is hooked, the word that held its return address holds the address of its stub, as it
+ * holds return_to_handler under the kernel's tracer: __builtin_return_address(0) in a hooked
+ * function, and backtrace(), show it. Unwinders, exceptions and debuggers go on through it.
  */
 #ifndef FTRACE_FGRAPH_H
 #define FTRACE_FGRAPH_H

@@ -40,9 +40,13 @@ struct ftrace_ops;
  * registered ops. @regs: the registers at the function's entry; see FTRACE_OPS_FL_SAVE_REGS.
  *
  * It runs on the traced thread's stack, below the function's arguments, with the stack aligned
- * as the ABI wants it. Vector registers are saved around it (see FTRACE_OPS_FL_GENERAL_REGS),
- * errno is not: a callback that may change it saves it. It must return: no longjmp(), no exception
- * may leave it. What it calls may be traced itself: see FTRACE_OPS_FL_RECURSION.
+ * as the ABI wants it. Vector registers are saved around it (see FTRACE_OPS_FL_GENERAL_REGS): 0-15
+ * in the widest form the processor has. (zmm16-31 and k0-7 are not: no caller keeps anything in
+ * them over a call of a function compiled for tracing, gcc turns -fipa-ra off there.) The direction
+ * flag is taken for clear, as the x86_64 psABI (3.2.1) has it at every function's entry; with
+ * SAVE_REGS it is looked after all the same. errno is not saved: a callback that may change it does
+ * so. It must return: no longjmp(), no exception may leave it. What it calls may be traced
+ * itself: see FTRACE_OPS_FL_RECURSION.
  */
 typedef void (*ftrace_func_t)(unsigned long ip, unsigned long parent_ip,
 			      struct ftrace_ops *op, struct pt_regs *regs);

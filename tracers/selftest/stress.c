@@ -98,6 +98,11 @@ static void *work(void *arg)
 	return NULL;
 }
 
+static long read_count(const long *count)
+{
+	return __atomic_load_n(count, __ATOMIC_RELAXED);
+}
+
 static void one_round(unsigned long round, struct ftrace_ops *ops, struct ftrace_ops *general,
 		      struct fgraph_ops *gops)
 {
@@ -108,6 +113,10 @@ static void one_round(unsigned long round, struct ftrace_ops *ops, struct ftrace
 		need("register_ftrace_function", register_ftrace_function(ops));
 	if (how >= 2)
 		need("register_ftrace_graph", register_ftrace_graph(gops));
+	/* On a busy machine no thread may run just now: once each way, wait until one does. */
+	for (int i = 0; i < 1000 && ((how != 3 && !read_count(&toggled_calls)) ||
+				     (how >= 2 && !read_count(&graph_returns))); i++)
+		usleep(1000);
 	if (how == 1)
 		need("ftrace_set_notrace", ftrace_set_notrace(ops, "crowd_*[02468]", 14, 1));
 	if (how == 1)
