@@ -14,6 +14,8 @@
 #define GONE_MS		1000	/* silent for so long: gone, or as good as */
 #define GONE_DEAD_MS	300	/* ... and its pid does not exist (here: another namespace has others) */
 
+#define LOG_MAX		(256l << 10)
+
 struct agent agent;
 
 /* When the heartbeat last changed. Threads may race here: the loser's view is as good. */
@@ -145,7 +147,8 @@ void agent_log(const char *msg)
 	fd = ft_open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
 	if (fd < 0)
 		return;		/* nobody left to tell */
-	arch_syscall(SYS_write, fd, (long)line, len, 0, 0, 0);
+	/* Who has the same to say without end fills no memory with it. */
+	if (arch_syscall(SYS_lseek, fd, 0, SEEK_END, 0, 0, 0) < LOG_MAX)
+		arch_syscall(SYS_write, fd, (long)line, len, 0, 0, 0);
 	ft_close(fd);
-	agent_file_made();
 }

@@ -30,16 +30,17 @@ static struct {
 
 static void (*xfsz_before)(int);
 
-/* The terminal's own signals reach the program anyway, as a member of our process group. */
-static const int forwarded[] = { SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
-static const int ignored[] = { SIGINT, SIGQUIT };
+/* From the terminal, signals reach the program anyway, as a member of our process group. */
+static const int forwarded[] = { SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGINT, SIGQUIT };
+static const int ignored[] = { SIGPIPE };
 
 
-static void forward(int sig)
+static void forward(int sig, siginfo_t *info, void *context)
 {
 	int err = errno;
 
-	if (child_pid > 0)
+	/* Sent by a process, to us; what a terminal sends comes from the kernel. */
+	if (child_pid > 0 && info->si_code <= 0)
 		kill(child_pid, sig);
 	errno = err;
 }
@@ -52,7 +53,7 @@ static void ring_doorbell(int sig)
 
 static void catch_signals(void)
 {
-	struct sigaction sa = { .sa_handler = forward, .sa_flags = SA_RESTART }, old;
+	struct sigaction sa = { .sa_sigaction = forward, .sa_flags = SA_RESTART | SA_SIGINFO }, old;
 	size_t i;
 
 	for (i = 0; i < COUNT(forwarded); i++) {

@@ -3,6 +3,7 @@
 import glob
 import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -188,7 +189,7 @@ def start(folder, *args):
     return process
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_signals_are_forwarded(number, tmp_path):
     process = start(str(tmp_path), "wait", "8000")
     process.send_signal(number)
@@ -197,12 +198,22 @@ def test_signals_are_forwarded(number, tmp_path):
 
 
 def test_interrupt_from_the_terminal(tmp_path):
-    """SIGINT goes to the whole process group; the recorder leaves it to the program."""
-    process = start(str(tmp_path), "wait", "8000")
-    os.killpg(process.pid, signal.SIGINT)
-    assert process.stdout.read() == b"%d\n" % signal.SIGINT
-    assert process.wait(10) == 0
-    assert check_streams(str(tmp_path / "data")) > 0
+    """^C goes to the whole process group; the recorder leaves it to the program, which counts it
+    once, and passes its status on."""
+    script = "import os, signal, sys, time; n = []; signal.signal(2, lambda *a: n.append(1)); " \
+        "print('ready', flush=True); time.sleep(0.5); time.sleep(0.5); sys.exit(20 + len(n))"
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(FTRACE, [FTRACE, "record", "-o", str(tmp_path / "data"), "--", "/usr/bin/python3",
+                          "-c", script])
+    shown = b""
+    while b"ready" not in shown:
+        shown += os.read(terminal, 1000)
+    os.write(terminal, b"\x03")
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    os.close(terminal)
+    assert status == 21
+    assert (tmp_path / "data/info").exists()
 
 
 def test_orphans(tmp_path):
@@ -376,3 +387,35 @@ def test_info_is_for_readers(tmp_path):
     assert 10**7 < int(info["tick_hz"]) < 10**11
     shown = run([FTRACE, "report", "--json", "-i", recorded.data])
     assert shown.status == 0 and json.loads(shown.stdout)["calls"] == 12, str(shown)
+
+
+def test_nobody_reads_the_summary(tmp_path):
+    """A closed stderr costs the summary, and nothing else."""
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([FTRACE, "record", "-o", str(tmp_path / "data"), calls_program(), "exit",
+                           "4"], stderr=write, check=False)
+    os.close(write)
+    assert done.returncode == 4
+    assert check_streams(str(tmp_path / "data")) == 2
+    assert not (tmp_path / "data/.session").exists()
+
+
+@pytest.mark.parametrize("dlopened", [False, True])
+def test_libraries(dlopened, tmp_path):
+    """-L takes libraries, those loaded later, and those of programs that cannot be traced."""
+    lib = build(os.path.join(HERE, "lib.c"), "-O2", "-fpic", "-shared", PATCHABLE, name="libcalls.so")
+    if dlopened:
+        program = build(os.path.join(HERE, "dlopen.c"), "-O2", deps=[lib])
+        command = [program, lib, "3"]
+    else:
+        program = build(os.path.join(HERE, "uselib.c"), "-O2", lib,
+                        "-Wl,-rpath," + os.path.dirname(lib), deps=[lib])
+        command = [program]
+    calls = 3 * 11 if dlopened else 11
+    Run(tmp_path, command, ["-L", "libcalls*"], data="by-name").check(calls)
+    Run(tmp_path, command, ["-L", lib], data="by-path").check(calls)
+    Run(tmp_path, command, ["-L", "libcalls*", "-F", "lib_leaf"], data="glob").check(calls // 11 * 10)
+    Run(tmp_path, command, ["-L", "libcalls*", "-F", "/^lib_w/", "--tracer", "function"],
+        data="regex").check(calls // 11)
+    assert Run(tmp_path, command, data="without").info()["calls"] == "0"
