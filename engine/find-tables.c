@@ -247,6 +247,59 @@ static int add_patchable(struct finder *f, u64 v)
 	return finder_add(f, &site);
 }
 
+/* Is there no instruction at @code + @at, as far as those from @from on are understood? */
+static bool inside_another(const u8 *code, u64 from, u64 at, u64 avail)
+{
+	size_t len;
+
+	for (; from < at; from += len) {
+		len = arch_prologue_insn(code + from, (size_t)(avail - from));
+		if (!len)
+			return false;
+	}
+	return from > at;
+}
+
+/* Might @site's function jump into the middle of its bytes? Looked for at every byte. */
+static bool jumps_into(struct finder *f, const struct ftrace_found *site)
+{
+	u64 body = site->vaddr + site->len - site->entry, avail, at, target;
+	const u8 *code = elf_code_at(&f->elf, site->entry, &avail);
+
+	avail = finder_room(f, site->entry, site->entry, avail);
+	for (at = arch_next_jump(code, 0, (size_t)avail); at < avail;
+	     at = arch_next_jump(code, (size_t)at + 1, (size_t)avail))
+		if (arch_jump(code + at, (size_t)(avail - at), site->entry + at, f->got, &target) ==
+		    ARCH_CALL_DIRECT && target > site->vaddr && target < site->vaddr + site->len &&
+		    !inside_another(code, body, at, avail))
+			return true;
+	return false;
+}
+
+/*
+ * Where functions were compiled with too few nops, those that seem to have enough may owe it to
+ * nops of their own, and these can be a loop's (`for (;;) asm("nop");`).
+ */
+static void check_own_nops(struct finder *f)
+{
+	u32 i;
+
+	for (i = 0; i < f->n && f->found[i].form && f->found[i].form != FTRACE_FORM_SHORT; i++)
+		;
+	if (i == f->n)
+		return;
+	for (i = 0; i < f->n; i++) {
+		struct ftrace_found *s = &f->found[i];
+
+		if ((s->form != FTRACE_FORM_NOPS && s->form != FTRACE_FORM_SHORT) ||
+		    !jumps_into(f, s))
+			continue;
+		s->form = FTRACE_FORM_NONE;
+		s->len = 0;
+		s->reason = "too few nops, and it may jump to those behind them";
+	}
+}
+
 /* A record of __mcount_loc: the address of the call, or of the nop in its place. */
 static int add_mcount_loc(struct finder *f, u64 v)
 {
@@ -322,6 +375,7 @@ int finder_read_tables(struct finder *f)
 
 	if (ret)
 		return ret;
+	check_own_nops(f);
 	t = (struct tables){ .n = 0 };
 	return read_tables(f, MCOUNT_LOC, &t, add_mcount_loc);
 }

@@ -490,6 +490,21 @@ def test_versioned_name(tmp_path):
     assert [site.name for site in Found(path).sites] == ["f"]
 
 
+def test_own_nops(tmp_path):
+    """Nops of the function's own do not count where it jumps back to them."""
+    text = """
+        void spins(void) { for (;;) __asm__ volatile("nop"); }
+        void passes(void) { __asm__ volatile("nop"); }
+        int main(void) { return 0; }"""
+    found = Found(compile_text(tmp_path, text, "-O1", "-fcf-protection=none",
+                               "-fpatchable-function-entry=4"))
+    assert [site.name for site in found.sites] == ["passes"]
+    assert {r.name: r.reason.split(",")[0].split(":")[0] for r in found.refused} == {
+        "spins": "too few nops", "main": "too few nops"}
+    found = Found(compile_text(tmp_path, text, "-O1", *FORMS["nops5"]))
+    assert len(found.sites) == 3
+
+
 def test_no_information(tmp_path):
     """Neither symbols nor unwind table: an entry is known by its landing pad or not at all."""
     text = "static int f(int a) { return a; } int main(void) { return f(0); }"
