@@ -7,6 +7,7 @@
  * run. Whatever fails here, the program runs on as if nothing was there.
  */
 #include <fcntl.h>
+#include <link.h>
 #include <sys/mman.h>
 
 #include <ftrace/ftrace.h>
@@ -89,10 +90,13 @@ static void agent_forked(void)
 	if (!parent || READ_ONCE(agent.off))
 		return;
 	err = agent_map_create(pid, gen, used + parent->inherited);
-	if (err)
-		agent_stop();	/* it changed its user or root: the session is out of its reach */
-	else
+	if (err) {
+		/* It changed its user or root: the session is out of its reach. */
+		__atomic_fetch_add(&parent->threads_unrecorded, 1, __ATOMIC_RELAXED);
+		agent_stop();
+	} else {
 		control_tracer_forked();
+	}
 }
 
 const struct ftrace_stream_ops agent_stream_ops = {
@@ -100,6 +104,37 @@ const struct ftrace_stream_ops agent_stream_ops = {
 	.thread_gone = agent_thread_gone,
 	.forked = agent_forked,
 };
+
+/* Was @map linked with the library? Then it is here without us, too. */
+static bool needs_library(const struct link_map *map)
+{
+	const char *strings = NULL;
+	const ElfW(Dyn) *d;
+
+	for (d = map->l_ld; d && d->d_tag != DT_NULL; d++)
+		if (d->d_tag == DT_STRTAB)
+			strings = (const char *)d->d_un.d_ptr;
+	for (d = map->l_ld; strings && d && d->d_tag != DT_NULL; d++)
+		if (d->d_tag == DT_NEEDED && ft_starts_with(strings + d->d_un.d_val, "libftrace.so"))
+			return true;
+	return false;
+}
+
+static bool want_none(const char *path, bool executable)
+{
+	return false;
+}
+
+/* Nothing is to be recorded: the library, which came with us, is to change no code either. */
+static void leave_alone(void)
+{
+	const struct link_map *map;
+
+	for (map = _r_debug.r_map; map; map = map->l_next)
+		if (map->l_ld != _DYNAMIC && needs_library(map))
+			return;
+	ftrace_set_object_filter(want_none);
+}
 
 static int start(char *const *envp)
 {
@@ -134,11 +169,15 @@ static void agent_begin(int argc, char **argv, char **envp)
 	const char *dir = env_value(envp, FTRACE_SESSION_ENV);
 
 	interpose_init();
-	if (!dir || agent_session_open(dir))
+	if (!dir || agent_session_open(dir)) {
+		leave_alone();
 		return;
+	}
 	ftrace_set_log(agent_log);
-	if (start(envp))
+	if (start(envp)) {
+		leave_alone();
 		agent_stop();
+	}
 }
 
 __attribute__((destructor))
