@@ -13,6 +13,9 @@
 #include "reader/message.h"
 #include "reader/metadata.h"
 #include "reader/recording.h"
+#include "reader/stream.h"
+
+#define MANY_SITES	500	/* from here on only those that occur are listed */
 
 /* A TSDL string is a C string. */
 static void put_string(FILE *f, const char *s)
@@ -93,7 +96,45 @@ static void put_clock(FILE *f, const struct trace_clock *clock)
 		(unsigned long long)ticks);
 }
 
-static void put_functions(FILE *f, const struct trace_map *map)
+/*
+ * Which sites the streams mention, a byte each. babeltrace2 compares every label of an enumeration with
+ * every other, and each event's value with all of them: 50,000 labels cost it minutes where the
+ * few that were called cost nothing. NULL: all of them are wanted, or there is no memory.
+ */
+static uint8_t *find_used(struct trace_recording *recording, struct trace_process *process,
+			  uint32_t end)
+{
+	uint64_t bytes = 0;
+	uint8_t *used;
+
+	if (end < MANY_SITES)
+		return NULL;
+	used = calloc(end, 1);
+	for (size_t i = 0; used && i < process->nstreams; i++) {
+		const uint64_t *words;
+		struct trace_cursor c;
+		size_t n;
+
+		if (trace_cursor_open(&c, recording, process, i, trace_window_size(1)))
+			continue;
+		while (trace_cursor_packet(&c)) {
+			trace_progress("writing metadata", bytes + c.pos, process->size);
+			while ((n = trace_cursor_records(&c, &words)))
+				for (size_t j = 0; j < n; j++) {
+					uint64_t site = words[j] >> FTRACE_RECORD_SITE_SHIFT;
+
+					if (site < end)
+						used[site] = 1;
+				}
+		}
+		trace_cursor_close(&c);
+		bytes += process->streams[i].size;
+	}
+	trace_progress_end();
+	return used;
+}
+
+static void put_functions(FILE *f, const struct trace_map *map, const uint8_t *used)
 {
 	uint32_t end = trace_map_end(map);
 
@@ -103,7 +144,7 @@ static void put_functions(FILE *f, const struct trace_map *map)
 	for (uint32_t id = 1; id < end; id++) {
 		const struct trace_site *site = trace_map_site(map, id);
 
-		if (!site)
+		if (!site || (used && !used[id]))
 			continue;
 		fputs(",\n\t", f);
 		put_string(f, site->name);
@@ -157,6 +198,7 @@ static int write_one(struct trace_recording *recording, struct trace_process *pr
 {
 	const struct trace_map *map = trace_process_map(recording, process);
 	int err = 0, dirfd, fd;
+	uint8_t *used;
 	FILE *f;
 
 	if (!map)
@@ -178,7 +220,9 @@ static int write_one(struct trace_recording *recording, struct trace_process *pr
 	put_types(f);
 	put_env(f, &process->header);
 	put_clock(f, &recording->clock);
-	put_functions(f, map);
+	used = find_used(recording, process, trace_map_end(map));
+	put_functions(f, map, used);
+	free(used);
 	put_stream(f);
 	if (ferror(f))
 		err = -EIO;

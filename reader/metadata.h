@@ -8,7 +8,8 @@ struct trace_recording;
  * Write the file `metadata` of every process in the recording @dir (a path), in the Trace Stream
  * Description Language of CTF 1.8, so that any CTF reader opens it. Call it when the recording
  * has ended: `info` should hold tick_hz, end_ticks and end_mono_ns, and the .map files be complete.
- * Each file is written whole or not at all; existing ones are replaced.
+ * Each file is written whole or not at all; existing ones are replaced. For a process with many
+ * functions the streams are read once, so that only those that were called are listed.
  *
  * Returns 0, or the first negative errno after having said why and having tried all processes.
  */

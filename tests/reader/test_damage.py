@@ -507,3 +507,16 @@ def test_babeltrace_without_functions(ftrace, tmp_path):
     r.process("prog", 100).thread(100, [(1000, ENTRY, 77), (1010, EXIT, 77)])
     with_metadata(ftrace, r)
     babeltrace(r, 2)
+
+
+def test_babeltrace_with_many_functions(ftrace, build_dir, tmp_path):
+    """A program of 60,000 functions of which few were called: no minutes in babeltrace2."""
+    r = Recording(tmp_path / "r")
+    p = r.process("prog", 100, functions=[(i, f"function_{i}") for i in range(1, 60001)])
+    sites = [1, 500, 30000, 60000]
+    p.thread(100, [(1000 + 10 * i, i & 1, sites[i // 2 % 4]) for i in range(20000)])
+    with_metadata(ftrace, r)
+    began = time.monotonic()
+    lines = babeltrace(r, 20000)
+    assert time.monotonic() - began < 60
+    assert {re.search(r'"(\w+)"', l).group(1) for l in lines} == {f"function_{i}" for i in sites}
