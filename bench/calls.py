@@ -42,28 +42,37 @@ def build(bench, program, kind, extra=()):
     return bench.compile(f"{kind}/{program}", [compiler, *link], objects)
 
 
-def record_ours(bench, out, command, tracer="function_graph", options=()):
-    return run([bench.need_ftrace(), "record", "--tracer", tracer, "--max-size", "20G", "-o", out, *options, "--"]
-               + command)
+def apart(program=1, recorder=0):
+    """How to run a tool so that it writes on another processor than the program runs on, as it
+    does by itself where processors are free: the program moves, see calls.c."""
+    if (os.cpu_count() or 1) < 2:
+        return {}
+    return {"prefix": ["taskset", "-c", str(recorder)], "env": {"BENCH_CPU": str(program)}}
+
+
+def record_ours(bench, out, command, tracer="function_graph", options=(), where=None):
+    return run([bench.need_ftrace(), "record", "--tracer", tracer, "--max-size", "20G", "-o", out,
+                *options, "--"] + command, **(where or {}))
 
 
 def record_profile(bench, out, command):
     """Counts and times kept in memory, no records."""
     if "--profile" not in run([bench.need_ftrace(), "record", "--help"]).out:
         raise Skip("this ftrace record has no --profile")
-    return run([bench.need_ftrace(), "record", "--profile", "-o", out, "--"] + command)
+    return run([bench.need_ftrace(), "record", "--profile", "-o", out, "--"] + command, **apart())
 
 
-def record_uftrace(bench, out, command, options=()):
+def record_uftrace(bench, out, command, options=(), where=None):
     uftrace = bench.need_tool("uftrace", "uftrace")
     bench.version(uftrace)
     return run([uftrace, "record", "--no-libcall", "--max-stack=65535", "-d", out, *options]
-               + command)
+               + command, **(where or {}))
 
 
 def record_xray(bench, out, command):
     os.makedirs(out)
     done = run(command, env={
+        **apart().get("env", {}),
         "XRAY_OPTIONS": f"patch_premain=true xray_mode=xray-fdr xray_logfile_base={out}/log.",
         "XRAY_FDR_OPTIONS": "func_duration_threshold_us=0"})
     if not glob.glob(f"{out}/log.*"):
@@ -77,7 +86,7 @@ def record_uprobes(bench, program):
     if os.geteuid():
         raise Skip("uprobes need root")
     done = run(["unshare", "-m", sys.executable, os.path.join(HERE, "uprobes.py"), program,
-                "traced_fib", program, "3", "4"], may_fail=True)
+                "traced_fib", program, "3", "4"], may_fail=True, env=apart().get("env"))
     if done.status:
         reason = (done.err.strip().splitlines() or ["no reason given"])[-1]
         raise Skip(reason) if done.status == 3 else Failure(f"uprobes: {reason}")
@@ -89,21 +98,24 @@ def recording(bench):
     outer = 3 if bench.quick else 9
     arguments = ["3", "100" if bench.quick else "200"]
     tools = [	# name, program, how it is recorded
-        ("ours", "patchable", lambda out, cmd: record_ours(bench, out, cmd)),
-        ("ours, entry only", "patchable", lambda out, cmd: record_ours(bench, out, cmd, "function")),
+        ("ours", "patchable", lambda out, cmd: record_ours(bench, out, cmd, where=apart())),
+        ("ours, one processor", "patchable",
+         lambda out, cmd: record_ours(bench, out, cmd, where=apart(recorder=1))),
+        ("ours, entry only", "patchable",
+         lambda out, cmd: record_ours(bench, out, cmd, "function", where=apart())),
         ("ours, profile", "patchable", lambda out, cmd: record_profile(bench, out, cmd)),
-        ("uftrace -pg", "pg", lambda out, cmd: record_uftrace(bench, out, cmd)),
+        ("uftrace -pg", "pg", lambda out, cmd: record_uftrace(bench, out, cmd, where=apart())),
         ("uftrace patchable", "patchable",
-         lambda out, cmd: record_uftrace(bench, out, cmd, ["-P", "."])),
+         lambda out, cmd: record_uftrace(bench, out, cmd, ["-P", "."], where=apart())),
         ("XRay FDR", "xray", lambda out, cmd: record_xray(bench, out, cmd)),
         ("uprobe and uretprobe", "patchable", lambda out, cmd: record_uprobes(bench, cmd[0])),
-        ("not recorded", "patchable", lambda out, cmd: run(cmd)),
+        ("not recorded", "patchable", lambda out, cmd: run(cmd, **apart())),
     ]
     # In one process each run is made once to warm up and `reps` times for each round.
     reps = int(arguments[1])
     calls = 3 * ((reps + 1) * 4096 + (reps // 5 + 2) * 21891)
     # Bytes a call takes at least; less were a faster tool only for what it left out.
-    least = {"ours": 16, "ours, entry only": 8, "uftrace -pg": 32, "uftrace patchable": 32}
+    least = {"ours": 16, "ours, one processor": 16, "ours, entry only": 8, "uftrace -pg": 32, "uftrace patchable": 32}
     programs, samples, sizes = {}, {}, {}
     for name, kind, _ in tools:
         program = bench.attempt(name, build, bench, "calls", kind)
@@ -156,6 +168,12 @@ def recording(bench):
                   samples=pool(ours, "fib_traced"),
                   note=f"{paired_ratio(ours, 'fib_traced', 'fib_clock2'):.3f} x fib with two rdtsc"
                        " in it")
+        if "ours, one processor" in samples:
+            alone = samples["ours, one processor"]
+            bench.row("the same, recorder on the program's processor",
+                      ns("ours, one processor", "traced"), "ns/call",
+                      paired_ratio(alone, "traced", "clock2"), "two rdtsc",
+                      samples=pool(alone, "traced"))
         bench.row("paused: recording stopped, stubs kept", ns("ours", "paused"), "ns/call",
                   paired_ratio(ours, "paused", "plain"), "plain call",
                   samples=pool(ours, "paused"))

@@ -3,10 +3,12 @@
  * calls ROUNDS REPS [THREADS]
  *
  * Tiny functions and fib, without and with whatever tracing this process runs under, beside their
- * floors. With THREADS each of that many threads makes the tiny calls at once, beside one thread
+ * floors. BENCH_CPU in the environment: the processor to run on. With THREADS each of that many threads makes the tiny calls at once, beside one thread
  * alone: the numbers are then nanoseconds of wall time a call of all threads together.
  */
+#define _GNU_SOURCE
 #include <pthread.h>
+#include <sched.h>
 
 #include "measure.h"
 #include "sites.h"
@@ -164,6 +166,7 @@ int main(int argc, char **argv)
 		  .finish = ftrace_start, .calls = CALLS },
 	};
 	int nkinds = sizeof(kinds) / sizeof(kinds[0]), rounds;
+	const char *cpu = getenv("BENCH_CPU");
 
 	if (argc < 3) {
 		fprintf(stderr, "usage: calls ROUNDS REPS [THREADS]\n");
@@ -174,6 +177,16 @@ int main(int argc, char **argv)
 	if (rounds < 1 || rounds > MAX_ROUNDS || reps < 1) {
 		fprintf(stderr, "calls: 1 to %d rounds, 1 or more repetitions\n", MAX_ROUNDS);
 		return 2;
+	}
+	if (cpu) {
+		cpu_set_t set;
+
+		CPU_ZERO(&set);
+		CPU_SET(atoi(cpu), &set);
+		if (sched_setaffinity(0, sizeof(set), &set)) {
+			perror("calls: sched_setaffinity");
+			return 1;
+		}
 	}
 	if (argc > 3) {
 		nthreads = atoi(argv[3]);
