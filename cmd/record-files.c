@@ -22,6 +22,8 @@
 #include "reader/message.h"
 #include "reader/repair.h"
 
+#define MAX_RINGS	(1u << 20)	/* of one process image; an agent makes far fewer */
+
 /* "PID.GEN.REST": the three parts. REST is "map" or a ring's number. */
 static bool parse_name(const char *name, uint32_t *pid, uint32_t *gen, const char **rest)
 {
@@ -151,6 +153,29 @@ static void look_at_map(struct record *r, uint32_t pid, uint32_t gen)
 	}
 }
 
+/* Asked for each file of the session whenever there is a new one: not by going through the list. */
+static bool ring_is_seen(const struct record_process *p, uint32_t number)
+{
+	return number < p->ring_bits && p->ring_seen[number / 8] >> number % 8 & 1;
+}
+
+/* Room for the bit of ring @number. False: no memory, or no number an agent gives. */
+static bool make_ring_bit(struct record_process *p, uint32_t number)
+{
+	uint32_t bits = (number + 64) * 2 / 8 * 8;
+	uint8_t *more;
+
+	if (number < p->ring_bits)
+		return true;
+	more = number < MAX_RINGS ? realloc(p->ring_seen, bits / 8) : NULL;
+	if (!more)
+		return false;
+	memset(more + p->ring_bits / 8, 0, (bits - p->ring_bits) / 8);
+	p->ring_seen = more;
+	p->ring_bits = bits;
+	return true;
+}
+
 static void look_at_ring(struct record *r, const char *name, uint32_t pid, uint32_t gen,
 			 uint32_t number)
 {
@@ -163,9 +188,8 @@ static void look_at_ring(struct record *r, const char *name, uint32_t pid, uint3
 		r->look_again = true;	/* its map comes first */
 		return;
 	}
-	for (ring = p->rings; ring; ring = ring->next)
-		if (ring->number == number)
-			return;
+	if (ring_is_seen(p, number) || !make_ring_bit(p, number))
+		return;
 	ring = calloc(1, sizeof(*ring));
 	fd = openat(r->session_fd, name, O_RDWR | O_CLOEXEC);
 	dirfd = openat(r->out_fd, p->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -187,7 +211,7 @@ static void look_at_ring(struct record *r, const char *name, uint32_t pid, uint3
 	ring->number = number;
 	ring->next = p->rings;
 	p->rings = ring;
-	p->nrings++;
+	p->ring_seen[number / 8] |= (uint8_t)(1 << number % 8);
 	r->totals.rings++;
 }
 
@@ -345,6 +369,7 @@ static void sweep(struct record_process **chain)
 
 		if (p->finished) {
 			*chain = p->next;
+			free(p->ring_seen);
 			free(p);
 		} else {
 			chain = &p->next;

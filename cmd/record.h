@@ -61,7 +61,8 @@ struct record_process {
 	bool gone;			/* it writes no more */
 	bool finished;			/* and all of it is in the recording */
 	struct record_ring *rings;
-	uint32_t nrings;
+	uint8_t *ring_seen;		/* a bit for each ring number that is in rings */
+	uint32_t ring_bits;
 	struct record_process *next;
 };
 
