@@ -13,6 +13,7 @@
 #include <ftrace/trace-format.h>
 
 #include "arch.h"
+#include "callback.h"
 #include "chunk.h"
 #include "graph.h"
 #include "ops.h"
@@ -39,7 +40,8 @@ struct fgraph_call {
 
 struct fgraph_stack {
 	u32 n;
-	u32 busy;			/* in a callback: what that calls is not reported */
+	/* Frame of who called the callback under way, 0: none. What that calls is not reported. */
+	unsigned long busy;
 	u64 overrun;
 	struct fgraph_call *now;	/* the call whose callback runs, for fgraph_reserve_data */
 	struct fgraph_call calls[MAX_CALLS];
@@ -95,6 +97,17 @@ unsigned long ftrace_real_parent(unsigned long ip, unsigned long slot)
 	return parent_of(ip, slot);
 }
 
+/* Is a callback under way? One that a signal handler left by siglongjmp() is not. */
+static bool is_busy(struct ftrace_thread *t, struct fgraph_stack *s, unsigned long slot)
+{
+	if (likely(!s->busy))
+		return false;
+	if (!ftrace_frame_is_left(t, s->busy, slot))
+		return true;
+	WRITE_ONCE(s->busy, 0);
+	return false;
+}
+
 static bool is_recorder(const struct fgraph_ops *gops)
 {
 	return gops->flags & FGRAPH_OPS_FL_RECORD;
@@ -111,7 +124,7 @@ bool ftrace_graph_enter(struct ftrace_thread *t, struct dyn_ftrace *site, struct
 	struct fgraph_call *call;
 	struct ftrace_graph_ent ent;
 
-	if (!s || s->busy)
+	if (!s || is_busy(t, s, (unsigned long)slot))
 		return false;
 	if (may_hook && !tail && (unsigned long)slot - t->stack_lo >= t->stack_size &&
 	    ftrace_shadow_enter(t, (unsigned long)slot)) {
@@ -150,7 +163,7 @@ bool ftrace_graph_enter(struct ftrace_thread *t, struct dyn_ftrace *site, struct
 		} else if (gops->entryfunc) {
 			call->current = (u8)i;
 			s->now = call;
-			WRITE_ONCE(s->busy, 1);
+			WRITE_ONCE(s->busy, (unsigned long)__builtin_frame_address(0));
 			wants = gops->entryfunc(&ent, gops, regs) != 0;
 			WRITE_ONCE(s->busy, 0);
 			wants = wants && gops->retfunc;
@@ -193,7 +206,7 @@ static void call_ended(struct ftrace_thread *t, struct fgraph_stack *s, struct f
 			continue;
 		call->current = (u8)i;
 		s->now = call;
-		WRITE_ONCE(s->busy, 1);
+		WRITE_ONCE(s->busy, (unsigned long)__builtin_frame_address(0));
 		gops->retfunc(&ret, gops, regs);
 		WRITE_ONCE(s->busy, 0);
 	}
@@ -205,17 +218,15 @@ unsigned long ftrace_graph_return_func(struct pt_regs *regs, struct dyn_ftrace *
 	unsigned long ret = *arch_shadow(slot);
 	struct ftrace_thread *t = ftrace_thread_get();
 	struct fgraph_stack *s = t ? t->fgraph : NULL;
-	bool found = false;
-	u32 nested;
+	bool found = false, nested, busy;
 
 	instruction_pointer_set(regs, ret);
 	if (!t || READ_ONCE(ftrace_silent))
 		return ret;
-	nested = t->in_callback;
-	WRITE_ONCE(t->in_callback, 1);
-	barrier();
+	nested = ftrace_callback_begin(t, slot, (unsigned long)__builtin_frame_address(0));
+	busy = s && is_busy(t, s, slot);
 	/* Frames below ours are gone; ours are all those at our slot: tail calls end together. */
-	for (u32 i = s && !s->busy ? s->n : 0; i-- > 0;) {
+	for (u32 i = s && !busy ? s->n : 0; i-- > 0;) {
 		struct fgraph_call *call = &s->calls[i];
 
 		if (call->slot != slot) {
@@ -231,7 +242,7 @@ unsigned long ftrace_graph_return_func(struct pt_regs *regs, struct dyn_ftrace *
 		else
 			call->slot = 0;
 	}
-	if (s && !s->busy)
+	if (s && !busy)
 		drop_dead(t, s, slot, true);
 	/* Entered through the fast path, which keeps no notes. */
 	if (!found && site->graph) {
@@ -243,9 +254,7 @@ unsigned long ftrace_graph_return_func(struct pt_regs *regs, struct dyn_ftrace *
 						       FTRACE_EVENT_EXIT);
 		}
 	}
-	barrier();
-	if (!nested)
-		WRITE_ONCE(t->in_callback, 0);
+	ftrace_callback_end(t, nested);
 	return ret;
 }
 

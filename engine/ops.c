@@ -4,6 +4,7 @@
 #include <ftrace/trace-format.h>
 
 #include "arch.h"
+#include "callback.h"
 #include "chunk.h"
 #include "graph.h"
 #include "ops.h"
@@ -112,8 +113,7 @@ long ftrace_regs_func(struct pt_regs *regs, struct dyn_ftrace *site)
 	unsigned long *slot = (unsigned long *)sp;
 	struct ftrace_ops *ops;
 	struct ftrace_thread *t;
-	bool hooked = false;
-	u32 nested;
+	bool hooked = false, nested;
 
 	instruction_pointer_set(regs, body);
 	if (READ_ONCE(ftrace_silent))
@@ -121,9 +121,7 @@ long ftrace_regs_func(struct pt_regs *regs, struct dyn_ftrace *site)
 	t = ftrace_thread_get();
 	if (!t)
 		return FTRACE_GO_ON;
-	nested = t->in_callback;
-	WRITE_ONCE(t->in_callback, 1);
-	barrier();		/* as in CALLBACK_BEGIN: pairs with ftrace_synchronize() */
+	nested = ftrace_callback_begin(t, sp, (unsigned long)__builtin_frame_address(0));
 	if (ftrace_site_is_behind_prologue(site))
 		slot = (unsigned long *)arch_frame_pointer(regs) + 1;
 	ops = __atomic_load_n(&site->ops, __ATOMIC_ACQUIRE);
@@ -132,9 +130,7 @@ long ftrace_regs_func(struct pt_regs *regs, struct dyn_ftrace *site)
 			     site);
 	if (READ_ONCE(site->graph))
 		hooked = ftrace_graph_enter(t, site, regs, slot);
-	barrier();
-	if (!nested)
-		WRITE_ONCE(t->in_callback, 0);
+	ftrace_callback_end(t, nested);
 
 	if (hooked && (instruction_pointer(regs) != body || user_stack_pointer(regs) != sp ||
 		       ftrace_site_is_behind_prologue(site))) {

@@ -43,6 +43,8 @@ struct ftrace_thread {
 	u64 dropped_by_choice;	/* calls left out by depth or threshold */
 	u32 nested;		/* slow paths given up in a row: see ftrace_record_slow */
 	u32 reserved;
+	/* Frame of the C code that set in_callback, 0: nobody or a trampoline; see callback.h. */
+	unsigned long callback_frame;
 };
 
 enum {

@@ -2,6 +2,7 @@
 /* Graph ops: entries, returns, what a call shares between them. */
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -305,6 +306,58 @@ static void left_frames(void)
 	graph_stop(&g);
 }
 
+/* A signal handler leaves the callback it has interrupted: the next call is reported again. */
+static sigjmp_buf signal_env;
+static bool raise_now;
+
+static void jump_away(int sig)
+{
+	siglongjmp(signal_env, 1);
+}
+
+static int raising_entry(struct ftrace_graph_ent *ent, struct fgraph_ops *gops,
+			 struct pt_regs *regs)
+{
+	if (raise_now)
+		raise(SIGUSR1);
+	return entry(ent, gops, regs);
+}
+
+static void raise_at_return(struct graph *g, struct pt_regs *regs)
+{
+	if (raise_now)
+		raise(SIGUSR1);
+}
+
+static void left_callbacks(void)
+{
+	struct graph g;
+
+	signal(SIGUSR1, jump_away);
+	graph_init(&g, "target_outer target_inner");
+	g.gops.entryfunc = raising_entry;
+	graph_start(&g);
+	raise_now = true;
+	if (!sigsetjmp(signal_env, 1))
+		target_outer(1);
+	raise_now = false;
+	expect("entries that were left", g.entries, 0);
+	expect("3 calls and their sum", target_outer(3), 6);
+	expect("entries afterwards", g.entries, 4);
+	expect("returns afterwards", g.returns, 4);
+	g.gops.entryfunc = entry;
+	g.at_return = raise_at_return;
+	raise_now = true;
+	if (!sigsetjmp(signal_env, 1))
+		target_outer(1);
+	raise_now = false;
+	expect("entries until a return was left", g.entries, 6);
+	expect("3 calls and their sum again", target_outer(3), 6);
+	expect("entries at last", g.entries, 10);
+	expect("the depth of the inner one", g.depth, 1);
+	graph_stop(&g);
+}
+
 static void *graph_thread(void *arg)
 {
 	for (int i = 0; i < 200; i++)
@@ -391,6 +444,7 @@ const struct selftest selftest_graph[] = {
 	{ "function_graph of a replaced function", graph_ipmodify, 20 },
 	{ "function_graph tail calls", tail_calls, 20 },
 	{ "function_graph frames left by longjmp", left_frames, 20 },
+	{ "function_graph callbacks left by siglongjmp", left_callbacks, 20 },
 	{ "function_graph ended inside a call", graph_ends_inside, 20 },
 	{ "function_graph threads", graph_threads, 20 },
 	{ NULL, NULL, 0 }
