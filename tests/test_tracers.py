@@ -201,6 +201,18 @@ def test_profile_jumps(record):
     assert rows["outer"]["total_ns"] <= rows["main"]["total_ns"]
 
 
+def test_profile_jumps_out_of_signals(record):
+    """A signal handler may leave the tracer itself; calls are counted again from the next one on."""
+    rows, recording = profiled(record, [profile_calls(), "storm"])
+    jumps = int(recording.result.stdout.split()[0])
+    assert jumps > 100 and rows["inner"]["unfinished"] <= jumps
+    assert rows["outer"]["calls"] == 1 and rows["outer"]["unfinished"] == 0
+    assert rows["recursive"]["calls"] == 51
+    # inner() calls nothing: with each of its calls an outermost one, both are the same, but for
+    # those that were left between one addition and the other.
+    assert rows["inner"]["total_ns"] == pytest.approx(rows["inner"]["self_ns"], rel=0.01)
+
+
 def test_profile_forks(record):
     rows, recording = profiled(record, [profile_calls(), "fork"])
     assert len(recording.traces()) == 2

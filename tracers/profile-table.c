@@ -133,7 +133,7 @@ static struct ftrace_profile_entry *entry_at(struct profile_table *t, u32 i)
 	return &t->chunks[k][i];
 }
 
-struct ftrace_profile_entry *profile_add(struct profile_table *t, unsigned long ip)
+struct profile_key *profile_add(struct profile_table *t, unsigned long ip)
 {
 	struct dyn_ftrace *site = ftrace_site_at(ip);
 	struct ftrace_profile_entry *entry;
@@ -151,10 +151,10 @@ struct ftrace_profile_entry *profile_add(struct profile_table *t, unsigned long 
 	mask = (u32)(~0ull >> t->shift);
 	for (at = profile_hash(ip, t->shift); t->keys[at].ip; at = (at + 1) & mask)
 		;
-	t->keys[at] = (struct profile_key){ ip, entry };
+	t->keys[at] = (struct profile_key){ .ip = ip, .entry = entry };
 	t->used++;
 	smp_store_release(&t->shared->nentries, t->used);
-	return entry;
+	return &t->keys[at];
 }
 
 /* ---- tables ---- */
@@ -164,11 +164,11 @@ static bool thread_is_dead(s32 tid)
 	return arch_syscall(SYS_tgkill, ft_getpid(), tid, 0, 0, 0, 0) == -ESRCH;
 }
 
-/* Whoever had it may have died in the middle of calls. */
+/* Whoever had it may have died in the middle of calls, which are gone with it. */
 static struct profile_table *take_over(struct profile_table *t, s32 tid)
 {
-	for (u32 i = 0; i < t->used; i++)
-		entry_at(t, i)->active = 0;
+	for (u32 i = 0; i <= (u32)(~0ull >> t->shift); i++)
+		t->keys[i].outermost = NULL;
 	t->shared->owner = (u32)tid;
 	t->shared->threads++;
 	return t;

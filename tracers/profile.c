@@ -13,29 +13,35 @@
 #include "tracers/profile.h"
 #include "tracers/tracer.h"
 
-struct call {
-	struct ftrace_profile_entry *entry;	/* NULL: given up */
-	struct call *caller;
+struct profile_call {
+	struct ftrace_profile_entry *entry;	/* NULL: ended, or given up */
+	struct profile_call *caller;
 	u64 start, children;			/* ticks */
 	int depth;
+	bool outermost;				/* no recursion: its time is its function's total */
 };
 
-static __thread struct call *innermost;
+static __thread struct profile_call *innermost;
 static __thread u64 overrun;	/* of this thread, as far as counted */
 
-static void give_up(struct call *c)
+/*
+ * Is there a call of @key's function around the one at @depth? The one that was the outermost last
+ * may have ended since. It says so, or its place was given to another call: then that says what
+ * it is. No counting, which a handler that jumps away would put out of step.
+ */
+static bool is_recursion(const struct profile_key *key, int depth)
 {
-	if (c->entry)
-		c->entry->active--;
-	c->entry = NULL;
+	const struct profile_call *outer = key->outermost;
+
+	return outer && outer->entry == key->entry && outer->depth < depth;
 }
 
 static int profile_entry(struct ftrace_graph_ent *ent, struct fgraph_ops *gops,
 			 struct pt_regs *regs)
 {
 	struct profile_table *table = profile_table();
-	struct ftrace_profile_entry *entry;
-	struct call *caller = innermost, *c;
+	struct profile_call *caller = innermost, *c;
+	struct profile_key *key;
 
 	if (unlikely(!table)) {
 		profile_missed();
@@ -43,22 +49,26 @@ static int profile_entry(struct ftrace_graph_ent *ent, struct fgraph_ops *gops,
 	}
 	if (unlikely(table->unloads != READ_ONCE(tracer_unloads)))
 		profile_look_through(table);
-	/* Before their memory is reserved again. */
+	/* Those that were left. Before their memory is reserved again. */
 	for (; caller && caller->depth >= ent->depth; caller = caller->caller)
-		give_up(caller);
+		caller->entry = NULL;
 	innermost = caller;
-	entry = profile_find(table, ent->func);
+	key = profile_find(table, ent->func);
 	c = fgraph_reserve_data(gops, sizeof(*c));
-	if (unlikely(!entry || !c)) {
+	if (unlikely(!key || !c)) {
 		table->shared->unfollowed++;
 		return 0;
 	}
-	entry->calls++;
-	entry->active++;
-	c->entry = entry;
 	c->caller = caller;
 	c->depth = ent->depth;
+	c->entry = key->entry;
+	if (!is_recursion(key, ent->depth)) {
+		key->outermost = c;
+		c->outermost = true;
+	}
+	barrier();
 	innermost = c;
+	key->entry->calls++;
 	c->start = arch_ticks();
 	return 1;
 }
@@ -67,7 +77,7 @@ static void profile_return(struct ftrace_graph_ret *ret, struct fgraph_ops *gops
 			   struct pt_regs *regs)
 {
 	u64 now = arch_ticks(), time;
-	struct call *c = fgraph_retrieve_data(gops, NULL), *inner = innermost;
+	struct profile_call *c = fgraph_retrieve_data(gops, NULL), *inner = innermost;
 	struct ftrace_profile_entry *entry;
 
 	/* Given up: a coroutine, whose calls another stack's seemed to have ended. */
@@ -78,8 +88,10 @@ static void profile_return(struct ftrace_graph_ret *ret, struct fgraph_ops *gops
 		overrun = ret->overrun;
 	}
 	for (; inner && inner != c; inner = inner->caller)
-		give_up(inner);
+		inner->entry = NULL;
+	innermost = c->caller;
 	entry = c->entry;
+	c->entry = NULL;
 	time = now - c->start;
 	entry->timed++;
 	entry->sum += time;
@@ -88,9 +100,8 @@ static void profile_return(struct ftrace_graph_ret *ret, struct fgraph_ops *gops
 		entry->min = time;
 	if (time > entry->max)
 		entry->max = time;
-	if (--entry->active == 0)
+	if (c->outermost)
 		entry->total += time;
-	innermost = c->caller;
 	if (innermost)
 		innermost->children += time;
 }

@@ -7,9 +7,12 @@
 
 #include "engine/base.h"
 
+struct profile_call;
+
 struct profile_key {
 	unsigned long ip;		/* 0: free */
 	struct ftrace_profile_entry *entry;
+	struct profile_call *outermost;	/* the last call that was no recursion; see profile.c */
 };
 
 #define PROFILE_CHUNKS		14u
@@ -42,18 +45,17 @@ static inline u32 profile_hash(unsigned long ip, u32 shift)
 	return (u32)((u64)ip * 0x9e3779b97f4a7c15ull >> shift);
 }
 
-/* The entry of a function seen first. NULL: no memory, or its site is gone. */
-struct ftrace_profile_entry *profile_add(struct profile_table *table, unsigned long ip);
+/* The key of a function seen first. NULL: no memory, or its site is gone. */
+struct profile_key *profile_add(struct profile_table *table, unsigned long ip);
 
-/* The entry of the function whose site is at @ip. */
-static inline struct ftrace_profile_entry *profile_find(struct profile_table *table,
-							unsigned long ip)
+/* The key of the function whose site is at @ip. Good until the next call. */
+static inline struct profile_key *profile_find(struct profile_table *table, unsigned long ip)
 {
 	u32 mask = (u32)(~0ull >> table->shift), at = profile_hash(ip, table->shift);
 
 	for (; table->keys[at].ip; at = (at + 1) & mask)
 		if (table->keys[at].ip == ip)
-			return table->keys[at].entry;
+			return &table->keys[at];
 	return profile_add(table, ip);
 }
 

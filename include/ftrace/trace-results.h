@@ -55,7 +55,7 @@ struct ftrace_stack_result {
 /* A function, as far as one thread called it. Times are ticks. */
 struct ftrace_profile_entry {
 	uint32_t site;
-	uint32_t active;	/* calls under way */
+	uint32_t reserved;
 	uint64_t calls;
 	uint64_t timed;		/* calls whose return was seen; what follows is of them */
 	uint64_t total;		/* of outermost calls: a recursion counts once */

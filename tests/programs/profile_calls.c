@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -48,6 +49,40 @@ NOINLINE void jumps(void)
 	longjmp(env, 1);
 }
 
+static volatile int armed, jumped;
+static sigjmp_buf signal_env;
+
+UNTRACED static void jump_away(int sig)
+{
+	if (armed) {
+		armed = 0;
+		jumped++;
+		siglongjmp(signal_env, 1);
+	}
+}
+
+/* Jumps out of inner() and whatever stands around it, every 200 us for a second. */
+UNTRACED static void storm(void)
+{
+	struct itimerval timer = { { 0, 200 }, { 0, 200 } };
+	time_t end = time(NULL) + 2;
+
+	signal(SIGALRM, jump_away);
+	setitimer(ITIMER_REAL, &timer, NULL);
+	while (jumped < 3000 && time(NULL) < end)
+		if (!sigsetjmp(signal_env, 1)) {
+			armed = 1;
+			for (;;)
+				inner(1);
+		}
+	memset(&timer, 0, sizeof(timer));
+	setitimer(ITIMER_REAL, &timer, NULL);
+	armed = 0;
+	outer(100);
+	recursive(50);
+	printf("%d jumps\n", jumped);
+}
+
 UNTRACED static void *thread(void *arg)
 {
 	for (long i = 0; i < (long)arg; i++)
@@ -73,7 +108,9 @@ int main(int argc, char **argv)
 {
 	const char *how = argc > 1 ? argv[1] : "main";
 
-	if (!strcmp(how, "threads")) {
+	if (!strcmp(how, "storm")) {
+		storm();
+	} else if (!strcmp(how, "threads")) {
 		run_threads();
 	} else if (!strcmp(how, "longjmp")) {
 		for (volatile int i = 0; i < 100; i++)
