@@ -137,7 +137,9 @@ bool ftrace_graph_enter(struct ftrace_thread *t, struct dyn_ftrace *site, struct
 		return false;
 	}
 	call = &s->calls[s->n];
-	ft_memset(call, 0, offsetof(struct fgraph_call, data));
+	call->wants = 0;
+	call->data_used = 0;
+	ft_memset(call->data_size, 0, sizeof(call->data_size));
 	call->slot = (unsigned long)slot;
 	call->site = site;
 	call->parent = parent_of(ret, (unsigned long)slot);
@@ -146,11 +148,12 @@ bool ftrace_graph_enter(struct ftrace_thread *t, struct dyn_ftrace *site, struct
 	ent.parent_ip = call->parent;
 	ent.depth = (int)s->n;
 	s->n++;
-	for (unsigned int i = 0; i < FGRAPH_MAX_OPS; i++) {
+	for (; graph; graph &= graph - 1) {
+		unsigned int i = (unsigned int)__builtin_ctz(graph);
 		struct fgraph_ops *gops = __atomic_load_n(&fgraph_array[i], __ATOMIC_ACQUIRE);
 		bool wants = true;
 
-		if (!(graph & 1u << i) || !gops)
+		if (!gops)
 			continue;
 		if (is_recorder(gops)) {
 			unsigned long event = may_hook ? FTRACE_EVENT_ENTRY : FTRACE_EVENT_FUNCTION;
@@ -190,11 +193,15 @@ static void call_ended(struct ftrace_thread *t, struct fgraph_stack *s, struct f
 		.func = call->site->ip, .parent_ip = call->parent, .depth = (int)depth,
 		.overrun = s->overrun,
 	};
+	unsigned int wants = call->wants;
 
-	for (unsigned int i = FGRAPH_MAX_OPS; i-- > 0;) {
+	/* The last one first. */
+	while (wants) {
+		unsigned int i = 31u - (unsigned int)__builtin_clz(wants);
 		struct fgraph_ops *gops = __atomic_load_n(&fgraph_array[i], __ATOMIC_ACQUIRE);
 
-		if (!(call->wants & 1u << i) || !gops ||
+		wants ^= 1u << i;
+		if (!gops ||
 		    (unsigned long)gops->reserved[FGRAPH_OPS_EPOCH] > call->epoch)
 			continue;
 		if (is_recorder(gops)) {
