@@ -36,8 +36,13 @@ def main():
         print(f"| reading the clock twice, nothing else | {ns('two rdtsc (floor, no call)')} | | |")
     per_call("**ftrace record**, entry and exit, written to disk", "entry+exit, tiny function",
              "entry+exit, fib", False)
+    name = "the same, recorder on the program's processor"
+    if name in rows:
+        print(f"| the same where the recorder has no processor of its own | {ns(name)} | | |")
     per_call("**ftrace record --tracer function**, entries only", "entry only, tiny function",
              "entry only, fib", False)
+    per_call("**ftrace record --profile**, counts and times only", "in-process profile, tiny function",
+             "in-process profile, fib", False)
     versions = {name.split("/")[-1]: text for name, text in results["versions"].items()}
     uftrace = versions.get("uftrace", "").split("(")[0].replace("uftrace", "").strip()
     per_call(f"uftrace {uftrace}, -pg", "uftrace -pg, tiny function", "uftrace -pg, fib")
