@@ -322,6 +322,7 @@ static int take_results(struct record *r, const struct record_process *p)
 	err = trace_take_results(r->session_fd, p->pid, p->gen, dirfd, &taken);
 	r->totals.results += taken.results;
 	r->totals.calls += taken.calls;
+	r->totals.calls_unfollowed += taken.unfollowed;
 	r->totals.threads += taken.threads;
 	close(dirfd);
 	return err;

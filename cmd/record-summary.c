@@ -189,6 +189,7 @@ void record_summary(const struct record *r)
 	print_count(stderr, t->discarded, "record", " dropped");
 	print_count(stderr, t->calls_dropped, "call", " left out by depth or threshold");
 	print_count(stderr, t->calls_unshadowed, "call", " could not be recorded (no room beside their stack)");
+	print_count(stderr, t->calls_unfollowed, "call", " not counted: nested too deep, or no memory");
 	print_count(stderr, t->threads_unrecorded, "thread", " could not be recorded (no room for a ring)");
 	print_count(stderr, t->untraceable, "function", " that cannot be traced");
 	if (r->still_running)

@@ -58,7 +58,7 @@ static void show_results(const struct record *r)
 	if (strcmp(r->opt->tracer, "stack") || trace_open_as_is(&recording, r->opt->output))
 		return;
 	cmd_color_init(0);
-	if (!report_stack(stderr, &recording, 1, 0))
+	if (!report_stack(stderr, &recording, 1, 0) && r->totals.results)
 		cmd_error("%s: no call of a traced function, so no stack was seen", r->program);
 	trace_close(&recording);
 }

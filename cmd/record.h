@@ -74,6 +74,7 @@ struct record_totals {
 	bool any_site;			/* any function of any of them can be traced */
 	uint64_t threads, rings;
 	uint32_t images, processes;
+	uint64_t calls_unfollowed;	/* not counted by such a tracer: no memory, or nested too deep */
 	uint64_t results;		/* images with results of a tracer that writes no records */
 };
 

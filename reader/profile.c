@@ -146,6 +146,7 @@ int trace_take_profile(int session_fd, uint32_t pid, uint32_t gen, int dir_fd,
 		err = found ? write_sums(&sums, dir_fd) : -ENOENT;
 	if (!err) {
 		totals->threads += sums.threads;
+		totals->unfollowed += sums.unfollowed;
 		for (uint32_t i = 0; i < sums.n; i++)
 			totals->calls += sums.entries[i].calls;
 		for (k = 0; k <= last; k++) {

@@ -21,6 +21,7 @@ int trace_is_result(const char *rest);
 struct trace_results_totals {
 	uint64_t results;	/* process images that had some */
 	uint64_t calls, threads;	/* where they tell */
+	uint64_t unfollowed;	/* calls that could not be counted */
 };
 
 /*

@@ -17,6 +17,7 @@ static __thread bool refused;		/* it got none, and does not ask again */
 
 static struct profile_table *tables[MAX_TABLES];
 static u32 ntables, clock_hand;
+static u32 complained;
 
 static void *anonymous(size_t bytes)
 {
@@ -263,6 +264,9 @@ struct profile_table *profile_table_slow(void)
 	}
 	profile_mine = t;
 	refused = !t;
+	if (!t && !__atomic_exchange_n(&complained, 1, __ATOMIC_RELAXED))
+		ft_log(-ENOSPC, "profile: no room in the session directory for a thread's table: its "
+				"calls are not counted");
 	return t;
 }
 
