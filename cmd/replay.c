@@ -226,6 +226,9 @@ static void handle(struct replay *replay, const struct trace_record *r)
 	case FTRACE_EVENT_EXTENDED:
 		if (r->site == FTRACE_EXT_TAIL && stack->depth)
 			stack->frames[stack->depth - 1].flags |= TRACE_FRAME_TAIL;
+		i = r->site == FTRACE_EXT_LEFT ? trace_stack_left(stack) : -1;
+		if (i >= 0)
+			close_frames(replay, thread, i, r->time);
 		return;
 	case TRACE_LOST:
 		if (replay->read->filter.threshold)

@@ -180,7 +180,10 @@ bool ftrace_graph_enter(struct ftrace_thread *t, struct dyn_ftrace *site, struct
 	}
 	/* A tail call's return is its caller's: that one's exit finds both by their slot. */
 	if (!tail) {
-		*arch_shadow((unsigned long)slot) = ret;
+		arch_shadow((unsigned long)slot)[0] = ret;
+		/* Calls left by longjmp are marked in recordings of the fast paths only. */
+		arch_shadow((unsigned long)slot)[-1] = FTRACE_TOP_NONE;
+		WRITE_ONCE(t->top, FTRACE_TOP_NONE);
 		hooked = true;
 	}
 	return hooked;
@@ -251,6 +254,7 @@ unsigned long ftrace_graph_return_func(struct pt_regs *regs, struct dyn_ftrace *
 	}
 	if (s && !busy)
 		drop_dead(t, s, slot, true);
+	WRITE_ONCE(t->top, FTRACE_TOP_NONE);
 	/* Entered through the fast path, which keeps no notes. */
 	if (!found && site->graph) {
 		for (unsigned int i = 0; i < FGRAPH_MAX_OPS; i++) {

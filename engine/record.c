@@ -125,6 +125,27 @@ static bool retract(struct ftrace_thread *t, unsigned long id_event, u64 thresho
 					   __ATOMIC_RELAXED);
 }
 
+/*
+ * A call at @slot begins: recorded calls whose slots are at or below it (below, for a tail call) are no
+ * more. One mark each tells readers. Only on the thread's own stack, where addresses are nesting.
+ */
+static void frames_left(struct ftrace_thread *t, unsigned long slot, bool tail)
+{
+	unsigned long top = READ_ONCE(t->top);
+
+	if (!t->stack_own)
+		top = FTRACE_TOP_NONE;
+	while (top - t->stack_lo < t->stack_size && (tail ? top < slot : top <= slot)) {
+		unsigned long around = arch_shadow(top)[-1];
+
+		write_record(t, (unsigned long)FTRACE_EXT_LEFT << 2 | FTRACE_EVENT_EXTENDED);
+		top = around > top ? around : FTRACE_TOP_NONE;
+	}
+	if (top - t->stack_lo >= t->stack_size)
+		top = FTRACE_TOP_NONE;
+	WRITE_ONCE(t->top, top);
+}
+
 static long enter(struct ftrace_thread *t, unsigned long id_event, unsigned long *slot,
 		  unsigned long fp)
 {
@@ -146,11 +167,17 @@ static long enter(struct ftrace_thread *t, unsigned long id_event, unsigned long
 		t->dropped_by_choice++;
 		return 1;
 	}
+	frames_left(t, (unsigned long)slot, tail);
 	if (!write_record(t, id_event))
 		return 1;
-	if (tail)
+	if (tail) {
+		write_record(t, (unsigned long)FTRACE_EXT_TAIL << 2 | FTRACE_EVENT_EXTENDED);
+		WRITE_ONCE(t->top, (unsigned long)slot);
 		return 1;
-	*arch_shadow((unsigned long)slot) = ret;
+	}
+	arch_shadow((unsigned long)slot)[0] = ret;
+	arch_shadow((unsigned long)slot)[-1] = t->top;
+	WRITE_ONCE(t->top, (unsigned long)slot);
 	if (behind_prologue) {
 		/* Too late to call the body: the return is made to come to the stub instead. */
 		*slot = ftrace_stub(site->id) + ARCH_STUB_RET;
@@ -209,6 +236,7 @@ long ftrace_record_slow(unsigned long id_event, unsigned long *slot, unsigned lo
 		break;
 	case FTRACE_EVENT_EXIT:
 		ftrace_depth_exit(t, (unsigned long)slot);
+		WRITE_ONCE(t->top, arch_shadow((unsigned long)slot)[-1]);
 		if (ftrace_threshold && retract(t, id_event, ftrace_threshold)) {
 			WRITE_ONCE(t->wp, t->wp - 1);
 			t->dropped_by_choice++;

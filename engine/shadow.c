@@ -19,6 +19,7 @@ struct range {
 	 * coroutine's, a signal stack: such a one may outlive the thread that was seen on it.
 	 */
 	struct ftrace_thread *owner;
+	bool main;		/* the main thread's stack */
 };
 
 #define MAX_RANGES	16384u
@@ -143,9 +144,9 @@ static int maps_line(char *text, void *data)
 
 /*
  * The part of the address space whose shadow is wanted for a stack pointer of @sp; @floor: where its
- * stack ends below.
+ * stack ends below. True: it is the main thread's.
  */
-static void wanted(unsigned long sp, unsigned long *lo, unsigned long *hi, unsigned long *floor)
+static bool wanted(unsigned long sp, unsigned long *lo, unsigned long *hi, unsigned long *floor)
 {
 	struct maps_search s = { .sp = sp };
 
@@ -163,6 +164,7 @@ static void wanted(unsigned long sp, unsigned long *lo, unsigned long *hi, unsig
 		s.hi = sp + ABOVE;
 	*lo = ALIGN_DOWN(s.lo, FT_PAGE_SIZE);
 	*hi = ALIGN_UP(s.hi, FT_PAGE_SIZE);
+	return s.grows;
 }
 
 static int map_shadow(unsigned long lo, unsigned long hi)
@@ -201,6 +203,7 @@ static int add_range(unsigned long lo, unsigned long hi, struct range **out)
 	(*out)->lo = lo;
 	(*out)->hi = hi;
 	(*out)->owner = NULL;
+	(*out)->main = false;
 	nranges++;
 	change_end();
 	return 0;
@@ -210,12 +213,13 @@ static int enter_locked(struct ftrace_thread *t, unsigned long sp, struct range 
 {
 	struct range *above = NULL;
 	unsigned long lo, hi, floor, more;
+	bool main_stack;
 	int err;
 
 	*out = find_range(sp);
 	if (*out)
 		return 0;
-	wanted(sp, &lo, &hi, &floor);
+	main_stack = wanted(sp, &lo, &hi, &floor);
 	/* What is mapped already stays: take what is left around sp. */
 	for (u32 i = 0; i < nranges; i++) {
 		struct range *r = range(i);
@@ -229,7 +233,11 @@ static int enter_locked(struct ftrace_thread *t, unsigned long sp, struct range 
 	}
 	if (!above) {
 		err = map_shadow(lo, hi);
-		return err ? err : add_range(lo, hi, out);
+		if (!err)
+			err = add_range(lo, hi, out);
+		if (!err)
+			(*out)->main = main_stack;
+		return err;
 	}
 	/* The same stack, further down: as much again, if nothing is in the way. */
 	more = above->hi - above->lo;
@@ -250,13 +258,16 @@ static int enter_locked(struct ftrace_thread *t, unsigned long sp, struct range 
 }
 
 /* Never lo of one stack with the size of another, for a handler's fast path. */
-static void set_current(struct ftrace_thread *t, unsigned long lo, unsigned long size)
+static void set_current(struct ftrace_thread *t, unsigned long lo, unsigned long hi, bool own)
 {
 	WRITE_ONCE(t->stack_size, 0);
 	barrier();
-	WRITE_ONCE(t->stack_lo, lo);
+	t->stack_own = own;
+	WRITE_ONCE(t->top, FTRACE_TOP_NONE);
+	/* A slot's word below it is used, too. */
+	WRITE_ONCE(t->stack_lo, lo + sizeof(long));
 	barrier();
-	WRITE_ONCE(t->stack_size, size);
+	WRITE_ONCE(t->stack_size, hi - lo - sizeof(long));
 }
 
 /*
@@ -268,6 +279,7 @@ static bool enter_known(struct ftrace_thread *t, unsigned long sp, unsigned long
 	u32 before = smp_load_acquire(&changes);
 	unsigned long lo, hi;
 	struct range *r;
+	bool own;
 
 	if (before & 1)
 		return false;
@@ -276,12 +288,13 @@ static bool enter_known(struct ftrace_thread *t, unsigned long sp, unsigned long
 		return false;
 	lo = READ_ONCE(r->lo);
 	hi = READ_ONCE(r->hi);
+	own = r->main || READ_ONCE(r->owner) == t;
 	if (tcb - lo < hi - lo && READ_ONCE(r->owner) != t && !ftrace_no_syscalls)
 		return false;
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	if (READ_ONCE(changes) != before || sp - lo >= hi - lo)
 		return false;
-	set_current(t, lo, hi - lo);
+	set_current(t, lo, hi, own);
 	return true;
 }
 
@@ -302,7 +315,7 @@ int ftrace_shadow_enter(struct ftrace_thread *t, unsigned long sp)
 	if (!err) {
 		if (tcb - r->lo < r->hi - r->lo)
 			r->owner = t;
-		set_current(t, r->lo, r->hi - r->lo);
+		set_current(t, r->lo, r->hi, r->main || r->owner == t);
 	} else {
 		t->bad_lo = ALIGN_DOWN(sp, 1ul << 20);
 		t->bad_size = 1ul << 20;

@@ -25,13 +25,19 @@ struct ftrace_thread {
 	unsigned long stack_lo;
 	unsigned long stack_size;
 	/*
+	 * Slot of the innermost recorded call that is hooked, FTRACE_TOP_NONE: not known. The one
+	 * around it is in the shadow of the word below its slot. An entry at or above it shows that
+	 * an exception or longjmp has left calls: see frames_left().
+	 */
+	unsigned long top;
+	s32 tid;
+	u32 flags;		/* FTRACE_THREAD_* */
+	/* ---- second cache line ---- */
+	/*
 	 * Where the slow path's frame stands, 0: not in it. A signal handler that gets there too
 	 * (its frame is below) gives up; a frame above means that the old one was left by longjmp.
 	 */
 	unsigned long slow_frame;
-	s32 tid;
-	u32 flags;		/* FTRACE_THREAD_* */
-	/* ---- second cache line ---- */
 	void *stream;		/* the stream backend's own (agent: the ring) */
 	struct fgraph_stack *fgraph;	/* calls whose return somebody wants, made when needed */
 	struct ftrace_depth *depth;	/* recorded calls, for a limit on their depth */
@@ -42,10 +48,12 @@ struct ftrace_thread {
 	u64 unshadowed;		/* calls not hooked because of that */
 	u64 dropped_by_choice;	/* calls left out by depth or threshold */
 	u32 nested;		/* slow paths given up in a row: see ftrace_record_slow */
-	u32 reserved;
+	u32 stack_own;		/* the current stack is this thread's own, not a coroutine's */
 	/* Frame of the C code that set in_callback, 0: nobody or a trampoline; see callback.h. */
 	unsigned long callback_frame;
 };
+
+#define FTRACE_TOP_NONE	(~0ul)
 
 enum {
 	FTRACE_THREAD_OFF = 1 << 0,	/* records nothing: no stream could be had */

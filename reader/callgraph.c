@@ -314,6 +314,9 @@ static int record(struct build *b, struct trace_thread *thread, uint64_t word, u
 	default:
 		if (site == FTRACE_EXT_TAIL && stack->depth)
 			stack->frames[stack->depth - 1].flags |= TRACE_FRAME_TAIL;
+		i = site == FTRACE_EXT_LEFT ? trace_stack_left(stack) : -1;
+		while (i >= 0 && (int64_t)stack->depth > i)
+			close_top(b, thread, now, 1);
 		return 0;
 	}
 }

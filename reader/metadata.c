@@ -192,6 +192,7 @@ static void put_stream(FILE *f)
 	put_event(f, "func", FTRACE_EVENT_FUNCTION, " function_t func; ");
 	put_event(f, "padding", FTRACE_EXT_PADDING, " ");
 	put_event(f, "tail_call", FTRACE_EXT_TAIL, " ");
+	put_event(f, "frame_left", FTRACE_EXT_LEFT, " ");
 }
 
 static int write_one(struct trace_recording *recording, struct trace_process *process)

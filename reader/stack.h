@@ -5,7 +5,8 @@
  * An exit of A closes the topmost open A and everything above it: calls that were left by a tail
  * call, an exception, longjmp, or that a child of vfork had open. They end at that moment too. An
  * exit of a function that is not open is ignored (recording began in the middle of it). A frame
- * marked as reached by a tail call has no exit of its own and is passed over in the search.
+ * marked as reached by a tail call has no exit of its own and is passed over in the search. Where
+ * the recording marks calls as left, they end at the mark.
  */
 #ifndef TRACE_STACK_H
 #define TRACE_STACK_H
@@ -95,6 +96,19 @@ static inline int64_t trace_stack_find(const struct trace_stack *stack, uint32_t
 			tail = i;
 	}
 	return tail;
+}
+
+/*
+ * Which frame a mark of FTRACE_EXT_LEFT closes, with those above it: the topmost that was not reached
+ * by a tail call. -1: none is open.
+ */
+static inline int64_t trace_stack_left(const struct trace_stack *stack)
+{
+	int64_t i = (int64_t)stack->depth - 1;
+
+	while (i >= 0 && (stack->frames[i].flags & TRACE_FRAME_TAIL))
+		i--;
+	return i;
 }
 
 /* Remove the topmost frame. */

@@ -5,6 +5,7 @@
  * exchanged for those of the next thread.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -163,6 +164,35 @@ static __attribute__((noinline)) int no_room(struct run *run, struct trace_threa
 	return 0;
 }
 
+/* End the calls from the one at @lowest up. */
+static void close_from(struct run *run, struct trace_stack *stack, int64_t lowest, uint64_t now)
+{
+	while ((int64_t)stack->depth > lowest) {
+		uint32_t top = --stack->depth;
+
+		finish(run, &stack->frames[top], now, top, stack->untrusted, 1);
+	}
+	if (stack->untrusted > stack->depth)
+		stack->untrusted = stack->depth;
+}
+
+/* A mark that says more of the calls that are open. False: it says nothing. */
+static __attribute__((noinline)) bool mark(struct run *run, struct trace_stack *stack,
+					   uint32_t kind, uint64_t now)
+{
+	int64_t left;
+
+	if (kind == FTRACE_EXT_TAIL && stack->depth) {
+		stack->frames[stack->depth - 1].flags |= TRACE_FRAME_TAIL;
+		return true;
+	}
+	left = kind == FTRACE_EXT_LEFT ? trace_stack_left(stack) : -1;
+	if (left < 0)
+		return false;
+	close_from(run, stack, left, now);
+	return true;
+}
+
 /* An exit that is not the topmost call's: close what is above it, too. */
 static __attribute__((noinline)) void odd_exit(struct run *run, struct trace_stack *stack,
 					       uint32_t site, uint64_t now)
@@ -183,13 +213,7 @@ static __attribute__((noinline)) void odd_exit(struct run *run, struct trace_sta
 			break;
 		}
 	}
-	while ((int64_t)stack->depth > found) {
-		uint32_t top = --stack->depth;
-
-		finish(run, &stack->frames[top], now, top, stack->untrusted, 1);
-	}
-	if (stack->untrusted > stack->depth)
-		stack->untrusted = stack->depth;
+	close_from(run, stack, found, now);
 }
 
 /* Push a frame as trace_stack_push() does, less what only searches need. */
@@ -260,9 +284,7 @@ loop(struct run *run, struct trace_thread *thread, const uint64_t *words, size_t
 		/* Damage must not turn time back: durations would wrap around. */
 		now = time > now ? time : now;
 		if (event == FTRACE_EVENT_EXTENDED) {
-			if (site == FTRACE_EXT_TAIL && stack->depth)
-				stack->frames[stack->depth - 1].flags |= TRACE_FRAME_TAIL;
-			else
+			if (!mark(run, stack, site, now))
 				skipped++;
 			continue;
 		}

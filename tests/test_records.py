@@ -28,6 +28,26 @@ def test_exact(tracer, per_call, record):
     assert recording.babeltrace() == total
 
 
+def test_calls_left_by_longjmp_end(record):
+    """What longjmp leaves is over at the next call: nothing is shown inside it."""
+    program = build("left.c", *O2)
+    recording = record.same([program])
+    if ftracetest.NATIVE:
+        return
+    assert recording.report() == {"main": 1, "dive": 600, "leaf": 101, "even": 501, "odd": 500}
+    shown = run([ftracetest.FTRACE, "replay", "--no-pager", "-i", recording.folder])
+    lines = [line.split("|", 1)[1] for line in shown.stdout.decode().splitlines()
+             if "|" in line and not line.startswith("#")]
+    depth = {}
+    for line in lines:
+        found = re.match(r"( +)(\w+)\(\)", line)
+        if found:
+            depth.setdefault(found.group(2), []).append(len(found.group(1)) // 2)
+    assert set(depth["leaf"]) == {2}, sorted(set(depth["leaf"]))
+    assert depth["dive"] == [2, 3, 4, 5, 6, 7] * 100
+    recording.babeltrace()
+
+
 def test_threads_exact(record):
     """Four threads at once, each its own stream; nothing lost or doubled."""
     program = build("exact_threads.c", *O2, "-pthread")

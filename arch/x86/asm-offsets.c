@@ -4,6 +4,7 @@
  * tools/gen-asm-offsets turns the marked lines into asm-offsets.h.
  */
 #include <ftrace/ftrace.h>
+#include <ftrace/trace-format.h>
 
 #include "arch-site.h"
 #include "ops.h"
@@ -24,8 +25,12 @@ void asm_offsets(void)
 	OFFSET(T_UNWRITTEN, struct ftrace_thread, unwritten);
 	OFFSET(T_HI, struct ftrace_thread, hi);
 	OFFSET(T_IN_CALLBACK, struct ftrace_thread, in_callback);
+	OFFSET(T_TOP, struct ftrace_thread, top);
 	OFFSET(T_STACK_LO, struct ftrace_thread, stack_lo);
 	OFFSET(T_STACK_SIZE, struct ftrace_thread, stack_size);
+
+	/* The mark of a tail call, as stubs say what to record. */
+	DEFINE(RECORD_TAIL, FTRACE_EXT_TAIL << 2 | FTRACE_EVENT_EXTENDED);
 
 	OFFSET(SITE_OPS, struct dyn_ftrace, ops);
 	OFFSET(SITE_IP, struct dyn_ftrace, ip);

@@ -126,9 +126,15 @@ FUNC ftrace_record_entry
 	leal	-ARCH_STUB_RET(%rax), %r10d	/* stubs are 64 bytes: only one in 64 return */
 	testb	$63, %r10b			/* addresses needs a closer look */
 	jz	4f
-3:	btcq	$SHADOW_BIT, %rdx
+3:	movq	T_TOP(%rcx), %r10		/* the call around this one; at or below our slot it */
+	cmpq	%r10, %rdx			/* has been left */
+	jae	2f
+	btcq	$SHADOW_BIT, %rdx
 	movq	%rax, (%rdx)
+	movq	%r10, -8(%rdx)
 	RECORD	2f, 1f
+	leaq	FAST_SLOT(%rsp), %rdx
+	movq	%rdx, T_TOP(%rcx)
 	stc
 	FAST_RETURN
 
@@ -148,7 +154,12 @@ FUNC ftrace_record_entry
 	leaq	FAST_SLOT(%rsp), %rdx
 	jmp	3b
 
-6:	RECORD	2b, 1b				/* a tail call: the caller's exit ends both */
+6:	leaq	FAST_SLOT(%rsp), %rdx		/* a tail call: the caller's exit ends both */
+	cmpq	T_TOP(%rcx), %rdx		/* the caller is the innermost call, if none was left */
+	jne	2b
+	RECORD	2b, 1b
+	movl	$RECORD_TAIL, %r11d
+	RECORD	2b, 1b
 9:	clc
 	FAST_RETURN
 ENDFUNC ftrace_record_entry
@@ -163,6 +174,8 @@ FUNC ftrace_record_exit
 	cmpl	$0, ftrace_silent_local(%rip)
 	jne	3f
 	SELF	2f
+	movq	-8(%rdx), %rax			/* the call around this one is the innermost now */
+	movq	%rax, T_TOP(%rcx)
 	RECORD	2f, 1f
 3:	FAST_RETURN
 1:	shrq	$32, %r11

@@ -46,11 +46,17 @@ enum ftrace_event {
 enum ftrace_extended {
 	FTRACE_EXT_PADDING = 4,		/* no event: a slot given back; readers skip it */
 	/*
-	 * The entry just before was reached by a tail call, and its return will be recorded as that
+	 * The last entry (of a function that is still open) was reached by a tail call, and its return will be recorded as that
 	 * of the function it was called from. Optional: where it is missing, readers find tail calls
 	 * by exits that never come, and can mistake a function that tail-calls itself.
 	 */
 	FTRACE_EXT_TAIL = 5,
+	/*
+	 * The innermost call that is open, with those that it tail-called, was left by an exception or
+	 * longjmp before now: its exit never comes. Optional, too: written when the thread's next entry
+	 * shows that the frame is gone; an exit further out says the same without it.
+	 */
+	FTRACE_EXT_LEFT = 6,
 };
 
 #define FTRACE_RECORD_SITE_SHIFT	34
