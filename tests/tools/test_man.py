@@ -95,3 +95,11 @@ def test_completion_of_options(command):
 def test_completion_of_values():
     assert complete("record", "--tracer", "fun") == {"function", "function_graph"}
     assert complete("replay", "--color", "n") == {"never"}
+
+
+def test_every_public_function_is_in_libftrace_3():
+    with open(os.path.join(ROOT, "engine", "libftrace.map")) as file:
+        public = re.search(r"LIBFTRACE_0 \{\s*global:(.*?)local:", file.read(), re.S).group(1)
+    names = re.findall(r"(\w+);", public)
+    assert len(names) > 10
+    assert [name for name in names if not re.search(rf"^\.Fn {name}\b", page("libftrace.3"), re.M)] == []
