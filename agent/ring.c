@@ -63,9 +63,11 @@ static void count_dropped(struct agent_ring *r, const struct ftrace_thread *t)
  * Complete the open packet. @wp: where to look for its first unwritten slot; anything outside the
  * packet means its beginning.
  *
- * All slots behind the last record get padding, not only the next one: a write pointer that an
- * interrupted writer sets back into this packet must find no slot to write to. Padding
- * carries the time of the record before it.
+ * The slot behind the last record gets padding, which carries that record's time: a writer that was
+ * interrupted before it wrote finds its slot taken. One that was interrupted after that sets
+ * the write pointer back to a slot that is taken as well, and the slow path, where this leads it, sees
+ * by the upper bits that the packet is not the open one. There is always such a slot: t->end
+ * leaves one.
  */
 static void close_packet(struct agent_ring *r, u64 *wp)
 {
@@ -82,7 +84,7 @@ static void close_packet(struct agent_ring *r, u64 *wp)
 	last = packet->timestamp_begin;
 	if (behind > FIRST_SLOT(packet))
 		last = (last & ~0xffffffffull) | (u32)behind[-1];
-	for (; slot < end; slot++)
+	if (slot < end)
 		WRITE_ONCE(*slot, ftrace_record((u32)last, FTRACE_EVENT_EXTENDED, FTRACE_EXT_PADDING));
 	r->last = last;
 	packet->timestamp_end = last;
@@ -196,7 +198,7 @@ static int open_packet(struct agent_ring *r, struct ftrace_thread *t, u64 now)
 	WRITE_ONCE(t->unwritten, ftrace_unwritten(head / ring->npackets));
 	WRITE_ONCE(t->hi, (u32)(now >> 32));
 	barrier();
-	/* One slot stays free: a write pointer read before the packet was closed is always in it. */
+	/* One slot stays free, for close_packet(). */
 	WRITE_ONCE(t->end, END_SLOT(packet) - 1);
 	return 0;
 }
