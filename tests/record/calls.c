@@ -6,7 +6,7 @@
  *	turn N PER	N threads one after the other, each PER leaf(): N * (PER + 2) + 1
  *	fork N PER	N children by fork, each PER leaf(): N * (PER + 1) + 1
  *	exec N PER	executes itself N times more, each time but the last PER leaf(): N * (PER + 2) + 1
- *	orphan N	a child goes on in the background for N ms
+ *	orphan N	a child calls work(5), then goes on in the background for N ms
  *	exit N		exits with status N
  *	kill N		sends signal N to itself
  *	wait N		prints "ready", waits for SIGTERM, SIGHUP or SIGINT for N ms, prints its number
@@ -108,15 +108,23 @@ int main(int argc, char **argv)
 		execl("/proc/self/exe", argv[0], "exec", number, argv[3], NULL);
 		return 9;
 	} else if (!strcmp(mode, "orphan")) {
+		char done;
+		int ends[2];
+
+		if (pipe(ends))
+			return 9;
 		if (!fork()) {
 			close(0);
 			close(1);
 			close(2);
 			work(5);
+			if (write(ends[1], "", 1) != 1)
+				return 9;
 			sleep_ms(n);
 			_exit(0);
 		}
-		sleep_ms(100);
+		if (read(ends[0], &done, 1) != 1)	/* its calls are recorded before we end */
+			return 9;
 	} else if (!strcmp(mode, "exit")) {
 		return (int)n;
 	} else if (!strcmp(mode, "kill")) {
