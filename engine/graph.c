@@ -126,10 +126,16 @@ bool ftrace_graph_enter(struct ftrace_thread *t, struct dyn_ftrace *site, struct
 
 	if (!s || is_busy(t, s, (unsigned long)slot))
 		return false;
-	if (may_hook && !tail && (unsigned long)slot - t->stack_lo >= t->stack_size &&
-	    ftrace_shadow_enter(t, (unsigned long)slot)) {
-		t->unshadowed++;
-		may_hook = false;
+	if ((unsigned long)slot - t->stack_lo >= t->stack_size) {
+		/* A child of clone(CLONE_VM) with our TLS: as in ftrace_record_slow(). */
+		if (!ftrace_no_syscalls && ft_gettid() != t->tid) {
+			t->dropped++;
+			return false;
+		}
+		if (may_hook && !tail && ftrace_shadow_enter(t, (unsigned long)slot)) {
+			t->unshadowed++;
+			may_hook = false;
+		}
 	}
 	drop_dead(t, s, (unsigned long)slot, !tail);
 	if (s->n == MAX_CALLS) {
