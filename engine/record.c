@@ -48,9 +48,12 @@ static bool write_record(struct ftrace_thread *t, unsigned long id_event)
 		return false;
 	/* Each turn but the last finds a slot taken by a handler, or ends a packet. */
 	for (unsigned int i = 0; i < FTRACE_PACKET_SIZE; i++) {
-		u64 *slot = READ_ONCE(t->wp);
-		u64 now, unwritten;
+		/* What an unwritten slot holds, before where it is: see RECORD in entry-record.S. */
+		u64 unwritten = READ_ONCE(t->unwritten), now;
+		u64 *slot;
 
+		barrier();
+		slot = READ_ONCE(t->wp);
 		barrier();
 		now = arch_ticks();
 		/*
@@ -63,7 +66,6 @@ static bool write_record(struct ftrace_thread *t, unsigned long id_event)
 				return false;
 			continue;
 		}
-		unwritten = t->unwritten;
 		if (__atomic_compare_exchange_n(slot, &unwritten,
 						(u32)now | (u64)id_event << 32, false,
 						__ATOMIC_RELAXED, __ATOMIC_RELAXED)) {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -37,6 +38,10 @@ static struct ft_mutex *lock;		/* over all of this; see take_lock() */
  */
 #define BELOW	(256ul << 10)
 #define ABOVE	(1ul << 20)
+#define MAX_GROWTH	(64ul << 20)	/* of the main stack, from one look to the next */
+
+/* linux/fs.h of 6.11 and later: _IOWR('f', 17, struct procmap_query). */
+#define PROCMAP_QUERY_NR(size)	(3ul << 30 | (unsigned long)(size) << 16 | 'f' << 8 | 17)
 
 static struct range *range(u32 i)
 {
@@ -143,6 +148,39 @@ static int maps_line(char *text, void *data)
 }
 
 /*
+ * Ask for one mapping instead of reading them all (Linux 6.11): with stacks by the thousand that is
+ * the difference between microseconds and milliseconds a thread. False: cannot, or none is there.
+ */
+static bool query_mapping(struct maps_search *s)
+{
+	char name[16] = "";
+	struct {
+		u64 size, flags, addr, start, end, vma_flags, page_size, offset, inode;
+		u32 dev_major, dev_minor, name_size, build_id_size;
+		u64 name_addr, build_id_addr;
+	} q = {
+		.size = sizeof(q), .addr = s->sp,
+		.name_size = sizeof(name), .name_addr = (unsigned long)name,
+	};
+	int fd = ft_open("/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
+	long err;
+
+	if (fd < 0)
+		return false;
+	err = arch_syscall(SYS_ioctl, fd, PROCMAP_QUERY_NR(sizeof(q)), (long)&q, 0, 0, 0);
+	ft_close(fd);
+	if (err)
+		return false;
+	s->lo = q.start;
+	s->hi = q.end;
+	s->grows = !ft_strcmp(name, "[stack]");
+	/* How far down it may grow is not worth another question: shadow is mapped as it is needed. */
+	if (s->grows)
+		s->below_end = q.start > MAX_GROWTH ? q.start - MAX_GROWTH : 0;
+	return true;
+}
+
+/*
  * The part of the address space whose shadow is wanted for a stack pointer of @sp; @floor: where its
  * stack ends below. True: it is the main thread's.
  */
@@ -150,7 +188,8 @@ static bool wanted(unsigned long sp, unsigned long *lo, unsigned long *hi, unsig
 {
 	struct maps_search s = { .sp = sp };
 
-	ft_for_each_line("/proc/self/maps", maps_line, &s);
+	if (!query_mapping(&s))
+		ft_for_each_line("/proc/self/maps", maps_line, &s);
 	if (!s.hi) {			/* no /proc: a guess */
 		s.lo = sp - BELOW;
 		s.hi = sp + ABOVE / 4;

@@ -33,10 +33,14 @@
  * our slot, and (3) fails; one between (3) and (4) finds the slot used and goes past it, and the
  * pointer that (4) sets back heals at the next record. end leaves one slot of the packet free, so
  * a slot that (1) read is inside its packet even if the packet is changed before (3), and then
- * holds the padding that sealed it.
+ * holds the padding that sealed it. What an unwritten slot holds is read before the slot's address:
+ * a writer that comes back laps later then finds a pattern it does not know, whatever it read last.
+ * Changes %rax, %rdx, %r10.
  * The slow path takes over with %r11d, or \again with %r11 shifted.
  */
 .macro RECORD slow, again
+	movq	T_UNWRITTEN(%rcx), %rax		/* (0) into the red zone, which signals leave alone */
+	movq	%rax, -8(%rsp)
 	movq	T_WP(%rcx), %r10		/* (1) the slot */
 	cmpq	T_END(%rcx), %r10		/* the packet is full, or there is none */
 	jae	\slow
@@ -45,7 +49,7 @@
 	jne	\slow
 	shlq	$32, %r11
 	orq	%rax, %r11
-	movq	T_UNWRITTEN(%rcx), %rax
+	movq	-8(%rsp), %rax
 	cmpxchgq %r11, (%r10)			/* (3) no lock prefix: one thread only */
 	jne	\again
 	addq	$8, %r10
