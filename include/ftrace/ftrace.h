@@ -45,8 +45,8 @@ struct ftrace_ops;
  * them over a call of a function compiled for tracing, gcc turns -fipa-ra off there.) The direction
  * flag is taken for clear, as the x86_64 psABI (3.2.1) has it at every function's entry; with
  * SAVE_REGS it is looked after all the same. errno is not saved: a callback that may change it does
- * so. It must return: no longjmp(), no exception may leave it. What it calls may be traced
- * itself: see FTRACE_OPS_FL_RECURSION.
+ * so. It must return: no longjmp() (also not out of a handler of a signal that interrupts
+ * it), no exception may leave it. What it calls may be traced itself: see FTRACE_OPS_FL_RECURSION.
  */
 typedef void (*ftrace_func_t)(unsigned long ip, unsigned long parent_ip,
 			      struct ftrace_ops *op, struct pt_regs *regs);
