@@ -144,7 +144,7 @@ static u8 address_encoding(const struct elf *e, const u8 *p, const u8 *end)
 	return PE_ABS;
 }
 
-u64 eh_frame_size(const struct eh_frame *t, u32 i)
+bool eh_frame_entry(const struct eh_frame *t, u32 i, struct eh_entry *entry)
 {
 	const struct elf *e = t->elf;
 	u64 fde_at = offset_from(t, t->table + 8 * (size_t)i + 4), avail, cie_avail;
@@ -154,18 +154,31 @@ u64 eh_frame_size(const struct eh_frame *t, u32 i)
 	u8 encoding;
 
 	if (!fde || avail < 8)
-		return 0;
+		return false;
 	len = elf_u32(e, fde);
 	back = elf_u32(e, fde + 4);
 	if (len > avail - 4 || len < 4)		/* 0xffffffff, a 64-bit length, is too much as well */
-		return 0;
+		return false;
 	cie = elf_at(e, fde_at + 4 - back, &cie_avail);
 	if (!cie || cie_avail < 8 || elf_u32(e, cie + 4) != 0 || elf_u32(e, cie) > cie_avail - 4 ||
 	    elf_u32(e, cie) < 4)
-		return 0;
-	encoding = address_encoding(e, cie + 8, cie + 4 + elf_u32(e, cie));
+		return false;
+	entry->cie = cie + 8;
+	entry->cie_end = cie + 4 + elf_u32(e, cie);
+	encoding = address_encoding(e, entry->cie, entry->cie_end);
 	size = encoding == PE_OMIT ? 0 : encoded_size(e, encoding);
 	if (size < 4 || len < 4 + 2 * size)
-		return 0;
-	return size == 8 ? elf_u64(e, fde + 8 + size) : elf_u32(e, fde + 8 + size);
+		return false;
+	entry->fde = fde + 8;
+	entry->fde_end = fde + 4 + len;
+	entry->addr_size = size;
+	entry->size = size == 8 ? elf_u64(e, fde + 8 + size) : elf_u32(e, fde + 8 + size);
+	return true;
+}
+
+u64 eh_frame_size(const struct eh_frame *t, u32 i)
+{
+	struct eh_entry entry;
+
+	return eh_frame_entry(t, i, &entry) ? entry.size : 0;
 }

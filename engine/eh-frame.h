@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where functions begin, by the unwind table: the only thing that tells in a stripped object. The
- * sorted table of PT_GNU_EH_FRAME is read, in the one encoding that linkers make.
+ * The unwind table: where functions begin, the only thing that tells in a stripped object, and where
+ * their frames are. The sorted table of PT_GNU_EH_FRAME is read, in the one encoding that linkers make.
  */
 #ifndef FTRACE_ENGINE_EH_FRAME_H
 #define FTRACE_ENGINE_EH_FRAME_H
@@ -28,5 +28,46 @@ bool eh_frame_has(const struct eh_frame *t, u64 addr);
 
 /* Bytes of the function of entry @i; 0: cannot be told. */
 u64 eh_frame_size(const struct eh_frame *t, u32 i);
+
+/* Entry @i and the common one it belongs to, each behind its length and id. */
+struct eh_entry {
+	const u8 *cie, *cie_end, *fde, *fde_end;
+	unsigned int addr_size;		/* bytes of an address in the fde */
+	u64 size;			/* bytes of the function */
+};
+
+/* False: cannot be read. */
+bool eh_frame_entry(const struct eh_frame *t, u32 i, struct eh_entry *entry);
+
+/* ---- eh-rows.c: where the frame is ---- */
+
+#define EH_NO_REG	0xff	/* the frame's address is not a register plus an offset */
+#define EH_MAX_STATES	8	/* of DW_CFA_remember_state; compilers nest one */
+
+struct eh_cfa {
+	u8 reg;			/* by its number in DWARF, or EH_NO_REG */
+	s64 offset;		/* CFA = reg + offset */
+};
+
+struct eh_rows {
+	const struct elf *elf;
+	const u8 *p, *end;	/* what follows of the program */
+	u64 code_align;
+	s64 data_align;
+	u64 from, to;		/* the row in force: addresses from <= pc < to */
+	u64 last;		/* the function's end */
+	struct eh_cfa cfa;
+	struct eh_cfa states[EH_MAX_STATES];
+	u32 nstates;
+};
+
+/* Begin with entry @i. False: it cannot be read. */
+bool eh_rows_open(struct eh_rows *r, const struct eh_frame *t, u32 i);
+
+/*
+ * Go on to the row of @pc, which must not be lower than before: r->cfa. False: there is none, or what
+ * leads there has an instruction that is not known.
+ */
+bool eh_rows_at(struct eh_rows *r, u64 pc);
 
 #endif /* FTRACE_ENGINE_EH_FRAME_H */

@@ -3,7 +3,8 @@
  * Tail calls of functions whose return address must stay where it is.
  *
  * dlsym(RTLD_NEXT, ...) looks up its caller by its return address; `return dlsym(...)` is a jump, so
- * that address is the tail-calling function's own, and a hook there would change it. Jumps are
+ * that address is the tail-calling function's own, and a hook there would change it. So it is with
+ * functions that read it themselves, and with their parts that stand elsewhere. Jumps are
  * looked for at every byte: what is no instruction and happens to look like a jump to exactly such a
  * function costs one function its return hook, no more.
  */
@@ -49,6 +50,8 @@ static bool jumps_to_entry_only(struct finder *f, const struct ftrace_found *sit
 			return true;
 		if (kind != ARCH_CALL_DIRECT)
 			continue;
+		if (finder_in_reader(f, target))
+			return true;
 		other = site_of(f, target);
 		if (other && other != site && other->entry == target &&
 		    (other->flags & FTRACE_FOUND_ENTRY_ONLY))
@@ -61,7 +64,7 @@ void finder_mark_tails(struct finder *f)
 {
 	bool again = true;
 
-	if (!f->callees.entry_only)
+	if (!f->callees.entry_only && !f->reading_sites && !f->nreaders)
 		return;
 	/* Chains of tail calls are short: each round but the last finds one more link. */
 	for (unsigned int round = 0; again && round < 8; round++) {

@@ -248,6 +248,7 @@ static int hand_over(struct finder *f, const char *path, struct ftrace_finding *
 		return -ENOMEM;
 	out->priv = owned;
 	size = choose_names(f, object) + from_size;
+	finder_mark_readers(f);
 	finder_mark_tails(f);
 	p = ft_alloc(size);
 	if (!p)

@@ -5,6 +5,7 @@
  *	find.c		opens the object, runs the parts, names and orders what they found
  *	find-tables.c	lists of locations: __patchable_function_entries, __mcount_loc
  *	find-calls.c	calls of mcount and __fentry__ that nobody listed
+ *	find-readers.c	functions that read their own return address
  *	find-tails.c	functions that end in another's place
  */
 #ifndef FTRACE_ENGINE_FINDER_H
@@ -19,6 +20,7 @@
 enum callee { CALLEE_OTHER, CALLEE_FENTRY, CALLEE_MCOUNT, CALLEE_ENTRY_ONLY };
 
 #define MAX_CALLEES 64
+#define MAX_READERS 64
 
 struct callees {
 	u64 func[MAX_CALLEES], slot[MAX_CALLEES];	/* addresses of functions, of GOT words */
@@ -38,6 +40,9 @@ struct finder {
 	char real[ELF_PATH_MAX];
 	struct ftrace_found *found;	/* scratch; names not yet known */
 	u32 n, capacity;
+	bool reading_sites;		/* a site reads its own return address */
+	struct { u64 start, end; } readers[MAX_READERS];	/* so does code that is no site's */
+	u32 nreaders;
 };
 
 /* Add a site; the caller fills vaddr, entry, form, len, flags, reason. -ENOMEM. */
@@ -80,6 +85,18 @@ int finder_scan_calls(struct finder *f);
  * @len as in struct ftrace_found.
  */
 int finder_add_mcount(struct finder *f, u64 entry, u64 vaddr, u8 form, u8 len);
+
+/* ---- find-readers.c ---- */
+
+/*
+ * Mark sites whose functions read their own return address FTRACE_FOUND_ENTRY_ONLY, and note other
+ * code that does. f->found as for finder_mark_tails(), which comes after it. Not seen: functions without an
+ * entry in the unwind table, or whose frame is aligned by more than the stack is.
+ */
+void finder_mark_readers(struct finder *f);
+
+/* Is @addr in code that reads its return address and is no site's? */
+bool finder_in_reader(const struct finder *f, u64 addr);
 
 /* ---- find-tails.c ---- */
 

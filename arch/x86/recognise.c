@@ -137,6 +137,96 @@ size_t arch_next_jump(const u8 *code, size_t at, size_t avail)
 	return avail;
 }
 
+/* Kinds of opcodes that read memory, and what ModRM must be for them: bits that both tables share. */
+enum { ANY = 1, REG_6 = 2, REG_7 = 4 };
+
+#define BASES(mod, reg, bits)	\
+	[(mod) << 6 | (reg) << 3 | 4] = (bits), [(mod) << 6 | (reg) << 3 | 5] = (mod) ? (bits) : 0
+#define REGS(mod)	\
+	BASES(mod, 0, ANY), BASES(mod, 1, ANY), BASES(mod, 2, ANY), BASES(mod, 3, ANY), \
+	BASES(mod, 4, ANY), BASES(mod, 5, ANY), BASES(mod, 6, ANY | REG_6), BASES(mod, 7, ANY | REG_7)
+
+static const u8 reads[256] = {
+	[0x03] = ANY, [0x0b] = ANY, [0x23] = ANY, [0x2b] = ANY, [0x33] = ANY,	/* add ... xor */
+	[0x3b] = ANY, [0x39] = ANY, [0x85] = ANY,		/* cmp, test */
+	[0x81] = REG_7, [0x83] = REG_7,				/* cmp $imm */
+	[0x8b] = ANY, [0x8d] = ANY, [0xff] = REG_6,		/* mov, lea, push */
+	[0x16] = ANY, [0x22] = ANY, [0x6e] = ANY, [0x7e] = ANY,	/* into vector registers */
+};
+
+/* By ModRM: (%rsp), disp(%rsp), disp(%rbp); also of other bases with a SIB byte. */
+static const u8 on_stack[256] = { REGS(0), REGS(1), REGS(2) };
+
+/*
+ * ff 74 and ff 75 are push disp8(...), or the last byte of any instruction and a je, a jne. What
+ * compilers put before such a push is another push or room for arguments.
+ */
+static bool among_arguments(const u8 *code, size_t at)
+{
+	return (at >= 1 && (code[at - 1] & 0xf8) == 0x50) || (at >= 2 && code[at - 2] == 0x6a) ||
+	       (at >= 3 && code[at - 3] == 0x83 && code[at - 2] == 0xec);
+}
+
+/* Is what stands before the opcode at @code + @at what makes it the instruction meant above? */
+static bool prefixed(const u8 *code, size_t at)
+{
+	u8 before[3] = { at ? code[at - 1] : 0, at > 1 ? code[at - 2] : 0, at > 2 ? code[at - 3] : 0 };
+	bool rex = WIDE && (before[0] & 0xf0) == 0x40;
+
+	switch (code[at]) {
+	case 0x16:		/* movhps, movhpd */
+		return before[0] == 0x0f || before[1] == 0xc5;
+	case 0x22:		/* pinsrq */
+		return (before[0] == 0x3a && before[1] == 0x0f) || before[2] == 0xc4;
+	case 0x6e:		/* movq r/m64 */
+		return (before[0] == 0x0f && (before[1] & 0xfb) == 0x48) ||
+		       (before[2] == 0xc4 && before[0] & 0x80);
+	case 0x7e:		/* movq; with 66 it is a store */
+		if (before[1] == 0xc5)
+			return (before[0] & 3) == 2;
+		return before[0] == 0x0f &&
+		       (before[1] == 0xf3 || (before[1] == 0x44 && before[2] == 0xf3));
+	case 0xff:
+		if (code[at + 1] >> 6 == 1)
+			return among_arguments(code, at);
+		break;
+	case 0x8d:		/* of a whole register */
+		return !WIDE ? before[0] != 0x0f : (before[0] & 0xfb) == 0x48;
+	}
+	/* Behind 0f it is another; with these bits of REX the base is. Half a word is one, too. */
+	return before[0] != 0x0f && !(rex && before[0] & 3);
+}
+
+static bool return_slot(const u8 *code, size_t at, size_t avail, struct arch_cfa *cfa)
+{
+	const u8 *p = code + at + 1;
+	u8 mod = p[0] >> 6, rm = p[0] & 7;
+	size_t len = modrm_length(p, avail - at - 1), word = WIDE ? 8 : 4;
+	s64 disp = 0;
+
+	if (!len || (rm == 4 && p[1] != 0x24))
+		return false;
+	if (mod == 1)
+		disp = (int8_t)p[len - 1];
+	else if (mod == 2)
+		disp = (s32)read32(p + len - 4);
+	if (disp < 0 || disp % (s64)word || !prefixed(code, at))
+		return false;
+	/* rsp, rbp; esp, ebp */
+	cfa->reg = rm == 4 ? (WIDE ? 7 : 4) : (WIDE ? 6 : 5);
+	cfa->offset = disp + (s64)word;
+	return true;
+}
+
+size_t arch_next_return_slot(const u8 *code, size_t at, size_t avail, struct arch_cfa *cfa)
+{
+	for (; at + 1 < avail; at++)
+		if (unlikely(reads[code[at]] & on_stack[code[at + 1]]) &&
+		    return_slot(code, at, avail, cfa))
+			return at;
+	return avail;
+}
+
 bool arch_plt_entry(const u8 *code, size_t avail, u64 vaddr, u64 got, u64 *slot)
 {
 	size_t i = arch_landing_pad(code, avail);

@@ -55,6 +55,19 @@ enum arch_call arch_jump(const u8 *code, size_t avail, u64 vaddr, u64 got, u64 *
 /* The first offset from @at on where such a jump may begin; @avail: none. Made to be fast. */
 size_t arch_next_jump(const u8 *code, size_t at, size_t avail);
 
+/* Where the frame (CFA) would be: register, by its number in DWARF, plus offset. */
+struct arch_cfa {
+	u8 reg;
+	s64 offset;
+};
+
+/*
+ * The first offset from @at on of an instruction that, if the frame is at *@cfa there, reads the word
+ * with the return address or takes its address; @avail: none. Looked for at every byte, as jumps are;
+ * made to be fast.
+ */
+size_t arch_next_return_slot(const u8 *code, size_t at, size_t avail, struct arch_cfa *cfa);
+
 /* Is there a procedure linkage table entry at @code? Then *@slot is the word it jumps through. */
 bool arch_plt_entry(const u8 *code, size_t avail, u64 vaddr, u64 got, u64 *slot);
 

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The unwind table's programs, for one thing: where a function's frame (CFA) is at each of its
+ * instructions. What they say of saved registers is passed over.
+ */
+#include "eh-frame.h"
+
+/* Instructions (DW_CFA_*); the first three have an operand in their low bits. */
+enum {
+	CFA_ADVANCE = 0x40, CFA_OFFSET = 0x80, CFA_RESTORE = 0xc0,
+	CFA_NOP = 0x00, CFA_ADVANCE1 = 0x02, CFA_ADVANCE2 = 0x03, CFA_ADVANCE4 = 0x04,
+	CFA_OFFSET_EXTENDED = 0x05, CFA_RESTORE_EXTENDED = 0x06, CFA_UNDEFINED = 0x07,
+	CFA_SAME_VALUE = 0x08, CFA_REGISTER = 0x09, CFA_REMEMBER_STATE = 0x0a,
+	CFA_RESTORE_STATE = 0x0b, CFA_DEF_CFA = 0x0c, CFA_DEF_CFA_REGISTER = 0x0d,
+	CFA_DEF_CFA_OFFSET = 0x0e, CFA_DEF_CFA_EXPRESSION = 0x0f, CFA_EXPRESSION = 0x10,
+	CFA_OFFSET_EXTENDED_SF = 0x11, CFA_DEF_CFA_SF = 0x12, CFA_DEF_CFA_OFFSET_SF = 0x13,
+	CFA_VAL_OFFSET = 0x14, CFA_VAL_OFFSET_SF = 0x15, CFA_VAL_EXPRESSION = 0x16,
+	CFA_GNU_ARGS_SIZE = 0x2e, CFA_GNU_NEGATIVE_OFFSET_EXTENDED = 0x2f,
+};
+
+/* All reading stops at @end: what is cut off reads as 0, and no instruction is left after it. */
+static u64 read_uleb(const u8 **p, const u8 *end)
+{
+	unsigned int shift = 0;
+	u64 v = 0;
+
+	while (*p < end) {
+		u8 byte = *(*p)++;
+
+		if (shift < 64)
+			v |= (u64)(byte & 0x7f) << shift;
+		shift += 7;
+		if (!(byte & 0x80))
+			break;
+	}
+	return v;
+}
+
+static s64 read_sleb(const u8 **p, const u8 *end)
+{
+	const u8 *start = *p;
+	u64 v = read_uleb(p, end);
+	size_t bits = 7 * (size_t)(*p - start);
+
+	if (bits && bits < 64 && (*p)[-1] & 0x40)
+		v |= ~0ull << bits;
+	return (s64)v;
+}
+
+static void skip(struct eh_rows *r, u64 n)
+{
+	r->p = n < (u64)(r->end - r->p) ? r->p + n : r->end;
+}
+
+static u64 read_fixed(struct eh_rows *r, unsigned int size)
+{
+	const u8 *p = r->p;
+
+	if ((size_t)(r->end - p) < size) {
+		r->p = r->end;
+		return 0;
+	}
+	r->p += size;
+	return size == 1 ? *p : size == 2 ? elf_u16(r->elf, p) : elf_u32(r->elf, p);
+}
+
+static u64 uleb(struct eh_rows *r)
+{
+	return read_uleb(&r->p, r->end);
+}
+
+/* Products of numbers of the file, which may be any. */
+static s64 aligned(struct eh_rows *r)
+{
+	return (s64)((u64)read_sleb(&r->p, r->end) * (u64)r->data_align);
+}
+
+static u8 reg(struct eh_rows *r)
+{
+	u64 n = uleb(r);
+
+	return n < EH_NO_REG ? (u8)n : EH_NO_REG;
+}
+
+/* Everything but moving on. False: not known. */
+static bool execute(struct eh_rows *r, u8 op)
+{
+	switch (op) {
+	case CFA_NOP:
+		return true;
+	case CFA_DEF_CFA:
+		r->cfa.reg = reg(r);
+		r->cfa.offset = (s64)uleb(r);
+		return true;
+	case CFA_DEF_CFA_SF:
+		r->cfa.reg = reg(r);
+		r->cfa.offset = aligned(r);
+		return true;
+	case CFA_DEF_CFA_REGISTER:
+		r->cfa.reg = reg(r);
+		return true;
+	case CFA_DEF_CFA_OFFSET:
+		r->cfa.offset = (s64)uleb(r);
+		return true;
+	case CFA_DEF_CFA_OFFSET_SF:
+		r->cfa.offset = aligned(r);
+		return true;
+	case CFA_DEF_CFA_EXPRESSION:
+		r->cfa.reg = EH_NO_REG;
+		skip(r, uleb(r));
+		return true;
+	case CFA_REMEMBER_STATE:
+		if (r->nstates == EH_MAX_STATES)
+			return false;
+		r->states[r->nstates++] = r->cfa;
+		return true;
+	case CFA_RESTORE_STATE:
+		if (!r->nstates)
+			return false;
+		r->cfa = r->states[--r->nstates];
+		return true;
+	case CFA_OFFSET_EXTENDED:
+	case CFA_OFFSET_EXTENDED_SF:
+	case CFA_REGISTER:
+	case CFA_VAL_OFFSET:
+	case CFA_VAL_OFFSET_SF:
+	case CFA_GNU_NEGATIVE_OFFSET_EXTENDED:
+		uleb(r);		/* signed or not, it is as long */
+		uleb(r);
+		return true;
+	case CFA_RESTORE_EXTENDED:
+	case CFA_UNDEFINED:
+	case CFA_SAME_VALUE:
+	case CFA_GNU_ARGS_SIZE:
+		uleb(r);
+		return true;
+	case CFA_EXPRESSION:
+	case CFA_VAL_EXPRESSION:
+		uleb(r);
+		skip(r, uleb(r));
+		return true;
+	}
+	if ((op & 0xc0) == CFA_OFFSET)
+		uleb(r);
+	return (op & 0xc0) == CFA_OFFSET || (op & 0xc0) == CFA_RESTORE;
+}
+
+/* Up to the next row: *@advance, or up to the end. False: not known. */
+static bool next_row(struct eh_rows *r, u64 *advance, bool *ended)
+{
+	*ended = false;
+	while (r->p < r->end) {
+		u8 op = *r->p++;
+
+		if ((op & 0xc0) == CFA_ADVANCE)
+			*advance = op & 0x3f;
+		else if (op >= CFA_ADVANCE1 && op <= CFA_ADVANCE4)
+			*advance = read_fixed(r, 1u << (op - CFA_ADVANCE1));
+		else if (execute(r, op))
+			continue;
+		else
+			return false;
+		*advance *= r->code_align;
+		return true;
+	}
+	*ended = true;
+	return true;
+}
+
+bool eh_rows_open(struct eh_rows *r, const struct eh_frame *t, u32 i)
+{
+	struct eh_entry entry;
+	const u8 *p, *fde;
+	u64 advance;
+	bool ended, sized;
+	u8 version;
+
+	if (!eh_frame_entry(t, i, &entry))
+		return false;
+	/* The common entry, as address_encoding() in eh-frame.c has gone through it before. */
+	p = entry.cie;
+	version = *p++;
+	sized = p < entry.cie_end && *p == 'z';
+	while (p < entry.cie_end && *p)
+		p++;
+	if (p == entry.cie_end)
+		return false;
+	p++;
+	r->elf = t->elf;
+	r->code_align = read_uleb(&p, entry.cie_end);
+	r->data_align = read_sleb(&p, entry.cie_end);
+	if (version == 1 && p < entry.cie_end)
+		p++;			/* return address column */
+	else
+		read_uleb(&p, entry.cie_end);
+	r->p = p;
+	r->end = entry.cie_end;
+	if (sized)
+		skip(r, uleb(r));
+	r->cfa.reg = EH_NO_REG;
+	r->cfa.offset = 0;
+	r->nstates = 0;
+	if (!next_row(r, &advance, &ended) || !ended)
+		return false;
+
+	fde = entry.fde + 2 * entry.addr_size;
+	r->p = fde;
+	r->end = entry.fde_end;
+	if (sized)
+		skip(r, uleb(r));
+	r->from = r->to = eh_frame_start(t, i);
+	r->last = r->from + entry.size;
+	return r->last > r->from;
+}
+
+bool eh_rows_at(struct eh_rows *r, u64 pc)
+{
+	while (pc >= r->to) {
+		u64 advance;
+		bool ended;
+
+		if (r->to >= r->last)
+			return false;
+		r->from = r->to;
+		if (!next_row(r, &advance, &ended)) {
+			r->from = r->to = r->last;
+			return false;
+		}
+		r->to = ended || advance > r->last - r->from ? r->last : r->from + advance;
+	}
+	return pc >= r->from;
+}
