@@ -89,13 +89,16 @@ def test_signal_at_every_instruction(how, tracer, record):
         return
     total = check_streams(recording.folder)
     assert recording.babeltrace() == total
-    match = re.search(rb"steps (\d+) outside the program (\d+)", recording.result.stderr)
-    assert match and int(match.group(2)) > 0, str(recording.result)
-    calls = recording.report()
+    match = re.search(rb"outside the program (\d+) worked (\d+)", recording.result.stderr)
+    assert match and int(match.group(1)) > 0, str(recording.result)
+    data = recording.report_json()
+    calls = ftracetest.report_calls(data)
     if how in ("return", "unwind"):
         rounds = {"return": 101, "unwind": 11}[how]
         assert calls["top"] == rounds and calls["leaf"] == 4 * rounds, calls
-        assert calls["handler_work"] == int(match.group(1)) + 1, (calls, recording.result)
+        # In a change of packets a handler's own call is dropped, and counted.
+        worked, seen = int(match.group(2)) + 1, calls["handler_work"]
+        assert seen <= worked <= seen + data["lost"], (calls, data["lost"], str(recording.result))
 
 
 @pytest.mark.limit(240)
