@@ -53,7 +53,7 @@ static UNTRACED int too_often(unsigned long ip)
 {
 	unsigned short *count = &seen[(ip ^ ip >> 15) & 0x7fff];
 
-	if (++*count < 300)
+	if (++*count < 100)
 		return 0;
 	*count = 0;
 	return 1;
@@ -138,6 +138,11 @@ static UNTRACED void trap(int number, siginfo_t *info, void *data)
 /* One thread's first traced calls, interrupted once. Returns 1 when they ended before that. */
 static UNTRACED void *cold_thread(void *arg)
 {
+	sigset_t alarm;
+
+	sigemptyset(&alarm);
+	sigaddset(&alarm, SIGALRM);
+	pthread_sigmask(SIG_UNBLOCK, &alarm, NULL);
 	if (sigsetjmp(back, 1) == 0) {
 		jump_at = (long)arg;
 		begin_stepping();
@@ -172,6 +177,13 @@ UNTRACED int main(int argc, char **argv)
 		top(0);
 		handler_work(0);
 	}
+	if (cold) {	/* the alarm is for the thread that steps */
+		sigset_t alarm;
+
+		sigemptyset(&alarm);
+		sigaddset(&alarm, SIGALRM);
+		pthread_sigmask(SIG_BLOCK, &alarm, NULL);
+	}
 	for (long k = 1; cold && ended < 2; k += 1 + k / 100) {
 		pthread_t id;
 		void *value;
@@ -188,9 +200,10 @@ UNTRACED int main(int argc, char **argv)
 		stepping = 0;
 	}
 	/*
-	 * From the first instruction, from the second, ... until all of top() ran before the jump.
+	 * From the first instruction, from the second, ... until all of top() ran before the jump; by
+	 * larger steps where a change of packets makes it long.
 	 */
-	for (i = 1; may_jump && !cold && ended < 3; i++) {
+	for (i = 1; may_jump && !cold && ended < 3; i += i < 600 ? 1 : i / 100) {
 		jump_at = i;
 		if (sigsetjmp(back, 1) == 0) {
 			begin_stepping();
