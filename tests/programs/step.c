@@ -59,15 +59,6 @@ static UNTRACED int too_often(unsigned long ip)
 	return 1;
 }
 
-static UNTRACED void go_on_stepping(int number, siginfo_t *info, void *data)
-{
-	ucontext_t *context = data;
-
-	(void)number, (void)info;
-	if (stepping && !sigismember(&context->uc_sigmask, SIGTRAP))
-		context->uc_mcontext.gregs[REG_EFL] |= TF;
-}
-
 /* At full speed for some microseconds. */
 static UNTRACED void run_on(ucontext_t *context)
 {
@@ -84,6 +75,19 @@ static UNTRACED int may_block_signals(const ucontext_t *context)
 
 	return code[0] == 0x0f && code[1] == 0x05 &&
 	       context->uc_mcontext.gregs[REG_RAX] == SYS_rt_sigprocmask;
+}
+
+static UNTRACED void go_on_stepping(int number, siginfo_t *info, void *data)
+{
+	ucontext_t *context = data;
+
+	(void)number, (void)info;
+	if (!stepping || sigismember(&context->uc_sigmask, SIGTRAP))
+		return;
+	if (may_block_signals(context))
+		run_on(context);
+	else
+		context->uc_mcontext.gregs[REG_EFL] |= TF;
 }
 
 static UNTRACED void begin_stepping(void)
