@@ -289,8 +289,6 @@ def test_profile_damaged(record):
 def test_programs_run_the_same(name, tracer, record):
     if ftracetest.NATIVE:
         pytest.skip("FTRACE_TEST_NATIVE=1: nothing is recorded")
-    if name == "return_address":
-        pytest.skip("a hooked function that reads its return address sees the stub: docs/design.md")
     command = prepare(name)
     options = ["--tracer", tracer]
     if name in ("dlcycle", "dlthreads"):

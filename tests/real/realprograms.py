@@ -24,6 +24,18 @@ class Unavailable(Exception):
     """Why a program cannot be had here; a reason to skip, with its text."""
 
 
+def archive():
+    """The Debian archive that this machine's own apt sources name, and its release."""
+    listed = subprocess.run(["apt-get", "indextargets", "--no-release-info", "--format",
+                             "$(SITE) $(RELEASE)", "Created-By: Packages"],
+                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                            check=False)
+    for line in sorted(set(listed.stdout.splitlines())):
+        if line and "-" not in line.split()[-1]:	# bookworm, not bookworm-security, -updates
+            return line
+    raise Unavailable("this machine's apt sources name no Debian archive")
+
+
 def apt(arguments, cwd):
     """Runs apt-get with a configuration of our own."""
     state = os.path.join(FOLDER, "apt")
@@ -32,7 +44,7 @@ def apt(arguments, cwd):
     sources = os.path.join(state, "sources.list")
     with open(sources, "w", encoding="ascii") as file:
         file.write("deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] "
-                   "http://deb.debian.org/debian bookworm main\n")
+                   f"{archive()} main\n")
     config = os.path.join(state, "apt.conf")
     with open(config, "w", encoding="ascii") as file:
         file.write(f'Dir::Etc::sourcelist "{sources}";\nDir::Etc::sourceparts "-";\n'

@@ -191,7 +191,12 @@ def start(folder, *args):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_signals_are_forwarded(number, tmp_path):
-    process = start(str(tmp_path), "wait", "8000")
+    """Not where they are ignored from the start (nohup, a shell's &): so stands this run, perhaps."""
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        process = start(str(tmp_path), "wait", "8000")
+    finally:
+        signal.signal(number, before)
     process.send_signal(number)
     assert process.stdout.read() == b"%d\n" % number
     assert process.wait(10) == 0
