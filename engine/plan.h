@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Plans: which functions of an object that was never compiled for tracing can be traced, and the
+ * instructions that have to be moved for it. Made by the command (planner/), which decodes the
+ * object's whole text once; used by the traced process, which decodes nothing. A plan is a file
+ * that is mapped as it is: everything in it is checked before use, all offsets are from its
+ * beginning.
+ *
+ * Where a site of form FTRACE_FORM_MOVED is armed, `jmp stub` stands over its first
+ * ARCH_SITE_SIZE bytes, and the instructions that were there, ftrace_planned.len bytes of them, run
+ * in a copy near the stub that ends with a jump to behind them. The copy is made from a template:
+ * bytes, and fixups where they depend on where the object and the copy are. No
+ * branch of the object leads into the moved bytes but to their beginning, and no return address can
+ * lie inside of them: a call that is moved pushes the address behind the original one and jumps.
+ */
+#ifndef FTRACE_ENGINE_PLAN_H
+#define FTRACE_ENGINE_PLAN_H
+
+#include "base.h"
+
+#define FTRACE_PLAN_MAGIC	0x504c4e31u	/* "PLN1" */
+#define FTRACE_PLAN_VERSION	1
+#define FTRACE_COPY_SIZE	64u		/* room for one copy, final jump included */
+#define FTRACE_MOVED_MAX	20u		/* moved bytes: 4, and the longest instruction; rounded */
+
+struct ftrace_plan_header {
+	u32 magic, version;
+	u32 machine;			/* ELF e_machine and, in bit 31, whether 64 bits wide */
+	u32 flags;			/* FTRACE_PLAN_* */
+	u64 size;			/* of the whole plan */
+	u64 object_size;		/* the object's file as it was planned: a mismatch voids the plan ... */
+	u64 object_mtime_ns;
+	char build_id[44];		/* ... but a build-id that agrees makes it good for any copy; "": none */
+	u32 nfuncs;			/* struct ftrace_planned[nfuncs], sorted by vaddr ... */
+	u32 funcs;			/* ... at this offset */
+	u32 nifuncs;			/* struct ftrace_planned_ifunc[nifuncs] ... */
+	u32 ifuncs;			/* ... at this offset */
+	u32 strings, strings_size;	/* names and reasons; the last byte is 0 */
+	u32 code, code_size;		/* templates */
+	u32 checksum;			/* CRC-32 (zlib's) of everything behind the header */
+};
+
+enum {
+	FTRACE_PLAN_NO_SYMBOLS	= 1 << 0,	/* the object has no function symbols of its own (stripped) */
+};
+
+/* A function. Refused ones are in the plan as well, with their reason. */
+struct ftrace_planned {
+	u64 vaddr;			/* its first byte: what symbols say (endbr64 is moved as well) */
+	u32 size;
+	u32 name;			/* in strings; 0: no symbol, a name is made from object and address */
+	u32 reason;			/* in strings: why form is FTRACE_FORM_NONE; else 0 */
+	u32 code;			/* its template: offset of a struct ftrace_template, 4-aligned */
+	u8 form;			/* FTRACE_FORM_MOVED or FTRACE_FORM_NONE */
+	u8 flags;			/* FTRACE_FOUND_* */
+	u8 len;				/* bytes to be moved, ARCH_SITE_SIZE..FTRACE_MOVED_MAX */
+	u8 orig[FTRACE_MOVED_MAX];	/* what must stand there, len bytes; the rest 0 */
+	u8 pad;
+};
+
+/* A function whose address is chosen at load time: @resolver returns it. */
+struct ftrace_planned_ifunc {
+	u64 resolver;
+	u32 name;			/* in strings */
+	u32 pad;
+};
+
+enum ftrace_fixup_kind {
+	FTRACE_FIXUP_REL32,		/* 4 bytes: vaddr (relocated) minus the end of the instruction */
+	FTRACE_FIXUP_ABS64,		/* 8 bytes: vaddr (relocated) */
+	FTRACE_FIXUP_ABS32,		/* 4 bytes: vaddr (relocated): 32-bit objects */
+};
+
+struct ftrace_fixup {
+	u8 at;				/* in the copy */
+	u8 kind;			/* enum ftrace_fixup_kind */
+	u8 behind;			/* REL32: bytes of the instruction behind the field */
+	u8 pad[5];
+	u64 vaddr;			/* the object's own address */
+};
+
+/*
+ * Followed by struct ftrace_fixup[nfixups], then by struct ftrace_copied[ninsns], then by @len bytes.
+ * The final jump to vaddr + len is a part of the bytes (with a fixup), also where nothing reaches it.
+ */
+struct ftrace_template {
+	u8 len;				/* at most FTRACE_COPY_SIZE */
+	u8 nfixups;
+	u8 ninsns;
+	u8 pad;
+	u32 pad2;
+};
+
+/*
+ * Where each moved instruction is in the copy, by ascending offset: for unwinding from there, and for
+ * moving a thread that was stopped in between. The final jump is the last one, with
+ * original = ftrace_planned.len. Inside of a rewritten instruction (several in the place of one) @pushed says
+ * how much deeper than at its beginning the stack is; each such place has an entry of its own with the same
+ * @original.
+ */
+struct ftrace_copied {
+	u8 copy;			/* offset in the copy */
+	u8 original;			/* offset from vaddr of the instruction */
+	u8 pushed;			/* bytes pushed since that instruction began */
+	u8 pad;
+};
+
+/*
+ * The in-process side (plan.c): map the plan at @path and check every offset in it. @wide_machine as in the
+ * header. -ENOENT, ...: from open; -EINVAL: not a plan, of another version, damaged.
+ */
+struct ftrace_plan {
+	const struct ftrace_plan_header *header;	/* NULL: none */
+	const struct ftrace_planned *funcs;
+	const struct ftrace_planned_ifunc *ifuncs;
+	const char *strings;
+};
+int ftrace_plan_open(struct ftrace_plan *plan, const char *path);
+void ftrace_plan_close(struct ftrace_plan *plan);
+const struct ftrace_template *ftrace_plan_template(const struct ftrace_plan *plan,
+						   const struct ftrace_planned *func);
+
+#endif /* FTRACE_ENGINE_PLAN_H */
