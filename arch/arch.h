@@ -10,6 +10,7 @@
  *	ptrace.c	register names, arguments
  *	recognise.c	what a compiler left at an entry
  *	insn.c		the bytes of a site and of a stub
+ *	insn-copy.c	instructions moved elsewhere
  *	poke.c		making changed code seen by every processor
  *	unwind.c	call frame information for stubs
  */
@@ -63,6 +64,17 @@ unsigned long arch_site_body(const struct dyn_ftrace *site);
  */
 #define ARCH_JUMP_MAX	16
 int arch_function_replace(unsigned long from, unsigned long to, u8 *out);
+
+/* ---- insn-copy.c ---- */
+
+struct ftrace_template;
+
+/*
+ * Write the copy of moved instructions that @t describes, to run at @at, into writable memory at @out
+ * (FTRACE_COPY_SIZE). @base: where the object is loaded. -ERANGE: @at is too far from what the
+ * instructions refer to. -EINVAL: the template is damaged.
+ */
+int arch_copy_write(u8 *out, unsigned long at, unsigned long base, const struct ftrace_template *t);
 
 /* ---- ptrace.c ---- */
 

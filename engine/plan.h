@@ -27,7 +27,7 @@ struct ftrace_plan_header {
 	u32 magic, version;
 	u32 machine;			/* ELF e_machine and, in bit 31, whether 64 bits wide */
 	u32 flags;			/* FTRACE_PLAN_* */
-	u64 size;			/* of the whole plan */
+	u64 size;			/* of the whole plan; a multiple of 8, as are the three offsets of tables */
 	u64 object_size;		/* the object's file as it was planned: a mismatch voids the plan ... */
 	u64 object_mtime_ns;
 	char build_id[44];		/* ... but a build-id that agrees makes it good for any copy; "": none */
@@ -37,7 +37,8 @@ struct ftrace_plan_header {
 	u32 ifuncs;			/* ... at this offset */
 	u32 strings, strings_size;	/* names and reasons; the last byte is 0 */
 	u32 code, code_size;		/* templates */
-	u32 checksum;			/* CRC-32 (zlib's) of everything behind the header */
+	u32 checksum;			/* ftrace_plan_checksum() of everything behind the header */
+	u32 pad;
 };
 
 enum {
@@ -48,9 +49,9 @@ enum {
 struct ftrace_planned {
 	u64 vaddr;			/* its first byte: what symbols say (endbr64 is moved as well) */
 	u32 size;
-	u32 name;			/* in strings; 0: no symbol, a name is made from object and address */
-	u32 reason;			/* in strings: why form is FTRACE_FORM_NONE; else 0 */
-	u32 code;			/* its template: offset of a struct ftrace_template, 4-aligned */
+	u32 name;			/* offset in strings; 0: no symbol, a name is made from object and address */
+	u32 reason;			/* offset in strings: why form is FTRACE_FORM_NONE; else 0 */
+	u32 code;			/* its template: offset from @code of the header, 8-aligned */
 	u8 form;			/* FTRACE_FORM_MOVED or FTRACE_FORM_NONE */
 	u8 flags;			/* FTRACE_FOUND_* */
 	u8 len;				/* bytes to be moved, ARCH_SITE_SIZE..FTRACE_MOVED_MAX */
@@ -81,7 +82,8 @@ struct ftrace_fixup {
 
 /*
  * Followed by struct ftrace_fixup[nfixups], then by struct ftrace_copied[ninsns], then by @len bytes.
- * The final jump to vaddr + len is a part of the bytes (with a fixup), also where nothing reaches it.
+ * The final jump to vaddr + len is a part of the bytes (with a fixup), also where nothing reaches it;
+ * constants that moved instructions read may stand behind it.
  */
 struct ftrace_template {
 	u8 len;				/* at most FTRACE_COPY_SIZE */
@@ -104,6 +106,27 @@ struct ftrace_copied {
 	u8 pushed;			/* bytes pushed since that instruction began */
 	u8 pad;
 };
+
+/*
+ * Tells a damaged plan from a sound one, no more: eight bytes at a time in four lanes, because plans of
+ * megabytes are checked while a program starts. @size is a multiple of 8.
+ */
+static inline u32 ftrace_plan_checksum(const void *data, size_t size)
+{
+	const u64 prime = 0x9e3779b97f4a7c15ull, *p = data;
+	u64 lane[4] = { 1, 2, 3, 4 }, sum;
+	size_t i, n = size / 8;
+
+	for (i = 0; i < n; i++) {
+		u64 mixed = lane[i % 4] ^ p[i];
+
+		lane[i % 4] = (mixed << 27 | mixed >> 37) * prime;
+	}
+	sum = lane[0] * prime ^ lane[1];
+	sum = sum * prime ^ lane[2];
+	sum = sum * prime ^ lane[3];
+	return (u32)((sum * prime) >> 32);
+}
 
 /*
  * The in-process side (plan.c): map the plan at @path and check every offset in it. @wide_machine as in the
