@@ -100,4 +100,12 @@ int ft_gettid(void);
 /* For /proc/self/maps-sized files: calls @line for each line (NUL-terminated, no newline). */
 int ft_for_each_line(const char *path, int (*line)(char *text, void *data), void *data);
 
+/* A mapping of this process. */
+struct ft_mapping {
+	unsigned long lo, hi;
+	bool heap, stack;	/* the program's heap; the main thread's stack */
+};
+/* Calls @each for every one, by address, until it returns nonzero. -errno: no /proc/self/maps. */
+int ft_for_each_mapping(int (*each)(const struct ft_mapping *m, void *data), void *data);
+
 #endif /* FTRACE_ENGINE_BASE_H */

@@ -9,12 +9,16 @@
 
 #include "thread.h"
 
+static inline bool ftrace_is_on_stack(const struct ftrace_thread *t, unsigned long addr)
+{
+	return addr - t->stack_lo < t->stack_size;
+}
+
 /* Was the code whose frame is at @frame left, now that a call at @slot happens? */
 static inline bool ftrace_frame_is_left(const struct ftrace_thread *t, unsigned long frame,
 					unsigned long slot)
 {
-	return slot > frame && slot - t->stack_lo < t->stack_size &&
-	       frame - t->stack_lo < t->stack_size;
+	return slot > frame && ftrace_is_on_stack(t, slot) && ftrace_is_on_stack(t, frame);
 }
 
 /*

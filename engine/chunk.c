@@ -89,41 +89,15 @@ static void consider(struct gap_search *s, unsigned long at)
 	s->best_distance = distance;
 }
 
-static bool parse_hex(const char **p, unsigned long *value)
-{
-	unsigned long v = 0;
-	const char *s = *p;
-
-	for (;; s++) {
-		if (*s >= '0' && *s <= '9')
-			v = v << 4 | (unsigned long)(*s - '0');
-		else if (*s >= 'a' && *s <= 'f')
-			v = v << 4 | (unsigned long)(*s - 'a' + 10);
-		else
-			break;
-	}
-	*value = v;
-	if (s == *p)
-		return false;
-	*p = s;
-	return true;
-}
-
-static int maps_line(char *text, void *data)
+static int consider_gap(const struct ft_mapping *m, void *data)
 {
 	struct gap_search *s = data;
-	unsigned long start, end, gap_lo, gap_hi;
-	const char *p = text;
-	size_t len = ft_strlen(text);
-	bool heap = len > 6 && !ft_strcmp(text + len - 6, "[heap]");
-	bool stack = len > 7 && !ft_strcmp(text + len - 7, "[stack]");
+	unsigned long gap_lo, gap_hi;
 
-	if (!parse_hex(&p, &start) || *p++ != '-' || !parse_hex(&p, &end))
-		return 0;
 	gap_lo = s->last_end;
-	gap_hi = start;
+	gap_hi = m->lo;
 	/* Below the stack is the stack's. */
-	if (stack)
+	if (m->stack)
 		gap_hi = gap_hi > (64ul << 20) ? gap_hi - (64ul << 20) : 0;
 	if (gap_hi > gap_lo && gap_hi - gap_lo >= s->size) {
 		/* As high in the gap as can be; and, in a gap above the object, as low. */
@@ -134,7 +108,7 @@ static int maps_line(char *text, void *data)
 		if (gap_lo >= s->hi && gap_hi - gap_lo > HEAP_ROOM + s->size)
 			consider(s, gap_lo + HEAP_ROOM);
 	}
-	s->last_end = heap ? end + HEAP_ROOM : end;
+	s->last_end = m->heap ? m->hi + HEAP_ROOM : m->hi;
 	return 0;
 }
 
@@ -150,7 +124,7 @@ static void *map_near(unsigned long lo, unsigned long hi, size_t size)
 	int err;
 
 	/* The heap may not have begun: its place is behind the break all the same. */
-	err = ft_for_each_line("/proc/self/maps", maps_line, &s);
+	err = ft_for_each_mapping(consider_gap, &s);
 	if (!err && s.best && !(s.best >= brk && s.best - brk < HEAP_ROOM)) {
 		p = ft_mmap((void *)s.best, size, PROT_READ | PROT_EXEC,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);

@@ -136,6 +136,51 @@ int ft_for_each_line(const char *path, int (*line)(char *text, void *data), void
 	return ret;
 }
 
+static bool parse_hex(const char **p, unsigned long *value)
+{
+	const char *s = *p;
+
+	for (*value = 0;; s++) {
+		if (*s >= '0' && *s <= '9')
+			*value = *value << 4 | (unsigned long)(*s - '0');
+		else if (*s >= 'a' && *s <= 'f')
+			*value = *value << 4 | (unsigned long)(*s - 'a' + 10);
+		else
+			break;
+	}
+	if (s == *p)
+		return false;
+	*p = s;
+	return true;
+}
+
+struct each_mapping {
+	int (*each)(const struct ft_mapping *m, void *data);
+	void *data;
+};
+
+static int maps_line(char *text, void *data)
+{
+	const struct each_mapping *e = data;
+	size_t len = ft_strlen(text);
+	struct ft_mapping m = {
+		.heap = len > 6 && !ft_strcmp(text + len - 6, "[heap]"),
+		.stack = len > 7 && !ft_strcmp(text + len - 7, "[stack]"),
+	};
+	const char *p = text;
+
+	if (!parse_hex(&p, &m.lo) || *p++ != '-' || !parse_hex(&p, &m.hi))
+		return 0;
+	return e->each(&m, e->data);
+}
+
+int ft_for_each_mapping(int (*each)(const struct ft_mapping *m, void *data), void *data)
+{
+	struct each_mapping e = { each, data };
+
+	return ft_for_each_line("/proc/self/maps", maps_line, &e);
+}
+
 int ft_getpid(void)
 {
 	return (int)arch_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0);

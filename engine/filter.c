@@ -57,25 +57,7 @@ static size_t bytes_for(u32 nbits)
 	return ALIGN_UP((size_t)nbits, 64) / 8;
 }
 
-static int grow(struct side *s, u32 nbits)
-{
-	u64 *bits;
-
-	if (nbits <= s->nbits)
-		return 0;
-	bits = ft_alloc(bytes_for(nbits));
-	if (!bits)
-		return -ENOMEM;
-	if (s->bits) {
-		ft_memcpy(bits, s->bits, bytes_for(s->nbits));
-		ft_free(s->bits, bytes_for(s->nbits));
-	}
-	s->bits = bits;
-	s->nbits = nbits;
-	return 0;
-}
-
-/* As grow(), for a side that others may be reading: the old bits stay where they are, for good. */
+/* Bits for @nbits sites, for a side that others may be reading: the old ones stay, for good. */
 static int grow_shared(struct side *s, u32 nbits)
 {
 	u64 *bits;
@@ -90,6 +72,17 @@ static int grow_shared(struct side *s, u32 nbits)
 	smp_store_release(&s->bits, bits);
 	smp_store_release(&s->nbits, nbits);
 	return 0;
+}
+
+/* The same for a side that nobody else sees yet. */
+static int grow(struct side *s, u32 nbits)
+{
+	struct side old = *s;
+	int err = grow_shared(s, nbits);
+
+	if (s->bits != old.bits && old.bits)
+		ft_free(old.bits, bytes_for(old.nbits));
+	return err;
 }
 
 static void change_bit(struct side *s, u32 id, bool set)

@@ -7,6 +7,7 @@
 #include <ftrace/trace-format.h>
 
 #include "arch.h"
+#include "callback.h"
 #include "chunk.h"
 #include "graph.h"
 #include "ops.h"
@@ -26,10 +27,10 @@ static bool slow_path_is_busy(struct ftrace_thread *t, unsigned long here)
 {
 	unsigned long frame = t->slow_frame;
 
-	if (!frame)
+	if (!frame || ftrace_frame_is_left(t, frame, here))
 		return false;
-	if (here - t->stack_lo < t->stack_size && frame - t->stack_lo < t->stack_size)
-		return here < frame;
+	if (ftrace_is_on_stack(t, here) && ftrace_is_on_stack(t, frame))
+		return true;
 	return ++t->nested < NESTED_LIMIT;
 }
 
@@ -84,24 +85,6 @@ static bool write_record(struct ftrace_thread *t, unsigned long id_event)
 		WRITE_ONCE(t->wp, slot + 1);
 	}
 	return false;
-}
-
-FTRACE_INTERNAL u64 *ftrace_stream_seal(struct ftrace_thread *t)
-{
-	u64 *slot = READ_ONCE(t->wp);
-	u64 *last = READ_ONCE(t->end);
-
-	/* The one slot behind end is inside the packet too: kept for this. */
-	for (; slot && slot <= last; slot++) {
-		u64 unwritten = t->unwritten;
-		u64 pad = ftrace_record((u32)arch_ticks(), FTRACE_EVENT_EXTENDED,
-					FTRACE_EXT_PADDING);
-
-		if (__atomic_compare_exchange_n(slot, &unwritten, pad, false,
-						__ATOMIC_RELAXED, __ATOMIC_RELAXED))
-			return slot + 1;
-	}
-	return slot;
 }
 
 /*

@@ -108,42 +108,19 @@ struct maps_search {
 	bool grows;			/* it is the main stack, which grows down */
 };
 
-static unsigned long hex(const char **p)
-{
-	unsigned long v = 0;
-
-	for (;; (*p)++) {
-		char c = **p;
-
-		if (c >= '0' && c <= '9')
-			v = v << 4 | (unsigned long)(c - '0');
-		else if (c >= 'a' && c <= 'f')
-			v = v << 4 | (unsigned long)(c - 'a' + 10);
-		else
-			return v;
-	}
-}
-
-static int maps_line(char *text, void *data)
+static int look_at(const struct ft_mapping *m, void *data)
 {
 	struct maps_search *s = data;
-	const char *p = text;
-	unsigned long lo, hi;
-	size_t len = ft_strlen(text);
 
-	lo = hex(&p);
-	if (*p++ != '-')
-		return 0;
-	hi = hex(&p);
-	if (s->sp < lo)
+	if (s->sp < m->lo)
 		return 1;
-	if (s->sp >= hi) {
-		s->below_end = hi;
+	if (s->sp >= m->hi) {
+		s->below_end = m->hi;
 		return 0;
 	}
-	s->lo = lo;
-	s->hi = hi;
-	s->grows = len > 7 && !ft_strcmp(text + len - 7, "[stack]");
+	s->lo = m->lo;
+	s->hi = m->hi;
+	s->grows = m->stack;
 	return 1;
 }
 
@@ -189,7 +166,7 @@ static bool wanted(unsigned long sp, unsigned long *lo, unsigned long *hi, unsig
 	struct maps_search s = { .sp = sp };
 
 	if (!query_mapping(&s))
-		ft_for_each_line("/proc/self/maps", maps_line, &s);
+		ft_for_each_mapping(look_at, &s);
 	if (!s.hi) {			/* no /proc: a guess */
 		s.lo = sp - BELOW;
 		s.hi = sp + ABOVE / 4;

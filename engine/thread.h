@@ -17,7 +17,7 @@ struct ftrace_depth;
 struct ftrace_thread {
 	/* The record stream: slots [wp, end) of the open packet. Written by this thread only. */
 	u64 *wp;		/* next slot, or one that is used already (see ftrace_record_slow) */
-	u64 *end;		/* wp >= end: slow path; one slot remains there for the seal */
+	u64 *end;		/* wp >= end: slow path; one slot remains behind it, for padding */
 	u64 unwritten;		/* what an unwritten slot of this packet holds */
 	u32 hi;			/* upper half of the tick counter in this packet */
 	u32 in_callback;	/* 1: a callback of some ops is under way in this thread */
@@ -78,10 +78,10 @@ bool ftrace_thread_dead(const struct ftrace_thread *t);
  * signal handler may run in the middle and its traced calls are dropped until it returns. It
  * gives @t room for at least one record at tick @now: sets wp, end, unwritten and hi = @now >> 32,
  * in an order in which a record written between any two of the stores would be a sound one (end
- * = NULL first, wp and unwritten, hi, end last). It first closes the packet that is open with
- * ftrace_stream_seal(): a padding record in the next free slot, so that a writer interrupted there
- * fails. For that, end is always set one slot before the packet's real end. Returns 0, or
- * negative: no room, this record is lost (and counted by it).
+ * = NULL first, wp and unwritten, hi, end last). It first closes the packet that is open, with a
+ * padding record in the next free slot, so that a writer interrupted there fails. For that, end is
+ * always set one slot before the packet's real end. Returns 0, or negative: no room, this record
+ * is lost (and counted by it).
  * It allocates nothing, takes no lock another thread may hold for long, and makes no system call
  * when nothing but the next packet of the same ring is needed.
  *
@@ -94,12 +94,6 @@ struct ftrace_stream_ops {
 	void (*forked)(void);
 };
 FTRACE_INTERNAL int ftrace_set_stream_ops(const struct ftrace_stream_ops *ops);
-
-/*
- * Close the open packet of the calling thread's stream at @wp: writes padding over unwritten
- * slots from @t->wp until one was written by us. Returns the first slot behind the last record.
- */
-FTRACE_INTERNAL u64 *ftrace_stream_seal(struct ftrace_thread *t);
 
 /* Call @func for every thread state in use, under the thread lock. */
 FTRACE_INTERNAL void ftrace_for_each_thread(void (*func)(struct ftrace_thread *t, void *data), void *data);

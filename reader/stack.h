@@ -46,47 +46,54 @@ void trace_stack_free(struct trace_stack *stack);
 int trace_stack_grow(struct trace_stack *stack);
 
 /*
- * Push a call. NULL: no room (-ENOMEM, -E2BIG alike); the caller drops frames with
- * trace_stack_pop() or gives up. flags and level come from @verdict (trace_verdict() or, with no
- * filter, TRACE_KNOWN) and @filter's depth.
+ * Flags and level of @frame, which is to be pushed at @depth of its stack, from the one below it,
+ * @verdict (trace_verdict() or, with no filter, TRACE_KNOWN) and @filter's depth.
  */
-static inline struct trace_frame *trace_stack_push(struct trace_stack *stack, uint32_t site,
-						   uint64_t time, unsigned verdict,
-						   const struct trace_filter *filter)
+static inline void trace_frame_place(struct trace_frame *frame, uint32_t depth, unsigned verdict,
+				     const struct trace_filter *filter)
 {
-	struct trace_frame *frame, *parent;
 	unsigned flags = 0, level = 0;
 
-	if (stack->depth == stack->size && trace_stack_grow(stack))
-		return NULL;
-	frame = &stack->frames[stack->depth];
-	if (stack->depth) {
-		parent = frame - 1;
-		level = parent->level + !(parent->flags & TRACE_FRAME_HIDDEN);
-		flags = parent->flags & TRACE_FRAME_INSIDE;
+	if (depth) {
+		level = frame[-1].level + !(frame[-1].flags & TRACE_FRAME_HIDDEN);
+		flags = frame[-1].flags & TRACE_FRAME_INSIDE;
 	}
 	if (verdict & TRACE_GRAPH)
 		flags |= TRACE_FRAME_INSIDE;
 	if (verdict & TRACE_HIDDEN || (filter->depth && level >= filter->depth) ||
 	    (filter->npatterns[TRACE_FILTER_GRAPH] && !(flags & TRACE_FRAME_INSIDE)))
 		flags |= TRACE_FRAME_HIDDEN;
+	frame->flags = flags;
+	frame->level = level;
+}
+
+/*
+ * Push a call. NULL: no room (-ENOMEM, -E2BIG alike); the caller drops frames with
+ * trace_stack_pop() or gives up.
+ */
+static inline struct trace_frame *trace_stack_push(struct trace_stack *stack, uint32_t site,
+						   uint64_t time, unsigned verdict,
+						   const struct trace_filter *filter)
+{
+	struct trace_frame *frame;
+
+	if (stack->depth == stack->size && trace_stack_grow(stack))
+		return NULL;
+	frame = &stack->frames[stack->depth];
+	trace_frame_place(frame, stack->depth, verdict, filter);
 	frame->start = time;
 	frame->data = 0;
 	frame->site = site;
-	frame->flags = flags;
-	frame->level = level;
 	stack->depth++;
 	stack->counts[site % TRACE_STACK_HASH]++;
 	return frame;
 }
 
-/* Which frame an exit of @site closes: its index, or -1 for none. Frames above it close too. */
-static inline int64_t trace_stack_find(const struct trace_stack *stack, uint32_t site)
+/* trace_stack_find() without a look at counts. */
+static inline int64_t trace_stack_search(const struct trace_stack *stack, uint32_t site)
 {
 	int64_t tail = -1;
 
-	if (!stack->counts[site % TRACE_STACK_HASH])
-		return -1;
 	for (int64_t i = (int64_t)stack->depth - 1; i >= 0; i--) {
 		if (stack->frames[i].site != site)
 			continue;
@@ -96,6 +103,12 @@ static inline int64_t trace_stack_find(const struct trace_stack *stack, uint32_t
 			tail = i;
 	}
 	return tail;
+}
+
+/* Which frame an exit of @site closes: its index, or -1 for none. Frames above it close too. */
+static inline int64_t trace_stack_find(const struct trace_stack *stack, uint32_t site)
+{
+	return stack->counts[site % TRACE_STACK_HASH] ? trace_stack_search(stack, site) : -1;
 }
 
 /*

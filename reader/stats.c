@@ -197,51 +197,26 @@ static __attribute__((noinline)) bool mark(struct run *run, struct trace_stack *
 static __attribute__((noinline)) void odd_exit(struct run *run, struct trace_stack *stack,
 					       uint32_t site, uint64_t now)
 {
-	int64_t found = -1, i;
-
-	if (!run->sites[site].active) {
+	if (run->sites[site].active)
+		close_from(run, stack, trace_stack_search(stack, site), now);
+	else
 		run->stats->ignored_exits++;
-		return;
-	}
-	for (i = (int64_t)stack->depth - 1; i >= 0; i--) {
-		if (stack->frames[i].site != site)
-			continue;
-		if (found < 0)
-			found = i;
-		if (!(stack->frames[i].flags & TRACE_FRAME_TAIL)) {
-			found = i;
-			break;
-		}
-	}
-	close_from(run, stack, found, now);
 }
 
-/* Push a frame as trace_stack_push() does, less what only searches need. */
+/* Push a frame as trace_stack_push() does, less what only searches and a growing stack need. */
 static inline __attribute__((always_inline)) void push(struct run *run, struct trace_stack *stack,
 						       uint32_t site, uint64_t now,
 						       const int filtered)
 {
 	struct trace_frame *frame = &stack->frames[stack->depth];
-	unsigned flags = 0, level = 0;
-
-	if (filtered) {
-		unsigned verdict = trace_verdict(&run->verdicts, site);
-
-		if (stack->depth) {
-			level = frame[-1].level + !(frame[-1].flags & TRACE_FRAME_HIDDEN);
-			flags = frame[-1].flags & TRACE_FRAME_INSIDE;
-		}
-		if (verdict & TRACE_GRAPH)
-			flags |= TRACE_FRAME_INSIDE;
-		if (verdict & TRACE_HIDDEN || (run->filter->depth && level >= run->filter->depth) ||
-		    (run->filter->npatterns[TRACE_FILTER_GRAPH] && !(flags & TRACE_FRAME_INSIDE)))
-			flags |= TRACE_FRAME_HIDDEN;
-	}
+	frame->flags = 0;
+	frame->level = 0;
+	if (filtered)
+		trace_frame_place(frame, stack->depth, trace_verdict(&run->verdicts, site),
+				  run->filter);
 	frame->start = now;
 	frame->data = 0;
 	frame->site = site;
-	frame->flags = flags;
-	frame->level = level;
 	stack->depth++;
 	run->sites[site].active++;
 }

@@ -41,36 +41,15 @@ struct search {
 	bool main;
 };
 
-static unsigned long hex(const char **p)
-{
-	unsigned long v = 0;
-
-	for (;; (*p)++) {
-		unsigned int c = (unsigned char)**p;
-
-		if (c - '0' < 10)
-			v = v << 4 | (c - '0');
-		else if (c - 'a' < 6)
-			v = v << 4 | (c - 'a' + 10);
-		else
-			return v;
-	}
-}
-
-static int maps_line(char *text, void *data)
+static int look_at(const struct ft_mapping *m, void *data)
 {
 	struct search *s = data;
-	const char *p = text;
-	size_t len = ft_strlen(text);
-	unsigned long lo = hex(&p), hi;
 
-	p++;
-	hi = hex(&p);
-	if (s->sp < lo || s->sp >= hi)
+	if (s->sp < m->lo || s->sp >= m->hi)
 		return 0;
-	s->lo = lo;
-	s->hi = hi;
-	s->main = len > 7 && !ft_strcmp(text + len - 7, "[stack]");
+	s->lo = m->lo;
+	s->hi = m->hi;
+	s->main = m->stack;
 	return 1;
 }
 
@@ -90,7 +69,7 @@ static void find_own_stack(unsigned long sp)
 	if (READ_ONCE(ftrace_no_syscalls))
 		return;
 	own_tid = (s32)arch_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0);
-	ft_for_each_line("/proc/self/maps", maps_line, &s);
+	ft_for_each_mapping(look_at, &s);
 	if (s.main) {
 		unsigned long size = LEAST_GAP;
 

@@ -2,10 +2,10 @@
 """usage: realprograms.py [NAME...]	(lua sqlite zstd jq redis; default: all)
 
 Real programs from Debian's sources, built by their own build systems with five nops at each
-function's entry. Sources and builds are kept below build/real; the machine's own apt settings are not
-touched: a private configuration adds the source archive.
+function's entry. Sources and builds are kept below build/real.
 """
 import fcntl
+import glob
 import os
 import shutil
 import subprocess
@@ -16,6 +16,8 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import ftracetest	# noqa: E402
 
 FOLDER = os.path.join(ftracetest.BUILD, "real")
+FETCH = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
+                     "tools", "fetch-source")
 FLAGS = "-O2 -g " + ftracetest.PATCHABLE
 JOBS = "-j2"
 
@@ -24,60 +26,24 @@ class Unavailable(Exception):
     """Why a program cannot be had here; a reason to skip, with its text."""
 
 
-def archive():
-    """The Debian archive that this machine's own apt sources name, and its release."""
-    listed = subprocess.run(["apt-get", "indextargets", "--no-release-info", "--format",
-                             "$(SITE) $(RELEASE)", "Created-By: Packages"],
-                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                            check=False)
-    for line in sorted(set(listed.stdout.splitlines())):
-        if line and "-" not in line.split()[-1]:	# bookworm, not bookworm-security, -updates
-            return line
-    raise Unavailable("this machine's apt sources name no Debian archive")
-
-
-def apt(arguments, cwd):
-    """Runs apt-get with a configuration of our own."""
-    state = os.path.join(FOLDER, "apt")
-    os.makedirs(os.path.join(state, "lists/partial"), exist_ok=True)
-    os.makedirs(os.path.join(state, "cache/archives/partial"), exist_ok=True)
-    sources = os.path.join(state, "sources.list")
-    with open(sources, "w", encoding="ascii") as file:
-        file.write("deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] "
-                   f"{archive()} main\n")
-    config = os.path.join(state, "apt.conf")
-    with open(config, "w", encoding="ascii") as file:
-        file.write(f'Dir::Etc::sourcelist "{sources}";\nDir::Etc::sourceparts "-";\n'
-                   f'Dir::State::lists "{state}/lists";\nDir::Cache "{state}/cache";\n'
-                   'APT::Sandbox::User "root";\nAcquire::Retries "2";\n'
-                   'Acquire::http::Timeout "20";\n')
-    done = subprocess.run(["apt-get", "-q", *arguments], cwd=cwd, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False,
-                          env=dict(os.environ, APT_CONFIG=config, LC_ALL="C"))
-    if done.returncode:
-        last = done.stdout.decode(errors="replace").strip().splitlines()[-1:]
-        raise Unavailable(f"apt-get {' '.join(arguments)}: {''.join(last)}")
-
-
 def fetch(package):
-    """Unpacks the upstream source of a Debian source package; returns its folder."""
+    """Unpacks the upstream source of a Debian source package, without Debian's patches; returns its
+    folder."""
     folder = os.path.join(FOLDER, "src", package)
-    done = os.path.join(folder, ".done")
-    if not os.path.exists(done):
-        if not ftracetest.have("apt-get"):
-            raise Unavailable("no apt-get: sources come from Debian")
+    if not os.path.exists(os.path.join(folder, ".done")):
+        downloads = os.path.join(FOLDER, "debian")
+        done = subprocess.run([FETCH, downloads, package], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
+                              check=False)
+        if done.returncode:
+            raise Unavailable(done.stdout.strip())
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder)
-        if not os.path.exists(os.path.join(FOLDER, "apt", "updated")):
-            apt(["update"], folder)
-            with open(os.path.join(FOLDER, "apt", "updated"), "w", encoding="ascii"):
-                pass
-        apt(["source", "--download-only", package], folder)
-        for name in os.listdir(folder):
-            if ".orig.tar." in name and not name.endswith(".asc"):
-                with tarfile.open(os.path.join(folder, name)) as tar:
+        for name in glob.glob(os.path.join(downloads, package + "_*.orig.tar.*")):
+            if not name.endswith(".asc"):
+                with tarfile.open(name) as tar:
                     tar.extractall(folder)
-        with open(done, "w", encoding="ascii"):
+        with open(os.path.join(folder, ".done"), "w", encoding="ascii"):
             pass
     (top,) = [name for name in os.listdir(folder) if os.path.isdir(os.path.join(folder, name))]
     return os.path.join(folder, top)
