@@ -20,11 +20,18 @@ extern ElfW(Dyn) _DYNAMIC[] __attribute__((weak, visibility("hidden")));
 static struct ftrace_object *objects, **objects_tail = &objects;
 static u32 nobjects;
 static bool (*want_object)(const char *path, bool executable);
+static int (*object_plan)(const char *object, u64 dev, u64 ino, char *path, size_t size);
 static void (*object_notify)(struct ftrace_object *obj, bool gone);
 
 FTRACE_INTERNAL void ftrace_set_object_filter(bool (*want)(const char *path, bool executable))
 {
 	want_object = want;
+}
+
+FTRACE_INTERNAL void ftrace_set_object_plan(int (*plan_path)(const char *object, u64 dev, u64 ino,
+							     char *path, size_t size))
+{
+	object_plan = plan_path;
 }
 
 FTRACE_INTERNAL void ftrace_set_object_notify(void (*notify)(struct ftrace_object *obj, bool gone))

@@ -83,6 +83,16 @@ FTRACE_INTERNAL struct ftrace_object *ftrace_objects(void);	/* all, gone ones to
  */
 FTRACE_INTERNAL void ftrace_set_object_filter(bool (*want)(const char *path, bool executable));
 
+/*
+ * Where the plan (plan.h) for an object that has no instrumentation is: called for each one that is
+ * wanted, now and later, with @object's path, device and inode. Puts the plan's path into @path
+ * (@size bytes) and returns 0; or -errno: the object is not to be traced, and whoever says so has said
+ * why. Called under the library's lock and, for dlopen(), under the loader's. None by default: objects
+ * without instrumentation are left alone. Set before ftrace_init().
+ */
+FTRACE_INTERNAL void ftrace_set_object_plan(int (*plan_path)(const char *object, u64 dev, u64 ino,
+							     char *path, size_t size));
+
 /* Told of every object that was given sites (@gone false) or was unloaded (@gone true). */
 FTRACE_INTERNAL void ftrace_set_object_notify(void (*notify)(struct ftrace_object *obj, bool gone));
 
