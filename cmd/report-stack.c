@@ -55,7 +55,7 @@ static void print_stack(FILE *out, const struct stack *s, const struct trace_map
 	fprintf(out, "%s# %s, thread %u%s%s\n", cmd_color(COLOR_DIM), s->process->name, t->tid,
 		t->top ? "" : ": on a stack whose beginning is not known", cmd_color(COLOR_NONE));
 	fprintf(out, "        Depth    Size   Location    (%u entries)\n"
-		"        -----    ----   --------\n", t->nframes);
+		"        -----    ----   --------\n", t->first + t->nframes);
 	for (uint32_t i = 0; i < t->nframes; i++) {
 		uint64_t size = i ? t->frames[i].sp - t->frames[i - 1].sp : 0;
 
@@ -65,11 +65,14 @@ static void print_stack(FILE *out, const struct stack *s, const struct trace_map
 		putc('\n', out);
 		depth -= size;
 	}
-	if (t->top > last->sp)
+	if (t->first)
+		fprintf(out, "     %8" PRIu64 "           %s(%u functions further out are not shown)%s\n",
+			depth, cmd_color(COLOR_DIM), t->first, cmd_color(COLOR_NONE));
+	else if (t->top > last->sp)
 		fprintf(out, "     %8" PRIu64 " %7" PRIu64 "   %s(before the outermost traced function)%s\n",
 			depth, t->top - last->sp, cmd_color(COLOR_DIM), cmd_color(COLOR_NONE));
 	if (s->not_followed)
-		fprintf(out, "%s# %" PRIu64 " CALLS WERE NESTED TOO DEEP TO BE FOLLOWED: the stack was deeper than this%s\n",
+		fprintf(out, "%s# %" PRIu64 " CALLS COULD NOT BE FOLLOWED FOR WANT OF MEMORY: the stack may have been deeper than this%s\n",
 			cmd_color(COLOR_LOST), s->not_followed, cmd_color(COLOR_NONE));
 }
 

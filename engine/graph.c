@@ -6,6 +6,10 @@
  * (who wants the return, their shared data) is kept here, in an array per thread, found by slot. Frames
  * that an exception or longjmp left never return: they are dropped when a call further up
  * begins or ends.
+ *
+ * The array is in segments, each twice as large as the one before, so that a call stays where it is
+ * (callbacks keep pointers to their data) and a thread with shallow calls pays for few. A
+ * segment is made when the calls get there, and goes with its thread.
  */
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -36,7 +40,8 @@ struct fgraph_call {
 	_Alignas(16) u8 data[FGRAPH_MAX_DATA];
 };
 
-#define MAX_CALLS	4096u
+#define FIRST_CALLS	64u		/* in segment 0, which is part of fgraph_stack */
+#define SEGMENTS	17u		/* 8 M calls in all */
 
 struct fgraph_stack {
 	u32 n;
@@ -44,7 +49,9 @@ struct fgraph_stack {
 	unsigned long busy;
 	u64 overrun;
 	struct fgraph_call *now;	/* the call whose callback runs, for fgraph_reserve_data */
-	struct fgraph_call calls[MAX_CALLS];
+	u32 room;			/* calls in the segments there are */
+	struct fgraph_call *segments[SEGMENTS];		/* [0] unused */
+	struct fgraph_call first[FIRST_CALLS];
 };
 
 static unsigned long epoch;	/* counts registrations */
@@ -59,16 +66,70 @@ static struct fgraph_stack *stack_of(struct ftrace_thread *t)
 		return t->fgraph;
 	p = ft_mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (!ft_is_err(p))
-		t->fgraph = p;
-	return t->fgraph;
+	if (ft_is_err(p))
+		return NULL;
+	((struct fgraph_stack *)p)->room = FIRST_CALLS;
+	t->fgraph = p;
+	return p;
+}
+
+static size_t segment_bytes(u32 k)
+{
+	return ALIGN_UP(((size_t)FIRST_CALLS << k) * sizeof(struct fgraph_call), FT_PAGE_SIZE);
+}
+
+/* Calls in segments 0 to @k. */
+static u32 room_until(u32 k)
+{
+	return FIRST_CALLS * ((2u << k) - 1);
+}
+
+static struct fgraph_call *call_at(struct fgraph_stack *s, u32 i)
+{
+	u32 k;
+
+	if (likely(i < FIRST_CALLS))
+		return &s->first[i];
+	k = 31u - (u32)__builtin_clz(i / FIRST_CALLS + 1);
+	return &s->segments[k][i - room_until(k - 1)];
+}
+
+/* One segment more. A handler may do the same in the middle of it, or leave it by longjmp. */
+static bool grow(struct fgraph_stack *s)
+{
+	u32 k = 32u - (u32)__builtin_clz(s->room / FIRST_CALLS);
+	struct fgraph_call *none = NULL;
+	void *p;
+
+	if (k >= SEGMENTS || ftrace_no_syscalls)
+		return false;
+	if (!READ_ONCE(s->segments[k])) {
+		p = ft_mmap(NULL, segment_bytes(k), PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (ft_is_err(p))
+			return false;
+		if (!__atomic_compare_exchange_n(&s->segments[k], &none, p, false,
+						 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+			arch_syscall(SYS_munmap, (long)p, (long)segment_bytes(k), 0, 0, 0, 0);
+	}
+	barrier();
+	if (s->room < room_until(k))
+		WRITE_ONCE(s->room, room_until(k));
+	return true;
 }
 
 void ftrace_graph_thread_gone(struct ftrace_thread *t)
 {
-	if (t->fgraph)
-		arch_syscall(SYS_munmap, (long)t->fgraph, STACK_BYTES, 0, 0, 0, 0);
+	struct fgraph_stack *s = t->fgraph;
+
 	t->fgraph = NULL;
+	if (!s)
+		return;
+	for (u32 k = 1; k < SEGMENTS; k++)
+		if (s->segments[k])
+			arch_syscall(SYS_munmap, (long)s->segments[k], (long)segment_bytes(k),
+				     0, 0, 0, 0);
+	arch_syscall(SYS_munmap, (long)s, STACK_BYTES, 0, 0, 0, 0);
 }
 
 /* Drop calls of this stack that cannot be under way when one at @slot is. */
@@ -76,7 +137,7 @@ static void drop_dead(struct ftrace_thread *t, struct fgraph_stack *s, unsigned 
 		      bool and_same)
 {
 	while (s->n) {
-		unsigned long top = s->calls[s->n - 1].slot;
+		unsigned long top = call_at(s, s->n - 1)->slot;
 
 		/* Another stack's, a coroutine's: nothing is known of it. */
 		if (top - t->stack_lo >= t->stack_size)
@@ -138,11 +199,11 @@ bool ftrace_graph_enter(struct ftrace_thread *t, struct dyn_ftrace *site, struct
 		}
 	}
 	drop_dead(t, s, (unsigned long)slot, !tail);
-	if (s->n == MAX_CALLS) {
+	if (unlikely(s->n == s->room) && !grow(s)) {
 		s->overrun++;
 		return false;
 	}
-	call = &s->calls[s->n];
+	call = call_at(s, s->n);
 	call->wants = 0;
 	call->data_used = 0;
 	ft_memset(call->data_size, 0, sizeof(call->data_size));
@@ -243,7 +304,7 @@ unsigned long ftrace_graph_return_func(struct pt_regs *regs, struct dyn_ftrace *
 	busy = s && is_busy(t, s, slot);
 	/* Frames below ours are gone; ours are all those at our slot: tail calls end together. */
 	for (u32 i = s && !busy ? s->n : 0; i-- > 0;) {
-		struct fgraph_call *call = &s->calls[i];
+		struct fgraph_call *call = call_at(s, i);
 
 		if (call->slot != slot) {
 			if (call->slot > slot && call->slot - t->stack_lo < t->stack_size)

@@ -142,7 +142,7 @@ static int read_whole(struct trace_recording *recording, struct trace_process *p
 
 static int stack_is_sound(const struct ftrace_stack_trace *t)
 {
-	if (t->nframes == 0 || t->nframes > FTRACE_STACK_FRAMES)
+	if (t->nframes == 0)
 		return 0;
 	for (uint32_t i = 1; i < t->nframes; i++)
 		if (t->frames[i].sp < t->frames[i - 1].sp)
@@ -150,6 +150,20 @@ static int stack_is_sound(const struct ftrace_stack_trace *t)
 	if (t->top && (t->frames[t->nframes - 1].sp > t->top || t->top - t->frames[0].sp != t->depth))
 		return 0;
 	return 1;
+}
+
+/* @from with its functions in the order that trace_stack_read() hands out. */
+static int unroll(struct ftrace_stack_trace *to, const struct ftrace_stack_trace *from)
+{
+	uint32_t n = from->nframes - from->first;
+
+	if (from->first > from->nframes || n > FTRACE_STACK_FRAMES)
+		return -EINVAL;
+	*to = *from;
+	to->nframes = n;
+	for (uint32_t i = 0; i < n; i++)
+		to->frames[i] = from->frames[(from->nframes - 1 - i) % FTRACE_STACK_FRAMES];
+	return 0;
 }
 
 int trace_stack_read(struct trace_recording *recording, struct trace_process *process,
@@ -163,8 +177,9 @@ int trace_stack_read(struct trace_recording *recording, struct trace_process *pr
 	err = r && *trace ? read_whole(recording, process, ".stack", r, sizeof(*r)) : -ENOMEM;
 	if (!err && (r->magic != FTRACE_STACK_MAGIC || r->current > 1))
 		err = -EINVAL;
+	if (!err)
+		err = unroll(*trace, &r->trace[r->current]);
 	if (!err) {
-		**trace = r->trace[r->current];
 		*not_followed = r->not_followed;
 		err = !(*trace)->depth ? -ENOENT : stack_is_sound(*trace) ? 0 : -EINVAL;
 	}

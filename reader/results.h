@@ -39,8 +39,8 @@ int trace_take_results(int session_fd, uint32_t pid, uint32_t gen, int dir_fd,
 int trace_has_results(const struct trace_recording *recording, const char *what);
 
 /*
- * The stack result of @process. -ENOENT: it has none, or nothing was seen; -EINVAL: damaged. free()
- * *@trace.
+ * The stack result of @process: nframes functions, the innermost one in frames[0]; first more are further out,
+ * and were not kept. -ENOENT: it has none, or nothing was seen; -EINVAL: damaged. free() *@trace.
  */
 int trace_stack_read(struct trace_recording *recording, struct trace_process *process,
 		     struct ftrace_stack_trace **trace, uint64_t *not_followed);

@@ -95,9 +95,43 @@ def test_each_image_has_its_own(record):
     check_grown(found[1][1], 6)
 
 
-def test_too_deep_says_so(record):
-    recording, _ = recorded(record, "deep")
-    assert b"NESTED TOO DEEP" in recording.result.stderr, str(recording.result)
+@pytest.mark.parametrize("levels", [6000, 1000000])
+def test_deep_recursion(levels, record):
+    """Every call is followed, the 4096 innermost functions are shown, with the right depths."""
+    ftracetest.need_ftrace()
+    recording = record([stack_deep(), "deep", str(levels)], ["--tracer", "stack"],
+                       timeout=TIME_LIMIT)
+    assert recording.result.status == 0, str(recording.result)
+    shown = run([FTRACE, "report", "-i", recording.folder]).stdout.decode()
+    # deep_thread, deep(levels) to deep(0), leaf
+    assert f"({levels + 3} entries)" in shown, shown[:500]
+    assert f"({levels + 3 - 4096} functions further out are not shown)" in shown, shown[-500:]
+    (_, frames), = stacks(recording.folder)
+    assert names(frames) == ["leaf"] + ["deep"] * 4095, frames[:5]
+    size, = {size for _, size, _ in frames[2:]}
+    last, = re.findall(r" (\d+) +\(\d+ functions further out", shown)
+    assert frames[1][0] - frames[1][1] - int(last) == 4094 * size
+    assert frames[0][0] > levels * size
+
+
+def test_deep_recursion_counts(record):
+    """The profile sees all calls of a deep recursion, and the time of the outermost one."""
+    rows, recording = profiled(record, [stack_deep(), "deep", "1000000"])
+    assert rows["deep"]["calls"] == 1000001 and rows["leaf"]["calls"] == 1000001 + 4
+    assert rows["deep"]["unfinished"] == 0
+    assert rows["deep"]["total_ns"] == rows["deep"]["max_ns"]
+    assert b"not counted" not in recording.result.stderr, str(recording.result)
+
+
+def test_deep_recursion_without_memory(record):
+    """Where memory for more calls cannot be had, that is said, and the program runs on."""
+    ftracetest.need_ftrace()
+    recording = record(["dash", "-c", f"ulimit -v 180000; exec {stack_deep()} deep 1000000"],
+                       ["--tracer", "stack"], timeout=TIME_LIMIT)
+    assert recording.result.status == 0, str(recording.result)
+    assert recording.result.stdout == b"done\n"
+    shown = run([FTRACE, "report", "-i", recording.folder]).stdout
+    assert b"CALLS COULD NOT BE FOLLOWED FOR WANT OF MEMORY" in shown, shown[-500:]
 
 
 def test_killed_recorder(tmp_path):

@@ -5,7 +5,9 @@
  *
  * The calls under way in a thread are a list through the data that a graph ops keeps for each: an
  * entry links itself to its caller, a return goes back to it. What an exception or longjmp left in
- * between is told by its depth. Between two entries that go deeper than ever, nothing is written.
+ * between is told by its depth. Between two entries that go deeper than ever, nothing is written;
+ * and at such an entry only what the result that is overwritten does not have already, so that a
+ * recursion a million deep is a million small steps.
  */
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -14,21 +16,29 @@
 #include <ftrace/fgraph.h>
 #include <ftrace/trace-results.h>
 
-#include "engine/base.h"
+#include "arch.h"
 #include "engine/thread.h"
 #include "tracers/tracer.h"
 
 struct frame {
 	unsigned long ip, parent_ip, sp;
+	unsigned long outermost_sp;	/* of the traced functions on this stack */
 	struct frame *caller;
+	u64 serial;		/* no other call of a thread with this tid had it */
 	int depth;
+	u32 number;		/* traced functions further out on this stack */
 };
 
 static struct ftrace_stack_result *result;
 static unsigned long deepest;		/* its depth, where every thread looks */
 
+/* Of each frame in the two results, by its place there: which call it was. */
+static u64 (*serials)[FTRACE_STACK_FRAMES];
+
 /* This thread's innermost call, and its own stack: [lo, top). */
 static __thread struct frame *innermost;
+static __thread u64 last_serial;
+static __thread unsigned long writing_at;	/* frame that writes a result, or did last */
 static __thread unsigned long own_lo, own_top;
 static __thread s32 own_tid;
 
@@ -91,67 +101,98 @@ static bool is_own(unsigned long sp)
 
 /* ---- a new deepest stack ---- */
 
-/* Only one thread writes. It may have been interrupted by a handler that never comes back. */
-static bool take(s32 tid)
+/*
+ * Only one thread writes. A handler that interrupted it does not; if it never came back, a call above
+ * the frame that wrote shows that, and what was half written is not built on. @sp: of that call.
+ */
+static bool take(unsigned long sp)
 {
+	unsigned long here = (unsigned long)__builtin_frame_address(0);
+
 	for (unsigned int i = 0; i < 1000; i++) {
 		u32 nobody = 0;
 
-		if (__atomic_compare_exchange_n(&result->writer, &nobody, (u32)tid, false,
-						__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		if (__atomic_compare_exchange_n(&result->writer, &nobody, (u32)own_tid, false,
+						__ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+			writing_at = here;
 			return true;
-		if (nobody == (u32)tid || READ_ONCE(ftrace_no_syscalls))
+		}
+		if (nobody == (u32)own_tid && sp > writing_at && is_own(sp) && is_own(writing_at)) {
+			ft_memset(serials, 0, 2 * sizeof(*serials));
+			writing_at = here;
+			return true;
+		}
+		if (nobody == (u32)own_tid || READ_ONCE(ftrace_no_syscalls))
 			return false;
 		arch_syscall(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
 	}
 	return false;
 }
 
-/* How deep is the stack at the entry of @f? @top gets where it begins, 0 if that is not known. */
-static unsigned long depth_of(const struct frame *f, unsigned long *top)
+/* How deep is the stack at the entry of @f? */
+static unsigned long depth_of(const struct frame *f)
 {
-	unsigned long sp = f->sp, last = f->sp;
+	return (is_own(f->sp) ? own_top : f->outermost_sp) - f->sp;
+}
 
-	if (is_own(sp)) {
-		*top = own_top;
-		return own_top - sp;
+/*
+ * Make result @which, which is not the current one, that of @f. Where it shows calls that are under
+ * way still, everything around them is right already.
+ */
+static void write_result(unsigned int which, const struct frame *f)
+{
+	struct ftrace_stack_trace *trace = &result->trace[which];
+	u32 n = f->number + 1, first = n > FTRACE_STACK_FRAMES ? n - FTRACE_STACK_FRAMES : 0;
+
+	if (trace->tid != (u32)own_tid)
+		ft_memset(serials[which], 0, sizeof(serials[which]));
+	for (const struct frame *g = f; g && g->number >= first; g = g->number ? g->caller : NULL) {
+		u32 at = g->number % FTRACE_STACK_FRAMES;
+
+		if (serials[which][at] == g->serial) {
+			if (first < trace->first)
+				first = trace->first;
+			break;
+		}
+		serials[which][at] = g->serial;
+		trace->frames[at] = (struct ftrace_stack_frame){
+			.ip = g->ip, .parent_ip = g->parent_ip, .sp = g->sp,
+		};
 	}
-	for (; f && f->sp >= last && !is_own(f->sp); f = f->caller)
-		last = f->sp;
-	*top = 0;
-	return last - sp;
+	trace->first = first;
+	trace->nframes = n;
+	trace->depth = depth_of(f);
+	trace->top = is_own(f->sp) ? own_top : 0;
+	trace->tid = (u32)own_tid;
 }
 
 static void note(const struct frame *f)
 {
-	struct ftrace_stack_trace *trace;
-	unsigned long top, depth = depth_of(f, &top), last = 0;
-	bool own = top;
-	u32 n = 0;
-
-	if (depth <= READ_ONCE(deepest) || !take(own_tid))
+	if (depth_of(f) <= READ_ONCE(deepest) || !take(f->sp))
 		return;
-	if (depth > deepest) {
-		trace = &result->trace[!result->current];
-		for (; f && n < FTRACE_STACK_FRAMES && f->sp >= last && is_own(f->sp) == own;
-		     f = f->caller) {
-			trace->frames[n++] = (struct ftrace_stack_frame){
-				.ip = f->ip, .parent_ip = f->parent_ip, .sp = f->sp,
-			};
-			last = f->sp;
-		}
-		trace->nframes = n;
-		trace->depth = depth;
-		trace->top = top;
-		trace->tid = (u32)own_tid;
+	if (depth_of(f) > deepest) {
+		write_result(!result->current, f);
 		/* Whoever reads after a kill finds the old one or this one. */
 		smp_store_release(&result->current, !result->current);
-		WRITE_ONCE(deepest, depth);
+		WRITE_ONCE(deepest, depth_of(f));
 	}
 	smp_store_release(&result->writer, 0);
 }
 
 /* ---- callbacks ---- */
+
+/* @f, which is complete but for this, is called from @caller: is it on the same stack? */
+static void link_frame(struct frame *f, struct frame *caller)
+{
+	f->caller = caller;
+	if (caller && caller->sp >= f->sp && is_own(caller->sp) == is_own(f->sp)) {
+		f->number = caller->number + 1;
+		f->outermost_sp = caller->outermost_sp;
+	} else {
+		f->number = 0;
+		f->outermost_sp = f->sp;
+	}
+}
 
 static int stack_entry(struct ftrace_graph_ent *ent, struct fgraph_ops *gops,
 		       struct pt_regs *regs)
@@ -170,12 +211,14 @@ static int stack_entry(struct ftrace_graph_ent *ent, struct fgraph_ops *gops,
 	f->parent_ip = ent->parent_ip;
 	f->sp = user_stack_pointer(regs);
 	f->depth = ent->depth;
-	f->caller = caller;
-	innermost = f;
-	if (unlikely(!own_top))
+	if (unlikely(!own_top)) {
 		find_own_stack(f->sp);
-	/* On a stack whose top is not known, the caller decides whether to look closer. */
-	if (is_own(f->sp) ? own_top - f->sp > READ_ONCE(deepest) : caller != NULL)
+		last_serial = arch_ticks();	/* ahead of what a thread before had counted to */
+	}
+	f->serial = ++last_serial;
+	link_frame(f, caller);
+	innermost = f;
+	if (depth_of(f) > READ_ONCE(deepest))
 		note(f);
 	return 1;
 }
@@ -204,6 +247,11 @@ static int make_result(void)
 	if (ft_is_err(r))
 		return ft_log((int)(long)r, "stack tracer: no room in the session directory for "
 			      "its result (error %ld)", -(long)r);
+	if (!serials)
+		serials = ft_alloc(2 * sizeof(*serials));
+	if (!serials)
+		return ft_log(-ENOMEM, "stack tracer: no memory");
+	ft_memset(serials, 0, 2 * sizeof(*serials));
 	r->magic = FTRACE_STACK_MAGIC;
 	WRITE_ONCE(deepest, 0);
 	smp_store_release(&result, r);

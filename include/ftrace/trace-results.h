@@ -22,7 +22,7 @@
 
 /* ---- stack: the deepest stack seen ---- */
 
-#define FTRACE_STACK_MAGIC	0x316b636174737466ull
+#define FTRACE_STACK_MAGIC	0x326b636174737466ull
 #define FTRACE_STACK_FRAMES	4096u	/* the most that are kept */
 
 struct ftrace_stack_frame {
@@ -35,7 +35,12 @@ struct ftrace_stack_trace {
 	uint64_t depth;		/* bytes from sp of the innermost function to top; 0: nothing yet */
 	uint64_t top;		/* where the stack begins; 0: not known, depth is to the outermost frame */
 	uint32_t tid;
-	uint32_t nframes;	/* traced functions, innermost first */
+	/*
+	 * Traced functions are counted from the outermost one, which is 0. Those from first to
+	 * nframes - 1 are kept, function i in frames[i % FTRACE_STACK_FRAMES].
+	 */
+	uint32_t nframes, first;
+	uint32_t reserved;
 	struct ftrace_stack_frame frames[FTRACE_STACK_FRAMES];
 };
 
@@ -43,7 +48,7 @@ struct ftrace_stack_result {
 	uint64_t magic;		/* FTRACE_STACK_MAGIC */
 	uint32_t current;	/* which of the two is whole; the other may be half written */
 	uint32_t writer;	/* thread that writes it now, 0: none */
-	uint64_t not_followed;	/* calls nested too deep for the tracer */
+	uint64_t not_followed;	/* calls that the tracer had no memory to follow */
 	struct ftrace_stack_trace trace[2];
 };
 

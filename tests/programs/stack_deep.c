@@ -37,6 +37,32 @@ NOINLINE int shallow(int n)
 	return n ? shallow(n - 1) + leaf((char *)&n) : 0;
 }
 
+// At each level a call that is over before the next level.
+NOINLINE int deep(int n)
+{
+	int left = leaf((char *)&n);
+
+	return n ? deep(n - 1) + left : 0;
+}
+
+static void *deep_thread(void *arg)
+{
+	deep(*(int *)arg);
+	return arg;
+}
+
+static void on_large_stack(int levels)
+{
+	pthread_attr_t attr;
+	pthread_t t;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, (size_t)levels * 64 + (1 << 20));
+	if (pthread_create(&t, &attr, deep_thread, &levels))
+		exit(99);
+	pthread_join(t, NULL);
+}
+
 static void *thread(void *arg)
 {
 	grow(20, 0);
@@ -75,7 +101,7 @@ int main(int argc, char **argv)
 		grow(10, 0);
 		raise(SIGKILL);
 	} else if (!strcmp(how, "deep")) {
-		shallow(6000);
+		on_large_stack(atoi(argv[2]));
 	} else if (!strcmp(how, "wait")) {
 		grow(10, 0);
 		puts("ready");
