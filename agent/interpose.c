@@ -162,8 +162,7 @@ static void before_limit(int resource, const struct rlimit *limit)
 	if (!limit || (resource != RLIMIT_NOFILE && resource != RLIMIT_FSIZE &&
 		       resource != RLIMIT_AS && resource != RLIMIT_MEMLOCK))
 		return;
-	if (!arch_syscall(SYS_getrlimit, resource, (long)&now, 0, 0, 0, 0) &&
-	    limit->rlim_cur < now.rlim_cur)
+	if (!arch_getrlimit(resource, &now) && limit->rlim_cur < now.rlim_cur)
 		reserve();
 }
 

@@ -49,7 +49,7 @@ static bool room_for(int fd, size_t size)
 	struct { unsigned long soft, hard; } limit;
 	struct statfs fs;
 
-	if (!arch_syscall(SYS_getrlimit, RLIMIT_FSIZE, (long)&limit, 0, 0, 0, 0) &&
+	if (!arch_getrlimit(RLIMIT_FSIZE, &limit) &&
 	    size > limit.soft)
 		return false;
 	if (arch_syscall(SYS_fstatfs, fd, (long)&fs, 0, 0, 0, 0) || !fs.f_blocks)
@@ -96,7 +96,7 @@ static struct ftrace_ring *make_file(const char *path, u32 npackets)
 
 	if (fd < 0)
 		return NULL;
-	if (room_for(fd, size) && !arch_syscall(SYS_fallocate, fd, 0, 0, (long)size, 0, 0))
+	if (room_for(fd, size) && !arch_fallocate(fd, 0, 0, size))
 		ring = map_aligned(fd, size);
 	ft_close(fd);
 	if (!ring)

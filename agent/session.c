@@ -102,9 +102,9 @@ void agent_ring_doorbell(void)
 
 u64 agent_clock_ns(int clock)
 {
-	long ts[2] = { 0, 0 };		/* the call's own timespec: two longs */
+	s64 ts[2] = { 0, 0 };
 
-	arch_syscall(SYS_clock_gettime, clock, (long)ts, 0, 0, 0, 0);
+	arch_clock_gettime(clock, ts);
 	return (u64)ts[0] * 1000000000u + (u64)ts[1];
 }
 

@@ -9,10 +9,9 @@
 /* A file larger than the program may make would be its death by SIGXFSZ. */
 static bool within_limit(u64 size)
 {
-	struct rlimit limit;
+	struct { unsigned long soft, hard; } limit;
 
-	return arch_syscall(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, (long)&limit, 0, 0) ||
-	       size <= limit.rlim_cur;
+	return arch_getrlimit(RLIMIT_FSIZE, &limit) || size <= limit.soft;
 }
 
 static void *map(int fd, u64 offset, size_t bytes)
@@ -22,7 +21,7 @@ static void *map(int fd, u64 offset, size_t bytes)
 	if (!within_limit(offset + bytes))
 		return (void *)(long)-EFBIG;
 	/* Memory for all of it now: a full /dev/shm is an error here, not a SIGBUS later. */
-	err = arch_syscall(SYS_fallocate, fd, 0, (long)offset, (long)bytes, 0, 0);
+	err = arch_fallocate(fd, 0, offset, bytes);
 	if (err)
 		return (void *)err;
 	return ft_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);

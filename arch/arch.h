@@ -134,11 +134,53 @@ unsigned long ftrace_real_parent(unsigned long ip, unsigned long slot);
 /* The return: callbacks, record. Returns the address to return to. */
 unsigned long ftrace_graph_return_func(struct pt_regs *regs, struct dyn_ftrace *site);
 
+/* The slot of the call of @site that has returned to its stub, @regs being as it returned. */
+unsigned long arch_return_slot(const struct pt_regs *regs, struct dyn_ftrace *site);
+
 /* ---- the shadow of a stack: the word that holds a moved return address ---- */
+
+/*
+ * Where addresses are wide, the shadow of @slot is at the same address with one bit flipped, and
+ * what else is kept of the call is in the shadow of the word below. Where they are narrow nothing
+ * can be kept free for that: shadows lie anywhere, ARCH_SHADOW_WORDS words for every word of the stack,
+ * and a table tells for each page of the address space how far from it.
+ */
+#ifdef ARCH_SHADOW_XOR
+
+#define ARCH_SHADOW_AROUND	(-1)	/* index: the slot of the recorded call around this one */
 
 static inline unsigned long *arch_shadow(unsigned long slot)
 {
 	return (unsigned long *)(slot ^ ARCH_SHADOW_XOR);
+}
+
+#else
+
+#define ARCH_SHADOW_AROUND	1
+#define ARCH_SHADOW_SITE	2	/* index: whose call it is, site id << 2; 0 once it has returned */
+#define ARCH_SHADOW_WORDS	4
+
+/* For each page, what is to be added to ARCH_SHADOW_WORDS times an address; 0: no shadow. */
+extern unsigned long ftrace_shadow_pages[] __attribute__((visibility("hidden")));
+
+static inline unsigned long *arch_shadow(unsigned long slot)
+{
+	return (unsigned long *)(ftrace_shadow_pages[slot / FT_PAGE_SIZE] +
+				 slot * ARCH_SHADOW_WORDS);
+}
+
+#endif
+
+static inline void arch_shadow_set(unsigned long slot, unsigned long ret, unsigned long around,
+				   u32 site)
+{
+	unsigned long *shadow = arch_shadow(slot);
+
+	shadow[0] = ret;
+	shadow[ARCH_SHADOW_AROUND] = around;
+#ifdef ARCH_SHADOW_SITE
+	shadow[ARCH_SHADOW_SITE] = (unsigned long)site << 2;
+#endif
 }
 
 /* ---- unwind.c ---- */

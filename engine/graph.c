@@ -247,9 +247,8 @@ bool ftrace_graph_enter(struct ftrace_thread *t, struct dyn_ftrace *site, struct
 	}
 	/* A tail call's return is its caller's: that one's exit finds both by their slot. */
 	if (!tail) {
-		arch_shadow((unsigned long)slot)[0] = ret;
 		/* Calls left by longjmp are marked in recordings of the fast paths only. */
-		arch_shadow((unsigned long)slot)[-1] = FTRACE_TOP_NONE;
+		arch_shadow_set((unsigned long)slot, ret, FTRACE_TOP_NONE, site->id);
 		WRITE_ONCE(t->top, FTRACE_TOP_NONE);
 		hooked = true;
 	}
@@ -291,7 +290,7 @@ static void call_ended(struct ftrace_thread *t, struct fgraph_stack *s, struct f
 
 unsigned long ftrace_graph_return_func(struct pt_regs *regs, struct dyn_ftrace *site)
 {
-	unsigned long slot = user_stack_pointer(regs) - sizeof(long);
+	unsigned long slot = arch_return_slot(regs, site);
 	unsigned long ret = *arch_shadow(slot);
 	struct ftrace_thread *t = ftrace_thread_get();
 	struct fgraph_stack *s = t ? t->fgraph : NULL;

@@ -2,7 +2,6 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <link.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "arch.h"
@@ -409,7 +408,7 @@ void ftrace_objects_scan(bool fresh)
 	for (; map; map = map->l_next, first = false) {
 		char exe[1024];
 		const char *path = map->l_name;
-		struct stat st;
+		u64 dev, ino;
 
 		if (map->l_ld == _DYNAMIC && !first)
 			continue;			/* ourselves */
@@ -424,16 +423,15 @@ void ftrace_objects_scan(bool fresh)
 		}
 		if (!path || !*path)
 			continue;
-		if (arch_syscall(SYS_stat, (long)(first ? "/proc/self/exe" : path), (long)&st,
-				 0, 0, 0, 0) &&
-		    arch_syscall(SYS_stat, (long)path, (long)&st, 0, 0, 0, 0))
+		if (arch_stat(first ? "/proc/self/exe" : path, &dev, &ino) &&
+		    arch_stat(path, &dev, &ino))
 			continue;			/* the vdso, or deleted */
-		obj = find_object(map->l_addr, st.st_dev, st.st_ino);
+		obj = find_object(map->l_addr, dev, ino);
 		if (!obj) {
 			if (want_object && !want_object(path, first))
 				continue;
-			add_object(path, map->l_addr, st.st_dev, st.st_ino, fresh);
-			obj = find_object(map->l_addr, st.st_dev, st.st_ino);
+			add_object(path, map->l_addr, dev, ino, fresh);
+			obj = find_object(map->l_addr, dev, ino);
 		}
 		if (obj)
 			obj->seen = true;

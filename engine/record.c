@@ -121,7 +121,7 @@ static void frames_left(struct ftrace_thread *t, unsigned long slot, bool tail)
 	if (!t->stack_own)
 		top = FTRACE_TOP_NONE;
 	while (top - t->stack_lo < t->stack_size && (tail ? top < slot : top <= slot)) {
-		unsigned long around = arch_shadow(top)[-1];
+		unsigned long around = arch_shadow(top)[ARCH_SHADOW_AROUND];
 
 		write_record(t, (unsigned long)FTRACE_EXT_LEFT << 2 | FTRACE_EVENT_EXTENDED);
 		top = around > top ? around : FTRACE_TOP_NONE;
@@ -160,8 +160,7 @@ static long enter(struct ftrace_thread *t, unsigned long id_event, unsigned long
 		WRITE_ONCE(t->top, (unsigned long)slot);
 		return 1;
 	}
-	arch_shadow((unsigned long)slot)[0] = ret;
-	arch_shadow((unsigned long)slot)[-1] = t->top;
+	arch_shadow_set((unsigned long)slot, ret, t->top, site->id);
 	WRITE_ONCE(t->top, (unsigned long)slot);
 	if (behind_prologue) {
 		/* Too late to call the body: the return is made to come to the stub instead. */
@@ -221,7 +220,7 @@ long ftrace_record_slow(unsigned long id_event, unsigned long *slot, unsigned lo
 		break;
 	case FTRACE_EVENT_EXIT:
 		ftrace_depth_exit(t, (unsigned long)slot);
-		WRITE_ONCE(t->top, arch_shadow((unsigned long)slot)[-1]);
+		WRITE_ONCE(t->top, arch_shadow((unsigned long)slot)[ARCH_SHADOW_AROUND]);
 		if (ftrace_threshold && retract(t, id_event, ftrace_threshold)) {
 			WRITE_ONCE(t->wp, t->wp - 1);
 			t->dropped_by_choice++;

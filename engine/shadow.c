@@ -8,10 +8,6 @@
 #include "shadow.h"
 #include "thread.h"
 
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000
-#endif
-
 /* A stack, or a part of one, with its shadow mapped. */
 struct range {
 	unsigned long lo, hi;
@@ -36,8 +32,8 @@ static struct ft_mutex *lock;		/* over all of this; see take_lock() */
  * more, as much again as it has, so that deep ones are not asked about often, and shallow ones
  * (threads by the thousand, core files, locked memory) are not paid for.
  */
-#define BELOW	(256ul << 10)
-#define ABOVE	(1ul << 20)
+#define BELOW	(sizeof(long) == 8 ? 256ul << 10 : 64ul << 10)
+#define ABOVE	(sizeof(long) == 8 ? 1ul << 20 : 256ul << 10)
 #define MAX_GROWTH	(64ul << 20)	/* of the main stack, from one look to the next */
 
 /* linux/fs.h of 6.11 and later: _IOWR('f', 17, struct procmap_query). */
@@ -183,23 +179,6 @@ static bool wanted(unsigned long sp, unsigned long *lo, unsigned long *hi, unsig
 	return s.grows;
 }
 
-static int map_shadow(unsigned long lo, unsigned long hi)
-{
-	void *at = arch_shadow(lo), *p;
-
-	p = ft_mmap(at, hi - lo, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-	if (ft_is_err(p))
-		return (int)(long)p;
-	if (p != at) {		/* a kernel before 4.17 takes the address for a hint */
-		arch_syscall(SYS_munmap, (long)p, (long)(hi - lo), 0, 0, 0, 0);
-		return -EEXIST;
-	}
-	/* A huge page for a few return addresses would be a waste. */
-	arch_syscall(SYS_madvise, (long)p, (long)(hi - lo), MADV_NOHUGEPAGE, 0, 0, 0);
-	return 0;
-}
-
 static int add_range(unsigned long lo, unsigned long hi, struct range **out)
 {
 	u32 page = nranges / RANGES_PER_PAGE;
@@ -248,7 +227,7 @@ static int enter_locked(struct ftrace_thread *t, unsigned long sp, struct range 
 		}
 	}
 	if (!above) {
-		err = map_shadow(lo, hi);
+		err = ftrace_shadow_map(lo, hi);
 		if (!err)
 			err = add_range(lo, hi, out);
 		if (!err)
@@ -259,10 +238,10 @@ static int enter_locked(struct ftrace_thread *t, unsigned long sp, struct range 
 	more = above->hi - above->lo;
 	if (hi - floor < more)
 		more = hi - floor;
-	if (hi - lo < more && map_shadow(hi - more, hi) == 0) {
+	if (hi - lo < more && ftrace_shadow_map(hi - more, hi) == 0) {
 		lo = hi - more;
 	} else {
-		err = map_shadow(lo, hi);
+		err = ftrace_shadow_map(lo, hi);
 		if (err)
 			return err;
 	}
@@ -352,8 +331,7 @@ void ftrace_shadow_thread_gone(struct ftrace_thread *t)
 
 		if (r->owner != t)
 			continue;
-		arch_syscall(SYS_munmap, (long)arch_shadow(r->lo), (long)(r->hi - r->lo),
-			     0, 0, 0, 0);
+		ftrace_shadow_unmap(r->lo, r->hi);
 		*r = *range(--nranges);
 		i--;
 	}

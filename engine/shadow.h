@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Shadows of stacks. While a call is hooked, its return address is in the shadow of the word it
- * came from: at that address with one bit flipped (arch_shadow). Nothing is pushed or popped, so
+ * came from: at a place that follows from its address (arch_shadow). Nothing is pushed or popped, so
  * whatever a program does to its stacks, nothing needs repair. Only stacks that hooked calls
  * were seen on have shadows mapped.
  */
@@ -23,5 +23,11 @@ void ftrace_shadow_thread_gone(struct ftrace_thread *t);
 
 /* This process is a new child of fork. */
 void ftrace_shadow_forked(void);
+
+/* ---- shadow-map.c ---- */
+
+/* Map the shadow of [@lo, @hi), which are page bounds and have none yet. 0 or -errno. */
+int ftrace_shadow_map(unsigned long lo, unsigned long hi);
+void ftrace_shadow_unmap(unsigned long lo, unsigned long hi);
 
 #endif /* FTRACE_ENGINE_SHADOW_H */

@@ -10,6 +10,7 @@
 #ifndef FTRACE_ENGINE_SITE_H
 #define FTRACE_ENGINE_SITE_H
 
+#include "arch-site.h"
 #include "base.h"
 #include "find.h"
 
@@ -36,7 +37,10 @@ struct dyn_ftrace {
 	u8 body_delta;			/* from ip to where the function goes on */
 	u8 form;			/* enum ftrace_form */
 	u8 len;				/* bytes at ip that belong to the site */
-};
+#ifdef ARCH_SITE_FIELDS
+	ARCH_SITE_FIELDS		/* the architecture's own */
+#endif
+} __attribute__((aligned(64)));
 
 enum {
 	FTRACE_SITE_ARMED	= 1 << 0,	/* the displacement to the stub stands at ip */

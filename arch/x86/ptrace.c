@@ -57,6 +57,11 @@ unsigned long arch_frame_pointer(const struct pt_regs *regs)
 	return regs->rbp;
 }
 
+unsigned long arch_return_slot(const struct pt_regs *regs, struct dyn_ftrace *site)
+{
+	return regs->rsp - sizeof(long);
+}
+
 void arch_set_stack_pointer(struct pt_regs *regs, unsigned long sp)
 {
 	regs->rsp = sp;

@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #ifdef __x86_64__
@@ -41,6 +42,34 @@ static inline long arch_pread(int fd, void *buf, size_t n, uint64_t off)
 static inline long arch_pwrite(int fd, const void *buf, size_t n, uint64_t off)
 {
 	return arch_syscall(SYS_pwrite64, fd, (long)buf, (long)n, (long)off, 0, 0);
+}
+
+static inline long arch_fallocate(int fd, int mode, uint64_t off, uint64_t len)
+{
+	return arch_syscall(SYS_fallocate, fd, mode, (long)off, (long)len, 0, 0);
+}
+
+/* What identifies the file at @path: device and inode. */
+static inline long arch_stat(const char *path, uint64_t *dev, uint64_t *ino)
+{
+	struct stat st;
+	long err = arch_syscall(SYS_stat, (long)path, (long)&st, 0, 0, 0, 0);
+
+	*dev = st.st_dev;
+	*ino = st.st_ino;
+	return err;
+}
+
+/* @limit: two longs, RLIM_INFINITY being all ones. */
+static inline long arch_getrlimit(int resource, void *limit)
+{
+	return arch_syscall(SYS_getrlimit, resource, (long)limit, 0, 0, 0, 0);
+}
+
+/* @ts: seconds and nanoseconds, 64 bits each. */
+static inline long arch_clock_gettime(int clock, int64_t ts[2])
+{
+	return arch_syscall(SYS_clock_gettime, clock, (long)ts, 0, 0, 0, 0);
 }
 
 #else /* i386 */
@@ -78,6 +107,41 @@ static inline long arch_pread(int fd, void *buf, size_t n, uint64_t off)
 static inline long arch_pwrite(int fd, const void *buf, size_t n, uint64_t off)
 {
 	return arch_syscall(SYS_pwrite64, fd, (long)buf, (long)n, (long)off, (long)(off >> 32), 0);
+}
+
+static inline long arch_fallocate(int fd, int mode, uint64_t off, uint64_t len)
+{
+	return arch_syscall(SYS_fallocate, fd, mode, (long)off, (long)(off >> 32), (long)len,
+			    (long)(len >> 32));
+}
+
+static inline long arch_stat(const char *path, uint64_t *dev, uint64_t *ino)
+{
+	struct stat64 st;
+	long err = arch_syscall(SYS_stat64, (long)path, (long)&st, 0, 0, 0, 0);
+
+	*dev = st.st_dev;
+	*ino = st.st_ino;
+	return err;
+}
+
+static inline long arch_getrlimit(int resource, void *limit)
+{
+	return arch_syscall(SYS_ugetrlimit, resource, (long)limit, 0, 0, 0, 0);
+}
+
+/* Kernels before 5.1 have the call with 32-bit seconds only. */
+static inline long arch_clock_gettime(int clock, int64_t ts[2])
+{
+	long narrow[2] = { 0, 0 }, err;
+
+	err = arch_syscall(SYS_clock_gettime64, clock, (long)ts, 0, 0, 0, 0);
+	if (!err)
+		return 0;
+	err = arch_syscall(SYS_clock_gettime, clock, (long)narrow, 0, 0, 0, 0);
+	ts[0] = narrow[0];
+	ts[1] = narrow[1];
+	return err;
 }
 
 #endif
