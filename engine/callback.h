@@ -22,23 +22,30 @@ static inline bool ftrace_frame_is_left(const struct ftrace_thread *t, unsigned 
 }
 
 /*
+ * A call at @slot finds a callback under way in @t. True: that one was left, and the one that
+ * @frame begins takes its place.
+ */
+long ftrace_callback_replace(struct ftrace_thread *t, unsigned long slot, unsigned long frame);
+
+/*
+ * Is the calling thread in a callback? @frame: of the library's function that was called; an older
+ * callback's, further down the same stack, was left.
+ */
+bool ftrace_in_callback(unsigned long frame);
+
+/*
  * Begin callbacks for the call at @slot; @frame is the caller's own. Returns what
  * ftrace_callback_end() is to be given: whether this is inside another callback.
  */
 static inline bool ftrace_callback_begin(struct ftrace_thread *t, unsigned long slot,
 					 unsigned long frame)
 {
-	bool nested = t->in_callback;
+	bool nested = t->callback;
 
-	if (unlikely(nested) && t->callback_frame &&
-	    ftrace_frame_is_left(t, t->callback_frame, slot)) {
-		t->recursion = 0;
-		nested = false;
-	}
-	if (!nested)
-		WRITE_ONCE(t->callback_frame, frame);
-	barrier();
-	WRITE_ONCE(t->in_callback, 1);
+	if (unlikely(nested))
+		nested = !ftrace_callback_replace(t, slot, frame);
+	else
+		WRITE_ONCE(t->callback, frame);
 	barrier();		/* as in CALLBACK_BEGIN: pairs with ftrace_synchronize() */
 	return nested;
 }
@@ -46,11 +53,8 @@ static inline bool ftrace_callback_begin(struct ftrace_thread *t, unsigned long 
 static inline void ftrace_callback_end(struct ftrace_thread *t, bool nested)
 {
 	barrier();
-	if (nested)
-		return;
-	WRITE_ONCE(t->in_callback, 0);
-	barrier();
-	WRITE_ONCE(t->callback_frame, 0);
+	if (!nested)
+		WRITE_ONCE(t->callback, 0);
 }
 
 #endif /* FTRACE_ENGINE_CALLBACK_H */

@@ -422,7 +422,7 @@ FTRACE_PUBLIC int unregister_ftrace_graph(struct fgraph_ops *gops)
 
 	if (!i || i > FGRAPH_MAX_OPS || fgraph_array[i - 1] != gops)
 		return ft_log(-ENOENT, "unregister_ftrace_graph: not registered");
-	if (ftrace_self && ftrace_self->in_callback)
+	if (ftrace_in_callback((unsigned long)__builtin_frame_address(0)))
 		return ft_log(-EDEADLK, "unregister_ftrace_graph: called from a callback");
 	ft_lock(ftrace_lock);
 	__atomic_store_n(&fgraph_array[i - 1], NULL, __ATOMIC_RELEASE);

@@ -273,7 +273,7 @@ FTRACE_PUBLIC int unregister_ftrace_function(struct ftrace_ops *ops)
 
 	if (!ops || !(ops->flags & FTRACE_OPS_FL_ENABLED))
 		return ft_log(-ENOENT, "unregister_ftrace_function: not registered");
-	if (ftrace_self && ftrace_self->in_callback)
+	if (ftrace_in_callback((unsigned long)__builtin_frame_address(0)))
 		return ft_log(-EDEADLK, "unregister_ftrace_function: called from a callback");
 	ft_lock(ftrace_lock);
 	for (at = &ftrace_ops_list; *at; at = (struct ftrace_ops **)&(*at)->reserved[FTRACE_OPS_NEXT])

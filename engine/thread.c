@@ -80,6 +80,8 @@ bool ftrace_thread_dead(const struct ftrace_thread *t)
 /* A state whose thread is gone: its stream and the shadow of its stack are given up. */
 static void reclaim(struct ftrace_thread *t)
 {
+	const size_t tid_end = offsetof(struct ftrace_thread, tid) + sizeof(t->tid);
+
 	if (stream_ops && stream_ops->thread_gone && t->stream)
 		stream_ops->thread_gone(t);
 	ftrace_shadow_thread_gone(t);
@@ -87,8 +89,7 @@ static void reclaim(struct ftrace_thread *t)
 	ftrace_depth_thread_gone(t);
 	keep_counters(t);
 	ft_memset((char *)t, 0, offsetof(struct ftrace_thread, tid));
-	ft_memset((char *)t + offsetof(struct ftrace_thread, flags), 0,
-		  sizeof(*t) - offsetof(struct ftrace_thread, flags));
+	ft_memset((char *)t + tid_end, 0, sizeof(*t) - tid_end);
 }
 
 static struct ftrace_thread *claim(struct ftrace_thread *t, s32 tid)

@@ -20,7 +20,12 @@ struct ftrace_thread {
 	u64 *end;		/* wp >= end: slow path; one slot remains behind it, for padding */
 	u64 unwritten;		/* what an unwritten slot of this packet holds */
 	u32 hi;			/* upper half of the tick counter in this packet */
-	u32 in_callback;	/* 1: a callback of some ops is under way in this thread */
+	s32 tid;
+	/*
+	 * Nonzero: a callback of some ops is under way in this thread, begun by the code whose frame
+	 * is there; see callback.h.
+	 */
+	unsigned long callback;
 	/* The stack whose shadow is mapped: addresses [stack_lo, stack_lo + stack_size). */
 	unsigned long stack_lo;
 	unsigned long stack_size;
@@ -30,8 +35,6 @@ struct ftrace_thread {
 	 * an exception or longjmp has left calls: see frames_left().
 	 */
 	unsigned long top;
-	s32 tid;
-	u32 flags;		/* FTRACE_THREAD_* */
 	/* ---- second cache line ---- */
 	/*
 	 * Where the slow path's frame stands, 0: not in it. A signal handler that gets there too
@@ -47,10 +50,9 @@ struct ftrace_thread {
 	unsigned long bad_lo, bad_size;
 	u64 unshadowed;		/* calls not hooked because of that */
 	u64 dropped_by_choice;	/* calls left out by depth or threshold */
+	u32 flags;		/* FTRACE_THREAD_* */
 	u32 nested;		/* slow paths given up in a row: see ftrace_record_slow */
 	u32 stack_own;		/* the current stack is this thread's own, not a coroutine's */
-	/* Frame of the C code that set in_callback, 0: nobody or a trampoline; see callback.h. */
-	unsigned long callback_frame;
 };
 
 #define FTRACE_TOP_NONE	(~0ul)

@@ -24,7 +24,7 @@ void asm_offsets(void)
 	OFFSET(T_END, struct ftrace_thread, end);
 	OFFSET(T_UNWRITTEN, struct ftrace_thread, unwritten);
 	OFFSET(T_HI, struct ftrace_thread, hi);
-	OFFSET(T_IN_CALLBACK, struct ftrace_thread, in_callback);
+	OFFSET(T_CALLBACK, struct ftrace_thread, callback);
 	OFFSET(T_TOP, struct ftrace_thread, top);
 	OFFSET(T_STACK_LO, struct ftrace_thread, stack_lo);
 	OFFSET(T_STACK_SIZE, struct ftrace_thread, stack_size);

@@ -30,15 +30,29 @@ ENDFUNC ftrace_stub_pass
 #define USER_DS		0x2b
 
 /*
- * A thread is in a callback: T_IN_CALLBACK is 1 from before the ops is read (pairs with the barrier
- * in ftrace_synchronize) until the callback is done. Stores of constants and a predicted
- * branch, no counting: a counter's way through memory, twice a call, was half of an empty
- * callback's time. \nested is where a callback inside another goes, which leaves the 1 alone.
+ * A thread is in a callback: T_CALLBACK is the address of the frame that began it, from before the
+ * ops is read (pairs with the barrier in ftrace_synchronize) until the callback is done. A plain
+ * store and a predicted branch, no counting: a counter's way through memory, twice a call, was half of an
+ * empty callback's time. \nested is where a callback inside another goes.
  */
 .macro CALLBACK_BEGIN nested
-	cmpl	$0, T_IN_CALLBACK(%rcx)
+	cmpq	$0, T_CALLBACK(%rcx)
 	jne	\nested
-	movl	$1, T_IN_CALLBACK(%rcx)
+	movq	%rsp, T_CALLBACK(%rcx)
+.endm
+
+/*
+ * \nested: is there really a callback under way further down the stack, or did a signal handler
+ * leave it by siglongjmp? Then this one takes its place. %rcx = the thread; nonzero %eax: it does.
+ */
+.macro CALLBACK_NESTED
+	ON_RBP
+	andq	$-16, %rsp
+	movq	%rcx, %rdi
+	leaq	FRAME_SLOT(%rbp), %rsi
+	movq	%rbp, %rdx
+	call	ftrace_callback_replace
+	OFF_RBP
 .endm
 
 /* The registers every callback gets: what a function's arguments can be in, %rbp to stand on. */
@@ -163,12 +177,47 @@ ENDFUNC ftrace_stub_pass
 	.cfi_adjust_cfa_offset -FRAME_STUB
 .endm
 
-/* Flags from pt_regs. Everything below %rsp is free. */
+/*
+ * Flags from pt_regs. Everything below %rsp is free. popfq is the most expensive instruction of a
+ * callback with every register (a third of its time), and all it mostly does is arithmetic flags.
+ */
 .macro RESTORE_FLAGS
 	pushq	PT_EFLAGS(%rsp)
 	.cfi_adjust_cfa_offset 8
 	popfq
 	.cfi_adjust_cfa_offset -8
+.endm
+
+/*
+ * The last registers and the flags, then back to the stub, with the carry flag as \carry says
+ * whatever pt_regs has. Flags that an addition and sahf can set are set by these; where others than usual
+ * are wanted (direction, trap, alignment check), or sahf is not to be had, ftrace_popf_flags says so.
+ */
+#define FLAGS_USUAL	0x200			/* interrupts, which user space cannot turn off */
+
+.macro RETURN_TO_STUB carry
+	movl	PT_EFLAGS(%rsp), %eax
+	movl	%eax, %ecx
+	movl	%eax, %edx
+	xorl	$FLAGS_USUAL, %ecx
+	testl	ftrace_popf_flags(%rip), %ecx
+	jnz	79f
+	shrl	$11, %edx			/* the overflow flag alone is left in it */
+	movb	%al, %ah
+	addb	$0x7f, %dl			/* overflows if that was set */
+	sahf					/* sign, zero, adjust, parity, carry */
+	RESTORE_ARGS
+	.cfi_remember_state
+	FRAME_LEAVE
+	\carry
+	ret
+	.cfi_restore_state
+	.cfi_rel_offset %rbp, PT_RBP
+79:	RESTORE_ARGS
+	RESTORE_FLAGS
+	FRAME_LEAVE
+	\carry
+	ret
 .endm
 
 .macro ON_RBP				/* from here to OFF_RBP %rbp is the frame, %rsp aligned */
@@ -184,10 +233,10 @@ ENDFUNC ftrace_stub_pass
 
 /*
  * The function tracer with the minimum of registers: one callback, dyn_ftrace.ops (a list of several
- * is an ops of its own). The frame's FRAME_FLAGS word, unused here, says whether this callback is
- * inside another.
+ * is an ops of its own). The frame's FRAME_FLAGS word, not needed for flags here, is the thread where
+ * the callback is to be marked as done, 0 where it is inside another.
  */
-#define FRAME_NESTED	FRAME_FLAGS
+#define FRAME_THREAD	FRAME_FLAGS
 
 FUNC ftrace_caller
 	leaq	-FRAME_STUB(%rsp), %rsp
@@ -198,7 +247,7 @@ FUNC ftrace_caller
 	SELF	7f
 1:	movq	FRAME_STUB(%rsp), %r8		/* %r8 = the site */
 	addq	$SITE_FROM_ENTRY_RET, %r8
-	movl	$0, FRAME_NESTED(%rsp)
+	movq	%rcx, FRAME_THREAD(%rsp)
 	CALLBACK_BEGIN 4f
 2:	movq	SITE_OPS(%r8), %rdx
 	testq	%rdx, %rdx
@@ -225,11 +274,10 @@ FUNC ftrace_caller
 	call	*OPS_CALL(%rdx)
 	RESTORE_VECTORS
 	OFF_RBP
-6:	cmpl	$0, FRAME_NESTED(%rsp)
-	jne	8f
-	movq	ftrace_self@gottpoff(%rip), %rcx
-	movq	%fs:(%rcx), %rcx
-	movl	$0, T_IN_CALLBACK(%rcx)
+6:	movq	FRAME_THREAD(%rsp), %rcx
+	testq	%rcx, %rcx
+	jz	8f
+	movq	$0, T_CALLBACK(%rcx)
 8:	RESTORE_ARGS
 	leaq	FRAME_STUB(%rsp), %rsp
 	.cfi_remember_state
@@ -239,7 +287,12 @@ FUNC ftrace_caller
 	.cfi_restore_state
 	.cfi_rel_offset %rbp, PT_RBP
 
-4:	movl	$1, FRAME_NESTED(%rsp)
+4:	CALLBACK_NESTED
+	movq	FRAME_STUB(%rsp), %r8
+	addq	$SITE_FROM_ENTRY_RET, %r8
+	testl	%eax, %eax
+	jnz	2b
+	movq	$0, FRAME_THREAD(%rsp)
 	jmp	2b
 
 5:	ON_RBP
@@ -282,10 +335,7 @@ ENDFUNC ftrace_caller
 	RESTORE_REST
 	movq	PT_R11(%rsp), %rax
 	movq	%rax, FRAME_R11(%rsp)		/* for the stub's pop */
-	RESTORE_ARGS
-	RESTORE_FLAGS
-	FRAME_LEAVE
-	ret
+	RETURN_TO_STUB
 	.cfi_restore_state
 .endm
 
@@ -327,12 +377,13 @@ FUNC ftrace_regs_caller
 	movzbl	SITE_BODY_DELTA(%rbx), %eax
 	addq	%rdi, %rax
 	movq	%rax, PT_RIP(%rsp)
-	movq	%rax, %r13			/* %r13 = the body, %r12 = nested, over the call */
-	xorl	%r12d, %r12d
+	movq	%rax, %r13			/* %r13 = the body, over the call */
+	xorl	%r12d, %r12d			/* %r12 = the thread to be marked, 0: none */
 	cmpl	$0, ftrace_silent_local(%rip)
 	jne	8f
 	SELF	7f
-1:	CALLBACK_BEGIN 4f
+1:	movq	%rcx, %r12
+	CALLBACK_BEGIN 4f
 2:	movq	SITE_OPS(%rbx), %rdx
 	testq	%rdx, %rdx
 	jz	6f
@@ -351,11 +402,9 @@ FUNC ftrace_regs_caller
 	call	*OPS_CALL(%rdx)
 	RESTORE_VECTORS
 	OFF_RBP
-6:	testl	%r12d, %r12d
-	jnz	8f
-	movq	ftrace_self@gottpoff(%rip), %rcx
-	movq	%fs:(%rcx), %rcx
-	movl	$0, T_IN_CALLBACK(%rcx)
+6:	testq	%r12, %r12
+	jz	8f
+	movq	$0, T_CALLBACK(%r12)
 8:	leaq	FRAME_SLOT(%rsp), %r8
 	cmpq	%r13, PT_RIP(%rsp)
 	jne	10f
@@ -368,7 +417,12 @@ FUNC ftrace_regs_caller
 	movq	%r8, PT_RSP(%rsp)
 11:	GO_ELSEWHERE
 
-4:	movl	$1, %r12d
+4:	CALLBACK_NESTED
+	movq	SITE_IP(%rbx), %rdi
+	leaq	FRAME_SLOT(%rsp), %r8
+	testl	%eax, %eax
+	jnz	2b
+	xorl	%r12d, %r12d
 	jmp	2b
 
 5:	ON_RBP
@@ -443,11 +497,7 @@ FUNC ftrace_graph_caller
 	RESTORE_REST
 	movq	PT_R11(%rsp), %rax
 	movq	%rax, FRAME_R11(%rsp)
-	RESTORE_ARGS
-	RESTORE_FLAGS
-	FRAME_LEAVE
-	stc
-	ret
+	RETURN_TO_STUB stc
 	.cfi_restore_state
 
 3:	GO_ELSEWHERE
@@ -478,10 +528,7 @@ FUNC ftrace_graph_return
 	RESTORE_REST
 	movq	PT_R11(%rsp), %rax
 	movq	%rax, FRAME_R11(%rsp)
-	RESTORE_ARGS
-	RESTORE_FLAGS
-	FRAME_LEAVE
-	ret
+	RETURN_TO_STUB
 ENDFUNC ftrace_graph_return
 
 /* Compiled-in calls at sites that are not armed. */

@@ -9,6 +9,9 @@
 /* What the trampolines save of a vector register: 0 xmm, 1 ymm, 2 zmm. Read by entry.S. */
 u32 ftrace_vector_kind;
 
+/* Flags that only popfq sets; in terms of what the trampolines compare them with, see entry.S. */
+u32 ftrace_popf_flags = ~0u;
+
 #define REG(name, field)	{ name, offsetof(struct pt_regs, field) }
 
 static const struct {
@@ -134,6 +137,9 @@ void arch_init(void)
 {
 	unsigned int a, b, c, d, xcr0_lo, xcr0_hi;
 
+	/* sahf and lahf were not in the first processors of this architecture. */
+	if (__get_cpuid(0x80000001, &a, &b, &c, &d) && c & bit_LAHF_LM)
+		ftrace_popf_flags = ~0x8d7u;	/* carry, (1), parity, adjust, zero, sign; overflow */
 	if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE) || !(c & bit_AVX))
 		return;
 	__asm__ volatile("xgetbv" : "=a"(xcr0_lo), "=d"(xcr0_hi) : "c"(0));

@@ -126,6 +126,9 @@ int register_ftrace_function(struct ftrace_ops *ops);
  * Stop calling @ops->func. When it returns 0, no thread is in the callback and none will be:
  * its code and data may go away.
  *
+ * A callback that a signal handler left by siglongjmp() counts as under way until its thread makes
+ * another traced call further up the stack, or calls this function from there.
+ *
  * -ENOENT: not registered. -EDEADLK: called from a callback, which could never end the wait.
  */
 int unregister_ftrace_function(struct ftrace_ops *ops);

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -128,6 +130,53 @@ static void end_in_callback(void)
 	probe_stop(&p);
 }
 
+/*
+ * A signal handler leaves the callback that it has interrupted: the thread is in none any more,
+ * neither for its next call nor for the end of the ops.
+ */
+static sigjmp_buf before_call;
+
+static void jump_away(int sig)
+{
+	siglongjmp(before_call, 1);
+}
+
+static void raise_signal(struct probe *p, struct pt_regs *regs)
+{
+	raise(SIGUSR1);
+}
+
+static void leave_callback(struct probe *p)
+{
+	p->then = raise_signal;
+	if (!sigsetjmp(before_call, 1))
+		target_one();
+	p->then = NULL;
+}
+
+static void left_callbacks(void)
+{
+	const unsigned long flags[] = { 0, FTRACE_OPS_FL_SAVE_REGS, FTRACE_OPS_FL_RECURSION };
+	struct probe p;
+
+	signal(SIGUSR1, jump_away);
+	for (unsigned int i = 0; i < 3; i++) {
+		probe_init(&p, "target_one", flags[i]);
+		probe_start(&p);
+		leave_callback(&p);
+		target_one();
+		expect("calls, one left and one not", probe_count(&p), 2);
+		p.then = end_itself;
+		end_from_callback = 0;
+		target_one();
+		p.then = NULL;
+		expect_error("the end of an ops from its own callback", end_from_callback, -EDEADLK);
+		leave_callback(&p);
+		probe_stop(&p);
+	}
+	signal(SIGUSR1, SIG_DFL);
+}
+
 /* ---- the end of an ops waits for its callbacks in other threads ---- */
 
 static int inside, done;
@@ -236,6 +285,7 @@ const struct selftest selftest_control[] = {
 	{ "ftrace stop and start", stop_and_start, 20 },
 	{ "ftrace bad arguments", bad_arguments, 20 },
 	{ "ftrace unregister in a callback", end_in_callback, 20 },
+	{ "ftrace callbacks left by siglongjmp", left_callbacks, 20 },
 	{ "ftrace unregister waits for callbacks", unregister_waits, 20 },
 	{ "ftrace loaded objects", loaded_objects, 30 },
 	{ NULL, NULL, 0 }
