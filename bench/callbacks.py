@@ -19,11 +19,14 @@ def library_flags(bench):
 
 def build(bench):
     include, link = library_flags(bench)
-    calls.build(bench, "calls", "patchable")	# for its object files
-    main = bench.compile("patchable/callbacks.o", ["gcc", "-O2", "-g", "-I" + SOURCES, *include, "-c"],
+    # Few functions: here the trampolines are measured, not how much code the processor can hold.
+    calls.build(bench, "calls", "patchable", size=calls.FEW)	# for its object files
+    out = f"patchable{calls.FEW[0]}"
+    main = bench.compile(f"{out}/callbacks.o", ["gcc", "-O2", "-g", "-I" + SOURCES, "-I" +
+                         calls.patterns(bench, calls.FEW), *include, "-c"],
                          [os.path.join(SOURCES, "callbacks.c")])
-    objects = [bench.path("patchable", name) for name in ("sites.o", "plain.o", "patterns.o")]
-    output = bench.path("patchable", "callbacks")
+    objects = [bench.path(out, name) for name in ("sites.o", "plain.o", "patterns.o")]
+    output = bench.path(out, "callbacks")
     run(["gcc", "-o", output, main, *objects, *link])
     return output
 
@@ -33,7 +36,7 @@ def callbacks(bench):
     samples = []
     for turn in range(3 if bench.quick else 7):
         bench.say(f"callbacks, round {turn + 1}")
-        samples.append(parse_kinds(run([program, "3", "100"]).out))
+        samples.append(parse_kinds(run([program, "3", "400"]).out))
 
     def ns(kind):
         return median(pool(samples, kind))

@@ -15,31 +15,37 @@ INSTRUMENT = {
 }
 
 
-def patterns(bench):
-    folder = bench.path("gen")
-    run([sys.executable, os.path.join(HERE, "gen_patterns.py"), folder])
+# How many functions, and calls of them in a run.
+MANY = (256, 4096)
+FEW = (64, 1024)	# with their stubs, within a first-level instruction cache
+
+
+def patterns(bench, size):
+    folder = bench.path(f"gen{size[0]}")
+    run([sys.executable, os.path.join(HERE, "gen_patterns.py"), folder, *map(str, size)])
     return folder
 
 
-def build(bench, program, kind, extra=()):
+def build(bench, program, kind, extra=(), size=MANY, library=()):
     """One measuring program whose sites.c is compiled with the instrumentation @kind."""
     compiler, flags, link = INSTRUMENT[kind]
     if compiler != "gcc":
         bench.need_tool(compiler, compiler)
         bench.version(compiler)
-    gen = patterns(bench)
+    gen = patterns(bench, size)
+    out = kind if size == MANY else f"{kind}{size[0]}"
     include = ["-I" + gen, "-I" + SOURCES]
     base = [compiler, "-O2", "-g", *include]
     sites = os.path.join(SOURCES, "sites.c")
     listing = os.path.join(gen, "sites.inc")
     objects = [
-        bench.compile(f"{kind}/sites.o", base + flags + ["-c"], [sites, listing]),
-        bench.compile(f"{kind}/plain.o", base + ["-DPLAIN", "-c"], [sites, listing]),
-        bench.compile(f"{kind}/patterns.o", base + ["-c"], [os.path.join(gen, "patterns.S")]),
-        bench.compile(f"{kind}/{program}.o", base + list(extra) + ["-c"],
+        bench.compile(f"{out}/sites.o", base + flags + ["-c"], [sites, listing]),
+        bench.compile(f"{out}/plain.o", base + ["-DPLAIN", "-c"], [sites, listing]),
+        bench.compile(f"{out}/patterns.o", base + ["-c"], [os.path.join(gen, "patterns.S")]),
+        bench.compile(f"{out}/{program}.o", base + list(extra) + ["-c"],
                       [os.path.join(SOURCES, program + ".c")]),
     ]
-    return bench.compile(f"{kind}/{program}", [compiler, *link], objects)
+    return bench.compile(f"{out}/{program}", [compiler, *link], objects)
 
 
 def apart(program=1, recorder=0):

@@ -1,16 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""usage: gen_patterns.py DIR
+"""usage: gen_patterns.py DIR SITES CALLS
 
-Writes DIR/sites.inc (the list of tiny functions for sites.c) and DIR/patterns.S: straight-line runs
-of calls of them in one random order, and the floors beside them. x86_64.
+Writes DIR/sites.inc (the list of SITES tiny functions for sites.c) and DIR/patterns.S: straight-line
+runs of CALLS calls of them in one random order, and the floors beside them; DIR/patterns.h defines CALLS.
+x86_64.
 """
 import os
 import random
 import sys
-
-SITES = 256
-CALLS = 4096
 
 
 def run(name, lines):
@@ -63,10 +61,11 @@ fib_clock2:
 
 
 def main():
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 4:
         sys.exit(__doc__)
-    os.makedirs(sys.argv[1], exist_ok=True)
-    order = random.Random(1).choices(range(SITES), k=CALLS)
+    folder, sites, calls = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    os.makedirs(folder, exist_ok=True)
+    order = random.Random(1).choices(range(sites), k=calls)
     out = ["/* Made by gen_patterns.py. */", "\t.text"]
     out += run("run_plain", [f"\tcall plain_site{i}" for i in order])
     out += run("run_traced", [f"\tcall traced_site{i}" for i in order])
@@ -78,16 +77,18 @@ def main():
     for name, code in kinds.items():
         out += run(f"run_{name}", [f"\tcall {name}_site{i}" for i in order])
         # Spaced as compiled functions are.
-        for i in range(SITES):
+        for i in range(sites):
             out += ["\t.p2align 4", f"{name}_site{i}: call {name}", "\tret"]
         out += code
     out += ["\t.p2align 4", "empty_callback: ret"]
     out += FIB.splitlines()
     out += ['\t.section .note.GNU-stack,"",@progbits', ""]
-    with open(os.path.join(sys.argv[1], "patterns.S"), "w") as file:
+    with open(os.path.join(folder, "patterns.S"), "w") as file:
         file.write("\n".join(out))
-    with open(os.path.join(sys.argv[1], "sites.inc"), "w") as file:
-        file.write("".join(f"SITE({i})\n" for i in range(SITES)))
+    with open(os.path.join(folder, "patterns.h"), "w") as file:
+        file.write(f"#define CALLS\t{calls}\n")
+    with open(os.path.join(folder, "sites.inc"), "w") as file:
+        file.write("".join(f"SITE({i})\n" for i in range(sites)))
 
 
 main()

@@ -11,7 +11,7 @@
 unsigned long traced_fib(unsigned long n);
 unsigned long plain_fib(unsigned long n);
 
-#define CALLS	4096	/* calls in one of the runs below, straight-line, in random order */
+#include "patterns.h"	/* generated: CALLS, of one of the runs below, straight-line, in random order */
 
 /* In the generated patterns.S: */
 void run_plain(void);		/* calls of plain_site*() */
