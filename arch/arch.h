@@ -88,6 +88,13 @@ bool arch_vectors_saved(const struct pt_regs *regs);
 /* Once, before any trampoline runs: what this processor has. */
 void arch_init(void);
 
+/*
+ * From now on callbacks find all vector registers saved, also those that no argument is in. A caller
+ * of a function that was compiled without room for a tracer may rely on what that function leaves alone
+ * (-fipa-ra).
+ */
+void arch_keep_all_vectors(void);
+
 /* ---- poke.c ---- */
 
 /* Once, before the first change of code while other threads run. */

@@ -116,19 +116,43 @@ ENDFUNC ftrace_stub_pass
 .endm
 
 /*
- * Vector registers 0-15 in their widest form (XSAVE costs a hundred times this), below an aligned
- * %rsp; %rbp is the frame. Changes %rax and flags.
+ * Vector registers in their widest form by plain moves (XSAVE costs a hundred times this), below an
+ * aligned %rsp; %rbp is the frame. ftrace_vector_kind says which; it may change while a callback
+ * runs, so what was saved is noted beside it. Changes %rax and flags.
  */
+#define VECTORS_XMM	0			/* xmm0-15 */
+#define VECTORS_YMM	1			/* ymm0-15 */
+#define VECTORS_ZMM	2			/* zmm0-15 */
+#define VECTORS_ALL	3			/* zmm0-31, k0-7 */
+
+#define VEC_KIND	(16 * 64)		/* behind the first 16 */
+#define VEC_SIZE	(17 * 64)
+#define VEC_UPPER	VEC_SIZE		/* zmm16-31, where they are saved */
+#define VEC_MASKS	(33 * 64)		/* and k0-7 */
+#define VEC_SIZE_ALL	(34 * 64)
+
 .macro SAVE_VECTORS
-	subq	$(16 * 64), %rsp
-	andq	$-64, %rsp
-	movq	%rsp, FRAME_VEC(%rbp)
 	movl	ftrace_vector_kind(%rip), %eax
-	cmpl	$1, %eax
+	subq	$VEC_SIZE, %rsp
+	cmpl	$VECTORS_ZMM, %eax
+	jbe	70f
+	subq	$(VEC_SIZE_ALL - VEC_SIZE), %rsp
+70:	andq	$-64, %rsp
+	movl	%eax, VEC_KIND(%rsp)
+	movq	%rsp, FRAME_VEC(%rbp)
+	cmpl	$VECTORS_YMM, %eax
 	jb	71f
 	je	72f
 	.irp	n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
 	vmovups	%zmm\n, (\n * 64)(%rsp)
+	.endr
+	cmpl	$VECTORS_ZMM, %eax
+	je	73f
+	.irp	n, 16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+	vmovups	%zmm\n, (VEC_UPPER + (\n - 16) * 64)(%rsp)
+	.endr
+	.irp	n, 0,1,2,3,4,5,6,7
+	kmovq	%k\n, (VEC_MASKS + \n * 8)(%rsp)
 	.endr
 	jmp	73f
 72:	.irp	n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
@@ -146,12 +170,20 @@ ENDFUNC ftrace_stub_pass
 	movq	FRAME_VEC(%rbp), %rdx
 	testq	%rdx, %rdx
 	jz	73f
-	movl	ftrace_vector_kind(%rip), %ecx
-	cmpl	$1, %ecx
+	movl	VEC_KIND(%rdx), %ecx
+	cmpl	$VECTORS_YMM, %ecx
 	jb	71f
 	je	72f
 	.irp	n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
 	vmovups	(\n * 64)(%rdx), %zmm\n
+	.endr
+	cmpl	$VECTORS_ZMM, %ecx
+	je	73f
+	.irp	n, 16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+	vmovups	(VEC_UPPER + (\n - 16) * 64)(%rdx), %zmm\n
+	.endr
+	.irp	n, 0,1,2,3,4,5,6,7
+	kmovq	(VEC_MASKS + \n * 8)(%rdx), %k\n
 	.endr
 	jmp	73f
 72:	.irp	n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15

@@ -6,8 +6,9 @@
 
 #include "arch.h"
 
-/* What the trampolines save of a vector register: 0 xmm, 1 ymm, 2 zmm. Read by entry.S. */
+/* What the trampolines save of the vector registers: VECTORS_* of entry.S, which reads it. */
 u32 ftrace_vector_kind;
+static bool has_upper_vectors;
 
 /* Flags that only popfq sets; in terms of what the trampolines compare them with, see entry.S. */
 u32 ftrace_popf_flags = ~0u;
@@ -135,7 +136,7 @@ __asm__(".text\n"
 
 void arch_init(void)
 {
-	unsigned int a, b, c, d, xcr0_lo, xcr0_hi;
+	unsigned int a, b = 0, c, d, xcr0_lo, xcr0_hi;
 
 	/* sahf and lahf were not in the first processors of this architecture. */
 	if (__get_cpuid(0x80000001, &a, &b, &c, &d) && c & bit_LAHF_LM)
@@ -149,4 +150,12 @@ void arch_init(void)
 	if ((xcr0_lo & 0xe0) == 0xe0 && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
 	    (b & bit_AVX512F))
 		ftrace_vector_kind = 2;
+	/* Mask registers are 64 bits wide with AVX512BW, which all but the very first have. */
+	has_upper_vectors = ftrace_vector_kind == 2 && (b & bit_AVX512BW);
+}
+
+void arch_keep_all_vectors(void)
+{
+	if (has_upper_vectors)
+		WRITE_ONCE(ftrace_vector_kind, 3);
 }
