@@ -17,6 +17,11 @@ test="g++ libcmocka-dev python3-pytest
 	gdb valgrind
 	man-db			# checks the man pages
 	dpkg-dev xz-utils make autoconf automake libtool tcl	# real programs, from Debian's sources"
+# i386 programs beside x86_64's: not by gcc-multilib, which no cross compiler can stand beside.
+if [ "$(uname -m)" = x86_64 ]; then
+	test="$test
+	gcc-12-multilib g++-12-multilib"
+fi
 bench="g++ clang libclang-rt-14-dev	# XRay
 	uftrace
 	dpkg-dev xz-utils make tcl	# Lua and SQLite, from Debian's sources"

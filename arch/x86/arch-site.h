@@ -24,6 +24,22 @@
  *	49  ret					sp = slot; the return address is back in it
  *	50  jmp  body				sp = slot
  *	55  (unused, int3)
+ *
+ * The i386 stub. No register is free at an entry, so handlers find the id on the stack and take it
+ * off themselves. Behind a return sp may be higher than slot + 4 by what the function took off
+ * the stack (`ret $n`); "back" is where the return address is put then, the word below it.
+ *
+ *	 0  push $id << 2 | ENTRY		sp = slot
+ *	 5  call *dyn_ftrace.entry		sp = slot - 4
+ *	11  jnc  38				sp = slot; carry clear: not hooked
+ *	13  lea  4(%esp), %esp
+ *	17  call body				sp = slot + 4; the return address is in the shadow
+ *	22  lea  -4(%esp), %esp			sp = back + 4
+ *	26  push $id << 2 | EXIT		sp = back
+ *	31  call *dyn_ftrace.exit		sp = back - 4
+ *	37  ret					sp = back
+ *	38  jmp  body				sp = slot
+ *	43  (unused, int3)
  */
 #ifndef FTRACE_ARCH_SITE_H
 #define FTRACE_ARCH_SITE_H
@@ -35,6 +51,8 @@
 #define ARCH_SITE_SHORT_OFF	0xa8
 #define ARCH_SITE_SHORT_ON	0xeb
 
+#ifdef __x86_64__
+
 #define ARCH_STUB_ENTRY_RET	14	/* return address of the entry handler */
 #define ARCH_STUB_HOOKED	18	/* behind the branch: the call is hooked */
 #define ARCH_STUB_RET		28	/* return address of the body: the mark of a hooked call */
@@ -43,6 +61,21 @@
 
 #define ARCH_SHADOW_BIT		45
 #define ARCH_SHADOW_XOR		(1ul << ARCH_SHADOW_BIT)
+
+#else /* i386 */
+
+#define ARCH_STUB_ENTRY_RET	11
+#define ARCH_STUB_HOOKED	13
+#define ARCH_STUB_RET		22
+#define ARCH_STUB_EXIT_RET	37
+#define ARCH_STUB_BODY		38
+
+#define ARCH_SHADOW_PAGES	0x100000
+
+/* In struct dyn_ftrace: what the function's return takes off the stack, once seen (`ret $n`). */
+#define ARCH_SITE_FIELDS	u32 pop;
+
+#endif
 
 #define ARCH_UNWIND_SIZE	512
 

@@ -6,7 +6,7 @@
 #include <ftrace/ftrace.h>
 #include <ftrace/trace-format.h>
 
-#include "arch-site.h"
+#include "arch.h"
 #include "ops.h"
 #include "site.h"
 #include "thread.h"
@@ -50,6 +50,7 @@ void asm_offsets(void)
 	OFFSET(REGION_SIZE, struct ftrace_region, size);
 	DEFINE(REGION_sizeof, sizeof(struct ftrace_region));
 
+#ifdef __x86_64__
 	OFFSET(PT_R15, struct pt_regs, r15);
 	OFFSET(PT_R14, struct pt_regs, r14);
 	OFFSET(PT_R13, struct pt_regs, r13);
@@ -71,5 +72,27 @@ void asm_offsets(void)
 	OFFSET(PT_EFLAGS, struct pt_regs, eflags);
 	OFFSET(PT_RSP, struct pt_regs, rsp);
 	OFFSET(PT_SS, struct pt_regs, ss);
+#else
+	OFFSET(SITE_POP, struct dyn_ftrace, pop);
+	DEFINE(SHADOW_AROUND, ARCH_SHADOW_AROUND * sizeof(long));
+	DEFINE(SHADOW_SITE, ARCH_SHADOW_SITE * sizeof(long));
+	DEFINE(SHADOW_WORDS, ARCH_SHADOW_WORDS);
+	OFFSET(PT_EBX, struct pt_regs, ebx);
+	OFFSET(PT_ECX, struct pt_regs, ecx);
+	OFFSET(PT_EDX, struct pt_regs, edx);
+	OFFSET(PT_ESI, struct pt_regs, esi);
+	OFFSET(PT_EDI, struct pt_regs, edi);
+	OFFSET(PT_EBP, struct pt_regs, ebp);
+	OFFSET(PT_EAX, struct pt_regs, eax);
+	OFFSET(PT_DS, struct pt_regs, xds);
+	OFFSET(PT_ES, struct pt_regs, xes);
+	OFFSET(PT_FS, struct pt_regs, xfs);
+	OFFSET(PT_GS, struct pt_regs, xgs);
+	OFFSET(PT_ORIG_EAX, struct pt_regs, orig_eax);
+	OFFSET(PT_EIP, struct pt_regs, eip);
+	OFFSET(PT_CS, struct pt_regs, xcs);
+	OFFSET(PT_EFLAGS, struct pt_regs, eflags);
+	OFFSET(PT_ESP, struct pt_regs, esp);
+#endif
 	DEFINE(PT_sizeof, sizeof(struct pt_regs));
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* x86_64: the bytes of a site and of a stub. The layout is in arch-site.h. */
+/* x86: the bytes of a site and of a stub. The layout is in arch-site.h. */
 #include "arch.h"
 #include "site.h"
 #include "thread.h"
@@ -17,13 +17,13 @@ static void put32(u8 *p, s64 value)
 
 unsigned long arch_site_reach(void)
 {
-	return 0x7fff0000ul;
+	return sizeof(long) == 8 ? 0x7fff0000ul : ~0ul;	/* narrow addresses wrap */
 }
 
 /* The displacement of a 5-byte branch at @from to @to; -ERANGE. */
 static int displacement(u8 *p, unsigned long from, unsigned long to)
 {
-	s64 d = (s64)(to - (from + 5));
+	s64 d = (long)(to - (from + 5));
 
 	if (d != (s32)d)
 		return -ERANGE;
@@ -85,6 +85,18 @@ static unsigned int nop_length(const u8 *p, unsigned int left)
 	left -= prefixes;
 	if (left >= 1 && p[0] == 0x90)
 		return prefixes + 1;
+#ifndef __x86_64__
+	/* What older processors take for padding: lea 0(%esi), %esi in all its lengths. */
+	for (n = 3; n <= 7 && n <= left; n++) {
+		static const u8 lea[][7] = {
+			{ 0x8d, 0x76, 0 }, { 0x8d, 0x74, 0x26, 0 }, { 0 },
+			{ 0x8d, 0xb6, 0, 0, 0, 0 }, { 0x8d, 0xb4, 0x26, 0, 0, 0, 0 },
+		};
+
+		if (n != 5 && !ft_memcmp(p, lea[n - 3], n))
+			return prefixes + n;
+	}
+#endif
 	if (left < 3 || p[0] != 0x0f || p[1] != 0x1f)
 		return 0;
 	n = 3;
@@ -149,12 +161,12 @@ const char *arch_site_check(const struct dyn_ftrace *site)
 
 int arch_function_replace(unsigned long from, unsigned long to, u8 *out)
 {
-	static const u8 endbr64[] = { 0xf3, 0x0f, 0x1e, 0xfa };
+	static const u8 endbr[] = { 0xf3, 0x0f, 0x1e, sizeof(long) == 8 ? 0xfa : 0xfb };
 	const u8 *p = (const u8 *)from;
 	unsigned int skip = 0, room;
 
-	if (!ft_memcmp(p, endbr64, sizeof(endbr64)))
-		skip = sizeof(endbr64);
+	if (!ft_memcmp(p, endbr, sizeof(endbr)))
+		skip = sizeof(endbr);
 	/* ret, or rep ret; behind it the padding up to the next function. */
 	room = skip + (p[skip] == 0xf3 ? 1 : 0);
 	if (p[room++] != 0xc3)
@@ -170,13 +182,17 @@ int arch_function_replace(unsigned long from, unsigned long to, u8 *out)
 		out[0] = OP_JMP;
 		return 5;
 	}
+#ifdef __x86_64__
 	if (room >= 14) {		/* jmp *0(%rip); the address */
 		ft_memcpy(out, "\xff\x25\0\0\0", 6);
 		ft_memcpy(out + 6, &to, sizeof(to));
 		return 14;
 	}
+#endif
 	return -EBUSY;
 }
+
+#ifdef __x86_64__
 
 /* A call through the pointer at offset @member of the stub's dyn_ftrace. */
 static u8 *call_site_member(u8 *p, const u8 *stub, size_t member)
@@ -221,3 +237,59 @@ void arch_stub_write(u8 *out, const struct dyn_ftrace *site, unsigned long stub)
 #undef EMIT
 #undef EMIT_ID
 }
+
+#else /* i386 */
+
+/* A call through the pointer at offset @member of the dyn_ftrace of the stub at @stub. */
+static u8 *call_site_member(u8 *p, unsigned long stub, size_t member)
+{
+	p[0] = 0xff;
+	p[1] = 0x15;
+	put32(p + 2, (s64)(stub + FTRACE_CHUNK_CODE + member));
+	return p + 6;
+}
+
+static u8 *push_id(u8 *p, const struct dyn_ftrace *site, u32 event)
+{
+	*p = 0x68;
+	put32(p + 1, (s64)site->id << 2 | event);
+	return p + 5;
+}
+
+static u8 *move_sp(u8 *p, u8 by)	/* lea by(%esp), %esp */
+{
+	p[0] = 0x8d;
+	p[1] = 0x64;
+	p[2] = 0x24;
+	p[3] = by;
+	return p + 4;
+}
+
+static u8 *branch(u8 *p, u8 op, unsigned long at, unsigned long to)
+{
+	*p = op;
+	displacement(p + 1, at, to);
+	return p + 5;
+}
+
+void arch_stub_write(u8 *out, const struct dyn_ftrace *site, unsigned long stub)
+{
+	unsigned long body = arch_site_body(site);
+	u8 *p = out;
+
+	p = push_id(p, site, 0);			/* FTRACE_EVENT_ENTRY */
+	p = call_site_member(p, stub, offsetof(struct dyn_ftrace, entry));
+	*p++ = 0x73;					/* jnc, at ARCH_STUB_ENTRY_RET */
+	*p = (u8)(ARCH_STUB_BODY - (p + 1 - out));
+	p++;
+	p = move_sp(p, 4);				/* at ARCH_STUB_HOOKED */
+	p = branch(p, OP_CALL, stub + (p - out), body);
+	p = move_sp(p, (u8)-4);				/* at ARCH_STUB_RET */
+	p = push_id(p, site, 1);			/* FTRACE_EVENT_EXIT */
+	p = call_site_member(p, stub, offsetof(struct dyn_ftrace, exit));
+	*p++ = 0xc3;					/* at ARCH_STUB_EXIT_RET */
+	p = branch(p, OP_JMP, stub + (p - out), body);	/* at ARCH_STUB_BODY */
+	ft_memset(p, 0xcc, FTRACE_STUB_SIZE - (p - out));
+}
+
+#endif

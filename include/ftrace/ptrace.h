@@ -70,6 +70,10 @@ const char *regs_query_register_name(unsigned int offset);
 /* The register at @offset; 0 for an offset outside. */
 static inline unsigned long regs_get_register(const struct pt_regs *regs, unsigned int offset)
 {
+#ifdef FTRACE_REGS_SP_OFFSET
+	if (offset == FTRACE_REGS_SP_OFFSET)	/* where it lies is what it is */
+		return FTRACE_REGS_SP(regs);
+#endif
 	if (offset > sizeof(*regs) - sizeof(unsigned long))
 		return 0;
 	return *(const unsigned long *)((const char *)regs + offset);

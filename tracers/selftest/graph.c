@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "selftest-arch.h"
+
 #include "tracers/selftest/selftest.h"
 #include "tracers/selftest/targets.h"
 
@@ -155,7 +157,9 @@ static void graph_values(void)
 	graph_start(&g);
 	expect("6 * 7 + 1, and 0.5 from the callback", (long)(target_scale(6, 7) * 1000), 43500);
 	pair = target_swap(1, 2);
-	expect("first of a pair returned, and 0.5", (long)(pair.a * 1000), 2500);
+	/* Where no argument comes in a register, such a pair is returned in memory. */
+	expect("first of a pair returned, and 0.5", (long)(pair.a * 1000),
+	       ARCH_SELFTEST_FP_REGISTERS ? 2500 : 2000);
 	expect("second of a pair returned", (long)(pair.b * 1000), 1000);
 	graph_stop(&g);
 }

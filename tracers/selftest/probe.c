@@ -17,6 +17,7 @@ static void hit(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *op
 	p->had_regs = regs;
 	if (regs) {
 		p->regs = *regs;
+		p->sp = user_stack_pointer(regs);
 		p->return_address = arch_selftest_return_address(regs);
 	}
 	if (p->then)

@@ -37,7 +37,7 @@ static void compare(const char *what, const struct pt_regs *got, const struct pt
 /* The part that every callback gets right. @out: of the call. */
 static void check_place(const struct probe *p, const struct pt_regs *out)
 {
-	expect_hex("sp", user_stack_pointer(&p->regs), user_stack_pointer(out));
+	expect_hex("sp", p->sp, arch_selftest_sp(out));
 	expect_hex("the return address at sp", p->return_address, instruction_pointer(out));
 	expect_hex("parent_ip", p->parent, instruction_pointer(out));
 	if (instruction_pointer(&p->regs) <= p->ip || instruction_pointer(&p->regs) > p->ip + 16)
@@ -184,6 +184,7 @@ static void use_vectors(struct probe *p, struct pt_regs *regs)
 /* Vector registers: seen, kept over a callback that uses them, changed. */
 static void vectors(void)
 {
+	const long in_registers = ARCH_SELFTEST_FP_REGISTERS;	/* no: nothing is seen of them */
 	struct target_pair pair;
 	struct probe p;
 	double r;
@@ -195,10 +196,11 @@ static void vectors(void)
 		probe_start(&p);
 		r = target_scale(6, 7);
 		expect("6 * 7 + 1", (long)(r * 1000), 43000);
-		expect("first argument", (long)(fp_seen[0] * 1000), 6000);
-		expect("second argument", (long)(fp_seen[1] * 1000), 7000);
+		expect("first argument", (long)(fp_seen[0] * 1000), in_registers * 6000);
+		expect("second argument", (long)(fp_seen[1] * 1000), in_registers * 7000);
 		r = target_scale(6, 7);
-		expect("100 * 7 + 1, the 100 from the callback", (long)(r * 1000), 701000);
+		if (in_registers)
+			expect("100 * 7 + 1, the 100 from the callback", (long)(r * 1000), 701000);
 		pair = target_swap(0.25, 0.5);
 		expect("first of a pair returned", (long)(pair.a * 1000), 500);
 		expect("second of a pair returned", (long)(pair.b * 1000), 250);

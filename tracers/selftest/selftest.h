@@ -51,7 +51,7 @@ struct probe {
 	unsigned long ip, parent;	/* of the last call */
 	bool had_regs;
 	struct pt_regs regs;
-	unsigned long return_address;	/* as found by those */
+	unsigned long sp, return_address;	/* as found by those */
 	/* Called with the registers of the call, when there is one. */
 	void (*then)(struct probe *p, struct pt_regs *regs);
 };

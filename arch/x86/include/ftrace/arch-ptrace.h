@@ -6,7 +6,9 @@
  * Fields that are no register of the function: orig_rax is -1 (no system call); cs, ss hold the
  * thread's selectors; user space's pt_regs has no segment fields on x86_64.
  *
- * On i386 no sp and ss are there: &regs->sp is the function's stack top.
+ * On i386 no sp and ss are pushed: &regs->esp *is* the function's stack top. The word there is its return
+ * address, those above are its stack arguments, and a copy of the structure knows no stack pointer;
+ * xds to xgs and xcs hold the thread's selectors, and are not put back.
  */
 #ifndef FTRACE_ARCH_PTRACE_H
 #define FTRACE_ARCH_PTRACE_H
@@ -21,6 +23,7 @@
 #define FTRACE_REGS_IP(regs)		((regs)->eip)
 #define FTRACE_REGS_SP(regs)		((unsigned long)&(regs)->esp)
 #define FTRACE_REGS_RETURN(regs)	((regs)->eax)
+#define FTRACE_REGS_SP_OFFSET		__builtin_offsetof(struct pt_regs, esp)
 #endif
 
 #endif /* FTRACE_ARCH_PTRACE_H */

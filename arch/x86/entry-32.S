@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: MIT */
+/* i386 trampolines that call callbacks. See entry-macros-32.h for the stack they find. */
+#include "entry-macros-32.h"
+
+	.text
+
+/* The address behind a call of this. */
+FUNC ftrace_pc_ebx
+	.cfi_def_cfa_offset 4
+	.cfi_offset %eip, -4
+	movl	(%esp), %ebx
+	ret
+ENDFUNC ftrace_pc_ebx
+
+/* Nobody is told of this call. */
+FUNC ftrace_stub_pass
+	clc
+	ret	$4
+ENDFUNC ftrace_stub_pass
+
+/*
+ * The frame of the trampolines that call C with registers, from %esp up:
+ *
+ *	0		FRAME_FLAGS: as they were, in ftrace_caller
+ *	4		FRAME_THREAD: where the callback is to be marked as done, 0: nowhere
+ *	8		FRAME_X87: where the x87 registers are saved, 0: they are not
+ *	12		FRAME_PARENT: what the callback is told
+ *	16		FRAME_STUB: return address into the stub
+ *	20		FRAME_VEC: where the vector registers are saved, 0: they are not
+ *	24		struct pt_regs up to its sp, which is the function's stack top itself
+ *
+ * At an entry the stack top is slot, so pt_regs' flags lie where the stub's id was, its cs where the
+ * return address into the stub was, its ip in the first free word. At a return it is the word
+ * above "back" of arch-site.h, and everything lies one word higher.
+ */
+#define FRAME_FLAGS	0
+#define FRAME_THREAD	4
+#define FRAME_X87	8
+#define FRAME_PARENT	12
+#define FRAME_STUB	16
+#define FRAME_VEC	20
+#define REGS		24
+#define FRAME_TOP	(REGS + PT_ESP)		/* the function's stack top */
+/* From %esp as a trampoline finds it, at an entry and at a return. */
+#define ENTRY_FRAME	(FRAME_TOP - 8)
+#define RETURN_FRAME	(FRAME_TOP - 12)
+
+/*
+ * See CALLBACK_BEGIN and CALLBACK_NESTED in entry.S. %ecx = thread; \nested is where a callback goes that
+ * may be inside another.
+ */
+.macro CALLBACK_BEGIN nested
+	movl	%ecx, FRAME_THREAD(%esp)
+	cmpl	$0, T_CALLBACK(%ecx)
+	jne	\nested
+	movl	%esp, T_CALLBACK(%ecx)
+.endm
+
+.macro CALLBACK_NESTED
+	ON_EBP
+	leal	FRAME_TOP(%ebp), %edx
+	CALL_C	ftrace_callback_replace, %ecx, %edx, %ebp
+	OFF_EBP
+	negl	%eax				/* 1: it takes the other's place; 0: it does not */
+	andl	%eax, FRAME_THREAD(%esp)
+.endm
+
+.macro CALLBACK_END
+	movl	FRAME_THREAD(%esp), %ecx
+	testl	%ecx, %ecx
+	jz	78f
+	movl	$0, T_CALLBACK(%ecx)
+78:
+.endm
+
+.macro SAVE_GENERAL
+	movl	%ebx, (REGS + PT_EBX)(%esp)
+	movl	%ecx, (REGS + PT_ECX)(%esp)
+	movl	%edx, (REGS + PT_EDX)(%esp)
+	movl	%esi, (REGS + PT_ESI)(%esp)
+	movl	%edi, (REGS + PT_EDI)(%esp)
+	movl	%ebp, (REGS + PT_EBP)(%esp)
+	movl	%eax, (REGS + PT_EAX)(%esp)
+	.cfi_rel_offset %ebx, REGS + PT_EBX
+	.cfi_rel_offset %esi, REGS + PT_ESI
+	.cfi_rel_offset %edi, REGS + PT_EDI
+	.cfi_rel_offset %ebp, REGS + PT_EBP
+.endm
+
+.macro RESTORE_GENERAL
+	movl	(REGS + PT_EBX)(%esp), %ebx
+	movl	(REGS + PT_ECX)(%esp), %ecx
+	movl	(REGS + PT_EDX)(%esp), %edx
+	movl	(REGS + PT_ESI)(%esp), %esi
+	movl	(REGS + PT_EDI)(%esp), %edi
+	movl	(REGS + PT_EBP)(%esp), %ebp
+	movl	(REGS + PT_EAX)(%esp), %eax
+	.cfi_restore %ebx
+	.cfi_restore %esi
+	.cfi_restore %edi
+	.cfi_restore %ebp
+.endm
+
+/*
+ * What else belongs to pt_regs. The flags are where pushfl left them, \flags; the return address
+ * into the stub is at \stub and goes to FRAME_STUB and %esi. Changes %eax.
+ */
+.macro SAVE_REST flags, stub
+	movl	(\stub)(%esp), %esi
+	movl	%esi, FRAME_STUB(%esp)
+	.cfi_rel_offset %eip, FRAME_STUB
+	movl	(\flags)(%esp), %eax
+	movl	%eax, (REGS + PT_EFLAGS)(%esp)
+	movl	$-1, (REGS + PT_ORIG_EAX)(%esp)	/* no system call */
+	movl	%cs, %eax
+	movl	%eax, (REGS + PT_CS)(%esp)
+	movl	%ds, %eax
+	movl	%eax, (REGS + PT_DS)(%esp)
+	movl	%es, %eax
+	movl	%eax, (REGS + PT_ES)(%esp)
+	movl	%fs, %eax
+	movl	%eax, (REGS + PT_FS)(%esp)
+	movl	%gs, %eax
+	movl	%eax, (REGS + PT_GS)(%esp)
+.endm
+
+#define FLAGS_DF	0x400
+#define X87_TOP		0x3800		/* in the status word: not 0 when registers are in use */
+
+/*
+ * Vector registers 0-7 in their widest form, below an aligned %esp; %ebp is the frame.
+ * ftrace_vector_kind says which; it may change while a callback runs, so what was saved is noted
+ * beside it. The x87 registers hold no arguments, but a return value; saving them takes ten times as
+ * long as asking whether they hold anything. Changes %eax and flags.
+ */
+#define VECTORS_XMM	0			/* xmm0-7 */
+#define VECTORS_YMM	1			/* ymm0-7 */
+#define VECTORS_ZMM	2			/* zmm0-7 */
+#define VECTORS_ALL	3			/* and k0-7 */
+
+#define VEC_KIND	(8 * 64)		/* behind the vectors */
+#define VEC_MASKS	(9 * 64)
+#define VEC_X87		(10 * 64)
+#define VEC_SIZE	(12 * 64)
+
+.macro SAVE_VECTORS
+	subl	$VEC_SIZE, %esp
+	andl	$-64, %esp
+	movl	ftrace_vector_kind@GOTOFF(%ebx), %eax
+	movl	%eax, VEC_KIND(%esp)
+	movl	%esp, FRAME_VEC(%ebp)
+	cmpl	$VECTORS_YMM, %eax
+	jb	71f
+	je	72f
+	.irp	n, 0,1,2,3,4,5,6,7
+	vmovups	%zmm\n, (\n * 64)(%esp)
+	.endr
+	cmpl	$VECTORS_ZMM, %eax
+	je	73f
+	.irp	n, 0,1,2,3,4,5,6,7
+	kmovq	%k\n, (VEC_MASKS + \n * 8)(%esp)
+	.endr
+	jmp	73f
+72:	.irp	n, 0,1,2,3,4,5,6,7
+	vmovups	%ymm\n, (\n * 64)(%esp)
+	.endr
+	jmp	73f
+71:	.irp	n, 0,1,2,3,4,5,6,7
+	movups	%xmm\n, (\n * 64)(%esp)
+	.endr
+73:	fnstsw	%ax
+	testl	$X87_TOP, %eax
+	jz	74f
+	leal	VEC_X87(%esp), %eax
+	movl	%eax, FRAME_X87(%ebp)
+	fnsave	(%eax)
+	fldcw	(%eax)				/* the thread's rounding and precision */
+74:
+.endm
+
+/* The same back, what of it was saved. Changes %ecx, %edx and flags, not %eax. */
+.macro RESTORE_VECTORS
+	movl	FRAME_X87(%ebp), %edx
+	testl	%edx, %edx
+	jz	75f
+	frstor	(%edx)
+75:	movl	FRAME_VEC(%ebp), %edx
+	testl	%edx, %edx
+	jz	73f
+	movl	VEC_KIND(%edx), %ecx
+	cmpl	$VECTORS_YMM, %ecx
+	jb	71f
+	je	72f
+	.irp	n, 0,1,2,3,4,5,6,7
+	vmovups	(\n * 64)(%edx), %zmm\n
+	.endr
+	cmpl	$VECTORS_ZMM, %ecx
+	je	73f
+	.irp	n, 0,1,2,3,4,5,6,7
+	kmovq	(VEC_MASKS + \n * 8)(%edx), %k\n
+	.endr
+	jmp	73f
+72:	.irp	n, 0,1,2,3,4,5,6,7
+	vmovups	(\n * 64)(%edx), %ymm\n
+	.endr
+	jmp	73f
+71:	.irp	n, 0,1,2,3,4,5,6,7
+	movups	(\n * 64)(%edx), %xmm\n
+	.endr
+73:
+.endm
+
+.macro ON_EBP				/* from here to OFF_EBP %ebp is the frame */
+	movl	%esp, %ebp
+	.cfi_remember_state
+	.cfi_def_cfa_register %ebp
+.endm
+
+.macro OFF_EBP
+	movl	%ebp, %esp
+	.cfi_restore_state
+.endm
+
+/* Call a C function with one to three arguments; on %ebp. */
+.macro CALL_C func, args:vararg
+	andl	$-16, %esp
+	subl	$16, %esp
+	PUT_ARGS 0, \args
+	call	\func
+.endm
+
+.macro PUT_ARGS at, first, rest:vararg
+	movl	\first, (\at)(%esp)
+	.ifnb	\rest
+	PUT_ARGS (\at + 4), \rest
+	.endif
+.endm
+
+/*
+ * Call the callback of ops %edi with site %esi and FRAME_PARENT: see ftrace_call_t. Everything but
+ * %ebx, %esi, %edi changes.
+ */
+.macro CALL_OPS
+	ON_EBP
+	movl	$0, FRAME_VEC(%ebp)
+	movl	$0, FRAME_X87(%ebp)
+	testl	$OPS_GENERAL_REGS, OPS_FLAGS(%edi)
+	jnz	79f
+	SAVE_VECTORS
+79:	andl	$-16, %esp
+	subl	$12, %esp
+	leal	REGS(%ebp), %eax
+	pushl	%esi
+	pushl	%eax
+	pushl	%edi
+	pushl	FRAME_PARENT(%ebp)
+	pushl	SITE_IP(%esi)
+	call	*OPS_CALL(%edi)
+	RESTORE_VECTORS
+	OFF_EBP
+.endm
+
+/* FRAME_PARENT: the return address, or, if that is a stub's, who is behind it. */
+.macro FIND_PARENT
+	movl	FRAME_TOP(%esp), %eax
+	leal	-ARCH_STUB_RET(%eax), %edx
+	testb	$63, %dl
+	jnz	77f
+	ON_EBP
+	leal	FRAME_TOP(%ebp), %edx
+	CALL_C	ftrace_real_parent, %eax, %edx
+	OFF_EBP
+77:	movl	%eax, FRAME_PARENT(%esp)
+.endm
+
+/* %eax = where site %esi's function goes on. */
+.macro BODY
+	movzbl	SITE_BODY_DELTA(%esi), %eax
+	addl	SITE_IP(%esi), %eax
+.endm
+
+/*
+ * The function tracer with the minimum of registers: one callback, dyn_ftrace.ops (a list of several
+ * is an ops of its own).
+ */
+FUNC ftrace_caller
+	leal	-ENTRY_FRAME(%esp), %esp
+	.cfi_adjust_cfa_offset ENTRY_FRAME
+	SAVE_GENERAL
+	pushfl					/* gcc copies structures by rep movs */
+	.cfi_adjust_cfa_offset 4
+	popl	FRAME_FLAGS(%esp)
+	.cfi_adjust_cfa_offset -4
+	cld
+	movl	(FRAME_TOP - 8)(%esp), %esi	/* %esi = the site, over the calls */
+	addl	$SITE_FROM_ENTRY_RET, %esi
+	GOT
+	cmpl	$0, ftrace_silent_local@GOTOFF(%ebx)
+	jne	8f
+	SELF	%ecx, 7f
+1:	CALLBACK_BEGIN 4f
+2:	movl	SITE_OPS(%esi), %edi		/* %edi = the ops */
+	testl	%edi, %edi
+	jz	6f
+	testl	$OPS_SAVE_REGS, OPS_FLAGS(%edi)	/* new here, and wants more than we have saved: */
+	jnz	6f				/* from the next call on */
+	BODY
+	movl	%eax, (REGS + PT_EIP)(%esp)
+	FIND_PARENT
+	CALL_OPS
+6:	CALLBACK_END
+8:	testl	$FLAGS_DF, FRAME_FLAGS(%esp)
+	jz	9f
+	std
+9:	RESTORE_GENERAL
+	leal	ENTRY_FRAME(%esp), %esp
+	.cfi_remember_state
+	.cfi_adjust_cfa_offset -ENTRY_FRAME
+	clc
+	ret	$4
+	.cfi_restore_state
+	.cfi_rel_offset %ebx, REGS + PT_EBX
+	.cfi_rel_offset %esi, REGS + PT_ESI
+	.cfi_rel_offset %edi, REGS + PT_EDI
+	.cfi_rel_offset %ebp, REGS + PT_EBP
+
+4:	CALLBACK_NESTED
+	jmp	2b
+
+7:	ON_EBP					/* this thread's first traced call */
+	andl	$-16, %esp
+	call	ftrace_thread_get
+	OFF_EBP
+	movl	%eax, %ecx
+	testl	%eax, %eax
+	jnz	1b
+	jmp	8b
+ENDFUNC ftrace_caller
+
+/* The frame with full registers at an entry: %esi = the site, %ebx = the global offset table. */
+.macro ENTER_REGS
+	pushfl
+	.cfi_adjust_cfa_offset 4
+	leal	-(ENTRY_FRAME - 4)(%esp), %esp
+	.cfi_adjust_cfa_offset (ENTRY_FRAME - 4)
+	SAVE_GENERAL
+	SAVE_REST (FRAME_TOP - 12), (FRAME_TOP - 8)
+	cld
+	addl	$SITE_FROM_ENTRY_RET, %esi
+	GOT
+	BODY
+	movl	%eax, (REGS + PT_EIP)(%esp)
+.endm
+
+/*
+ * The ends of the trampolines that saved every register. Back to the stub, which says by the carry how
+ * to go on; \carry (a carry to be set) or the flags as they are, which must have it clear.
+ */
+.macro GO_ON carry
+	.cfi_remember_state
+	movl	(REGS + PT_EFLAGS)(%esp), %eax
+	movl	FRAME_STUB(%esp), %ecx
+	movl	%eax, (FRAME_TOP - 12)(%esp)
+	movl	%ecx, (FRAME_TOP - 8)(%esp)
+	.cfi_rel_offset %eip, FRAME_TOP - 8
+	RESTORE_GENERAL
+	leal	(FRAME_TOP - 12)(%esp), %esp
+	.cfi_adjust_cfa_offset -(FRAME_TOP - 12)
+	popfl
+	.cfi_adjust_cfa_offset -4
+	\carry
+	ret	$4
+	.cfi_restore_state
+.endm
+
+/* To pt_regs' ip, past the stub. */
+.macro GO_ELSEWHERE
+	.cfi_remember_state
+	movl	(REGS + PT_EIP)(%esp), %eax
+	movl	(REGS + PT_EFLAGS)(%esp), %ecx
+	movl	%ecx, (FRAME_TOP - 8)(%esp)
+	movl	%eax, (FRAME_TOP - 4)(%esp)
+	RESTORE_GENERAL
+	leal	(FRAME_TOP - 8)(%esp), %esp
+	.cfi_def_cfa %esp, 12			/* the caller's frame, as at a function's entry */
+	.cfi_offset %eip, -4
+	popfl
+	.cfi_adjust_cfa_offset -4
+	ret
+	.cfi_restore_state
+.endm
+
+/*
+ * The function tracer with every register: as ftrace_caller, and the callback may change them all,
+ * ip included. The stack pointer is where pt_regs is, and cannot be changed.
+ */
+FUNC ftrace_regs_caller
+	ENTER_REGS
+	cmpl	$0, ftrace_silent_local@GOTOFF(%ebx)
+	jne	8f
+	SELF	%ecx, 7f
+1:	CALLBACK_BEGIN 4f
+2:	movl	SITE_OPS(%esi), %edi
+	testl	%edi, %edi
+	jz	6f
+	FIND_PARENT
+	CALL_OPS
+6:	CALLBACK_END
+8:	BODY
+	cmpl	%eax, (REGS + PT_EIP)(%esp)
+	jne	9f
+	/* A carry that is to be set is none of the stub's business. */
+	testl	$1, (REGS + PT_EFLAGS)(%esp)
+	jnz	9f
+	GO_ON
+9:	GO_ELSEWHERE
+
+4:	CALLBACK_NESTED
+	jmp	2b
+
+7:	ON_EBP
+	andl	$-16, %esp
+	call	ftrace_thread_get
+	OFF_EBP
+	movl	%eax, %ecx
+	testl	%eax, %eax
+	jnz	1b
+	jmp	8b
+ENDFUNC ftrace_regs_caller
+
+/*
+ * A site's business in C, with every register: graph ops with callbacks, alone or beside function
+ * ops, and any mixture while a site is changed. See FTRACE_GO_* in arch.h.
+ */
+FUNC ftrace_graph_caller
+	ENTER_REGS
+	ON_EBP
+	movl	$0, FRAME_VEC(%ebp)
+	movl	$0, FRAME_X87(%ebp)
+	testl	$SITE_GENERAL, SITE_FLAGS(%esi)
+	jnz	1f
+	SAVE_VECTORS
+1:	leal	REGS(%ebp), %eax
+	CALL_C	ftrace_regs_func, %eax, %esi
+	RESTORE_VECTORS
+	OFF_EBP
+	cmpl	$1, %eax
+	je	2f				/* hooked */
+	ja	3f				/* elsewhere */
+	testl	$1, (REGS + PT_EFLAGS)(%esp)
+	jnz	3f
+	GO_ON
+
+	/* Hooked: see ftrace_graph_caller in entry.S. */
+2:	cmpl	$0, SITE_OPS(%esi)
+	je	4f
+	testl	$1, (REGS + PT_EFLAGS)(%esp)
+	jnz	4f
+	movl	FRAME_STUB(%esp), %eax
+	addl	$(ARCH_STUB_HOOKED - ARCH_STUB_ENTRY_RET), %eax
+	movl	%eax, (REGS + PT_EIP)(%esp)
+	GO_ELSEWHERE
+
+4:	GO_ON stc
+
+3:	GO_ELSEWHERE
+ENDFUNC ftrace_graph_caller
+
+/* The return of a call that ftrace_graph_caller hooked. */
+FUNC ftrace_graph_return
+	pushfl
+	.cfi_adjust_cfa_offset 4
+	leal	-(RETURN_FRAME - 4)(%esp), %esp
+	.cfi_adjust_cfa_offset (RETURN_FRAME - 4)
+	SAVE_GENERAL
+	SAVE_REST (FRAME_TOP - 16), (FRAME_TOP - 12)
+	cld
+	addl	$SITE_FROM_EXIT_RET, %esi
+	GOT
+	ON_EBP
+	movl	$0, FRAME_VEC(%ebp)
+	movl	$0, FRAME_X87(%ebp)
+	testl	$SITE_GENERAL, SITE_FLAGS(%esi)
+	jnz	1f
+	SAVE_VECTORS
+1:	leal	REGS(%ebp), %eax
+	CALL_C	ftrace_graph_return_func, %eax, %esi
+	RESTORE_VECTORS
+	OFF_EBP
+	movl	(REGS + PT_EFLAGS)(%esp), %ecx
+	movl	FRAME_STUB(%esp), %edx
+	movl	%eax, (FRAME_TOP - 4)(%esp)	/* the return address, where the stub's ret takes it */
+	movl	%ecx, (FRAME_TOP - 16)(%esp)
+	movl	%edx, (FRAME_TOP - 12)(%esp)
+	.cfi_rel_offset %eip, FRAME_TOP - 12
+	RESTORE_GENERAL
+	leal	(FRAME_TOP - 16)(%esp), %esp
+	.cfi_adjust_cfa_offset -(FRAME_TOP - 16)
+	popfl
+	.cfi_adjust_cfa_offset -4
+	ret	$4
+ENDFUNC ftrace_graph_return
+
+/* Compiled-in calls at sites that are not armed. */
+	.globl	__fentry__, mcount, _mcount
+	.type	__fentry__, @function
+	.type	mcount, @function
+	.type	_mcount, @function
+	.p2align 4
+__fentry__:
+mcount:
+_mcount:
+	.cfi_startproc
+	ret
+	.cfi_endproc
+	.size	__fentry__, . - __fentry__
+	.size	mcount, . - mcount
+	.size	_mcount, . - _mcount
+
+	.section .note.GNU-stack, "", @progbits
