@@ -15,8 +15,11 @@
 #include "agent/agent.h"
 #include "agent/control.h"
 #include "agent/interpose.h"
+#include "engine/loader.h"
 #include "engine/site.h"
 #include "tracers/tracer.h"
+
+extern char **environ __attribute__((weak));
 
 static const char *env_value(char *const *envp, const char *name)
 {
@@ -130,7 +133,7 @@ static void leave_alone(void)
 {
 	const struct link_map *map;
 
-	for (map = _r_debug.r_map; map; map = map->l_next)
+	for (map = ftrace_loaded_objects(); map; map = map->l_next)
 		if (map->l_ld != _DYNAMIC && needs_library(map))
 			return;
 	ftrace_set_object_filter(want_none);
@@ -151,6 +154,9 @@ static int start(char *const *envp)
 	if (under_valgrind(envp))
 		return ft_log(-ENOTSUP, "runs under valgrind, which executes copies of the code: "
 					"nothing of it is recorded");
+	if (!ftrace_loader())
+		return ft_log(-ENOTSUP, "its dynamic loader is not glibc's (musl?): nothing of it is "
+					"recorded");
 	err = ftrace_set_stream_ops(&agent_stream_ops);
 	if (err)
 		return ft_log(err, "something else takes this process's records: not recorded");
@@ -159,15 +165,21 @@ static int start(char *const *envp)
 	tracer_file = agent_tracer_file;
 	ftrace_set_object_filter(control_object_wanted);
 	ftrace_set_object_notify(object_changed);
+	ftrace_set_object_plan(agent_object_plan);
 	err = ftrace_init();
+	control_objects_loaded();
 	return err ? err : apply_settings(false);
 }
 
 __attribute__((constructor))
 static void agent_begin(int argc, char **argv, char **envp)
 {
-	const char *dir = env_value(envp, FTRACE_SESSION_ENV);
+	const char *dir;
 
+	/* Other C libraries pass constructors no arguments. */
+	if (!ftrace_loader())
+		envp = environ;
+	dir = env_value(envp, FTRACE_SESSION_ENV);
 	interpose_init();
 	if (!dir || agent_session_open(dir)) {
 		leave_alone();

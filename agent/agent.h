@@ -4,7 +4,8 @@
  *
  * It finds the recorder's session (session.c), tells it of this process image (map.c), gives
  * every thread a ring to write records into (ring.c, ring-make.c), and sets the tracer up as the
- * session's settings say (control.c and its groups of files). agent.c ties them together.
+ * session's settings say (control.c and its groups of files). Plans for objects that were not compiled for
+ * tracing come from the recorder (plan.c). agent.c ties them together.
  *
  * No descriptor is kept open and no libc function called: the program may close, replace or
  * forbid what it likes.
@@ -61,10 +62,16 @@ void agent_ring_doorbell(void);
  */
 bool agent_recorder_gone(void);
 
+/* Does a process of its number exist? One system call; see the above for what it does not tell. */
+bool agent_recorder_exists(void);
+
 /* No thread of this process records any more, for good. */
 void agent_stop(void);
 
-/* Log callback: a line "COMM[PID]: MSG" at the end of the session's file `log`. */
+/*
+ * Log callback: a line "COMM[PID]: MSG" at the end of the session's file `log`, or where that is out
+ * of reach, in its control file.
+ */
 void agent_log(const char *msg);
 
 u64 agent_clock_ns(int clock);		/* clock_gettime() by system call */
@@ -97,6 +104,14 @@ void agent_rings_forked(void);
 
 /* See that @count rings are free for threads to come, while files can still be made. */
 void agent_rings_reserve(u32 count);
+
+/* ---- plan.c ---- */
+
+/*
+ * For ftrace_set_object_plan(): the path of the plan for the object at @object into @path. If
+ * the session has none yet the recorder is asked, and waited for. -errno: there is none; why was logged.
+ */
+int agent_object_plan(const char *object, u64 dev, u64 ino, char *path, size_t size);
 
 /* ---- tracer-file.c ---- */
 

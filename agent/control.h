@@ -75,7 +75,14 @@ void control_tracer_forked(void);
 
 /* ---- what one group tells another ---- */
 
-/* Is @path of an object that set_object_filter (or being the executable) chose? */
+/*
+ * The executable has no function symbols: unless set_object_filter chose something, the libraries
+ * that are loaded with it are wanted, all but libc. Until control_objects_loaded().
+ */
+void control_want_libraries(void);
+void control_objects_loaded(void);
+
+/* Is @path of an object that set_object_filter (or being the executable, or the above) chose? */
 bool control_object_wanted(const char *path, bool executable);
 
 #endif /* FTRACE_AGENT_CONTROL_H */

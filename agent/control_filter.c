@@ -147,6 +147,27 @@ static bool is_untouchable(const char *base)
 	return ft_starts_with(base, "ld-2.");
 }
 
+/* What every program stands on: traced only when it is asked for. */
+static bool is_libc(const char *base)
+{
+	return ft_starts_with(base, "libc.so") || ft_starts_with(base, "libc-2.");
+}
+
+/* The libraries that are there from the beginning are wanted: nobody chose, and the executable has nothing. */
+static bool libraries_wanted;
+
+void control_want_libraries(void)
+{
+	if (objects.len)
+		return;
+	libraries_wanted = true;
+}
+
+void control_objects_loaded(void)
+{
+	libraries_wanted = false;
+}
+
 bool control_object_wanted(const char *path, bool executable)
 {
 	const char *slash = ft_strrchr(path, '/'), *base = slash ? slash + 1 : path;
@@ -155,6 +176,8 @@ bool control_object_wanted(const char *path, bool executable)
 		return true;
 	if (is_untouchable(base))
 		return false;
+	if (libraries_wanted && !is_libc(base))
+		return true;
 	return matches(&objects, base) || matches(&objects, path);
 }
 

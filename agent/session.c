@@ -16,6 +16,8 @@
 
 #define LOG_MAX		(256l << 10)
 
+#define BEHIND_SETTINGS	(sizeof(struct ftrace_session_log) + FTRACE_GEN_FLOORS * sizeof(u16))
+
 struct agent agent;
 
 /* When the heartbeat last changed. Threads may race here: the loser's view is as good. */
@@ -38,7 +40,7 @@ static struct ftrace_session *map_control(const char *path, size_t *size)
 	if (fd < 0)
 		return NULL;
 	len = arch_syscall(SYS_lseek, fd, 0, SEEK_END, 0, 0, 0);
-	if (len < (long)(FTRACE_SESSION_SIZE + FTRACE_GEN_FLOORS * sizeof(u16))) {
+	if (len < (long)(FTRACE_SESSION_SIZE + BEHIND_SETTINGS)) {
 		ft_close(fd);
 		return NULL;
 	}
@@ -60,8 +62,10 @@ int agent_session_open(const char *dir)
 	s = map_control(path, &size);
 	if (!s)
 		return -ENODEV;
-	if (smp_load_acquire(&s->magic) != FTRACE_SESSION_MAGIC || s->version != 1 || s->stopped ||
-	    s->settings_len > size - sizeof(*s) - FTRACE_GEN_FLOORS * sizeof(u16) || !pid_exists((s32)s->recorder_pid)) {
+	if (smp_load_acquire(&s->magic) != FTRACE_SESSION_MAGIC ||
+	    s->version != FTRACE_SESSION_VERSION || s->stopped ||
+	    s->settings_len > size - sizeof(*s) - BEHIND_SETTINGS ||
+	    !pid_exists((s32)s->recorder_pid)) {
 		arch_syscall(SYS_munmap, (long)s, (long)size, 0, 0, 0, 0);
 		return -ENODEV;
 	}
@@ -108,6 +112,11 @@ u64 agent_clock_ns(int clock)
 	return (u64)ts[0] * 1000000000u + (u64)ts[1];
 }
 
+bool agent_recorder_exists(void)
+{
+	return pid_exists((s32)agent.session->recorder_pid);
+}
+
 bool agent_recorder_gone(void)
 {
 	u64 value = READ_ONCE(agent.session->heartbeat);
@@ -132,23 +141,49 @@ void agent_stop(void)
 	__atomic_fetch_or(&ftrace_silent, FTRACE_SILENT_PAUSED, __ATOMIC_RELAXED);
 }
 
-void agent_log(const char *msg)
+/* Into the session's control file, which is mapped whatever happened since. */
+static void log_in_control(const char *line, u32 len)
 {
-	char path[AGENT_PATH_MAX], line[600];
-	int fd, len;
+	struct ftrace_session_log *log = ftrace_session_log(agent.session, agent.session_size);
+	u32 at;
+
+	/* The first test keeps used from wrapping, however much there is to say. */
+	if (READ_ONCE(log->used) > sizeof(log->text))
+		return;
+	at = __atomic_fetch_add(&log->used, len, __ATOMIC_RELAXED);
+	if (at < sizeof(log->text) && len <= sizeof(log->text) - at)
+		ft_memcpy(log->text + at, line, len);
+}
+
+/* False: the file cannot be opened. */
+static bool log_in_file(const char *line, u32 len)
+{
+	char path[AGENT_PATH_MAX];
+	int fd;
 
 	ft_snprintf(path, sizeof(path), "%s/log", agent.dir);
-	len = ft_snprintf(line, sizeof(line), "%s[%d]: %s\n", agent.map ? agent.map->comm : "?",
-			  ft_getpid(), msg);
-	if (len >= (int)sizeof(line)) {
-		len = sizeof(line) - 1;
-		line[len - 1] = '\n';
-	}
 	fd = ft_open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
 	if (fd < 0)
-		return;		/* nobody left to tell */
+		return false;
 	/* Who has the same to say without end fills no memory with it. */
 	if (arch_syscall(SYS_lseek, fd, 0, SEEK_END, 0, 0, 0) < LOG_MAX)
 		arch_syscall(SYS_write, fd, (long)line, len, 0, 0, 0);
 	ft_close(fd);
+	return true;
+}
+
+void agent_log(const char *msg)
+{
+	bool quiet = READ_ONCE(ftrace_no_syscalls);
+	char line[600];
+	int len;
+
+	len = ft_snprintf(line, sizeof(line), "%s[%d]: %s\n", agent.map ? agent.map->comm : "?",
+			  quiet ? agent.pid : ft_getpid(), msg);
+	if (len >= (int)sizeof(line)) {
+		len = sizeof(line) - 1;
+		line[len - 1] = '\n';
+	}
+	if (quiet || !log_in_file(line, (u32)len))
+		log_in_control(line, (u32)len);
 }

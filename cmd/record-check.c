@@ -74,16 +74,22 @@ static int not_elf_here(const char *path, const char *why)
 	return -1;
 }
 
-static bool has_interpreter(int fd, const Elf64_Ehdr *eh)
+/* The loader that the program names, into @loader; false: none. */
+static bool read_interpreter(int fd, const Elf64_Ehdr *eh, char loader[PATH_MAX])
 {
 	Elf64_Phdr ph;
+	ssize_t n;
 
 	for (int i = 0; i < eh->e_phnum; i++) {
 		if (pread(fd, &ph, sizeof(ph), (off_t)(eh->e_phoff + i * (uint64_t)eh->e_phentsize)) !=
 		    sizeof(ph))
 			return false;
-		if (ph.p_type == PT_INTERP)
-			return true;
+		if (ph.p_type != PT_INTERP)
+			continue;
+		n = pread(fd, loader, ph.p_filesz < PATH_MAX ? ph.p_filesz : PATH_MAX - 1,
+			  (off_t)ph.p_offset);
+		loader[n > 0 ? n : 0] = 0;
+		return true;
 	}
 	return false;
 }
@@ -91,6 +97,7 @@ static bool has_interpreter(int fd, const Elf64_Ehdr *eh)
 /* Compared with our own ELF header: the agent was built for the same. */
 static int check_elf(const char *path, int fd)
 {
+	char loader[PATH_MAX];
 	Elf64_Ehdr eh, own;
 	int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	ssize_t n = self < 0 ? -1 : pread(self, &own, sizeof(own), 0);
@@ -106,9 +113,14 @@ static int check_elf(const char *path, int fd)
 		return not_elf_here(path, "a program for another kind of processor");
 	if (eh.e_type != ET_EXEC && eh.e_type != ET_DYN)
 		return not_elf_here(path, "neither a program nor a script");
-	if (!has_interpreter(fd, &eh)) {
+	if (!read_interpreter(fd, &eh, loader)) {
 		cmd_error("%s: statically linked, so nothing can be loaded into it; link it dynamically, or link libftrace.a into it and use the library's functions (libftrace(3))",
 			    path);
+		return -1;
+	}
+	if (strstr(loader, "/ld-musl-")) {
+		cmd_error("%s: linked with musl, whose loader (%s) takes no agent that is linked with glibc; build it with glibc",
+			  path, loader);
 		return -1;
 	}
 	return 0;

@@ -94,11 +94,11 @@ static void sleep_until_rung(struct record *r, uint32_t bell, unsigned int us)
 
 	__atomic_store_n(&r->control->recorder_sleeps, 1, __ATOMIC_RELAXED);
 	/*
-	 * Orders recorder_sleeps before the last look at the rings; pairs with the fence in the
-	 * agent between its store of head and its load of recorder_sleeps.
+	 * Orders recorder_sleeps before the last look at the rings and at asks; pairs with the fences
+	 * in the agent between its store of head, or asks, and its load of recorder_sleeps.
 	 */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (!anything_pending(r))
+	if (!anything_pending(r) && !record_plans_asked(r))
 		syscall(SYS_futex, &r->control->doorbell, FUTEX_WAIT, bell, &ts, NULL, 0);
 	__atomic_store_n(&r->control->recorder_sleeps, 0, __ATOMIC_RELAXED);
 }
@@ -115,6 +115,8 @@ void record_drain_loop(struct record *r)
 		record_run_poll(r);
 		record_files_look(r);
 		record_files_reap(r);
+		record_plans_reap(r);
+		record_plans_look(r);
 		record_output_reserve(r, RESERVE_LEAST + 4 * r->totals.map_bytes);
 		if (move_packets(r)) {
 			us = SLEEP_MIN_US;
@@ -128,8 +130,10 @@ void record_drain_loop(struct record *r)
 	record_files_look(r);
 	record_files_reap(r);
 	__atomic_store_n(&r->control->stopped, 1, __ATOMIC_SEQ_CST);
+	record_plans_end(r);
 	record_output_unreserve(r);
 	record_files_finish(r);
+	record_count_done(r);
 	free(r->tids);
 	free(r->pids);
 }

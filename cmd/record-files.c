@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -270,48 +268,6 @@ static void unlink_file(struct record *r, const struct record_process *p, const 
 	unlinkat(r->session_fd, name, 0);
 }
 
-/* Does the map @name name any function? A line that begins with "s " does, and is never the first. */
-static bool has_site(struct record *r, const char *name, uint64_t len)
-{
-	int fd = openat(r->session_fd, name, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	bool found;
-	char *map;
-
-	if (fd < 0)
-		return false;
-	/* The file is the traced process's to change: its size counts, not what it says. */
-	if (fstat(fd, &st) || st.st_size < FTRACE_MAP_HEADER_SIZE)
-		len = 0;
-	else if (len > (uint64_t)st.st_size - FTRACE_MAP_HEADER_SIZE)
-		len = (uint64_t)st.st_size - FTRACE_MAP_HEADER_SIZE;
-	map = len ? mmap(NULL, FTRACE_MAP_HEADER_SIZE + len, PROT_READ, MAP_SHARED, fd, 0) : MAP_FAILED;
-	close(fd);
-	if (map == MAP_FAILED)
-		return false;
-	found = memmem(map + FTRACE_MAP_HEADER_SIZE, len, "\ns ", 3);
-	munmap(map, FTRACE_MAP_HEADER_SIZE + len);
-	return found;
-}
-
-/* Count what the map's header tells of the image. */
-static void count_image(struct record *r, const struct record_process *p)
-{
-	struct record_totals *t = &r->totals;
-	struct ftrace_map_header h;
-	char name[64];
-
-	snprintf(name, sizeof(name), "%u.%u.map", p->pid, p->gen);
-	if (trace_map_read_header(&h, r->session_fd, name))
-		return;
-	t->untraceable += h.untraceable;
-	t->calls_dropped += h.calls_dropped;
-	t->calls_unshadowed += h.calls_unshadowed;
-	t->threads_unrecorded += h.threads_unrecorded;
-	t->map_bytes += h.map_len;
-	t->any_site |= has_site(r, name, h.map_len);
-}
-
 static int take_results(struct record *r, const struct record_process *p)
 {
 	int dirfd = openat(r->out_fd, p->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err;
@@ -349,7 +305,7 @@ static void finish_process(struct record *r, struct record_process *p)
 	err = copy_map(r, p);
 	if (err && err != -EAGAIN)
 		record_stop(r, "a process map cannot be written", -err);
-	count_image(r, p);
+	record_count_image(r, p);
 	/* Its GEN is not to be given again, though its name will be free. */
 	if (p->gen < UINT16_MAX && r->gen_floors[p->pid % FTRACE_GEN_FLOORS] <= p->gen)
 		__atomic_store_n(&r->gen_floors[p->pid % FTRACE_GEN_FLOORS], p->gen + 1,

@@ -55,7 +55,7 @@ static int make_control(struct record *r, const char *settings, size_t len)
 	if (fd < 0)
 		return -errno;
 	r->control_size = FTRACE_SESSION_SIZE + ((len + 4095) & ~4095ul) +
-			  FTRACE_GEN_FLOORS * sizeof(uint16_t);
+			  sizeof(struct ftrace_session_log) + FTRACE_GEN_FLOORS * sizeof(uint16_t);
 	if (fallocate(fd, 0, 0, (off_t)r->control_size)) {
 		int err = -errno;
 
@@ -66,7 +66,7 @@ static int make_control(struct record *r, const char *settings, size_t len)
 	close(fd);
 	if (s == MAP_FAILED)
 		return -errno;
-	s->version = 1;
+	s->version = FTRACE_SESSION_VERSION;
 	s->recorder_pid = (uint32_t)getpid();
 	s->overwrite = r->opt->overwrite;
 	s->ring_packets = ring_packets(r->opt->buffer);
@@ -129,32 +129,53 @@ static const char *message_of(const char *line)
 	return p ? p + 3 : line;
 }
 
+/* What was shown, and how much was not. */
+struct shown {
+	char *lines[LOG_LINES];
+	size_t n, more;
+};
+
+static void show_line(struct shown *shown, const char *line)
+{
+	for (size_t i = 0; i < shown->n; i++)
+		if (!strcmp(message_of(line), message_of(shown->lines[i])))
+			return;
+	if (shown->n == LOG_LINES || !(shown->lines[shown->n] = strdup(line))) {
+		shown->more++;
+		return;
+	}
+	shown->n++;
+	cmd_error("%s", line);
+}
+
+static void show_lines(struct shown *shown, FILE *log)
+{
+	char *line = NULL;
+	size_t size = 0;
+
+	while (log && getline(&line, &size, log) > 0) {
+		line[strcspn(line, "\n")] = 0;
+		if (*line)
+			show_line(shown, line);
+	}
+	free(line);
+	if (log)
+		fclose(log);
+}
+
 void record_session_show_log(struct record *r)
 {
-	char *line = NULL, *shown[LOG_LINES];
-	size_t size = 0, n = 0, more = 0, i;
+	struct ftrace_session_log *lines = ftrace_session_log(r->control, r->control_size);
 	int fd = openat(r->session_fd, "log", O_RDONLY | O_CLOEXEC);
-	FILE *log = fd < 0 ? NULL : fdopen(fd, "r");
+	size_t len = strnlen(lines->text, sizeof(lines->text));
+	struct shown shown = { 0 };
 
-	if (!log)
-		return;
-	while (getline(&line, &size, log) > 0) {
-		line[strcspn(line, "\n")] = 0;
-		for (i = 0; i < n && strcmp(message_of(line), message_of(shown[i])); i++)
-			;
-		if (i < n)
-			continue;
-		if (n == LOG_LINES || !(shown[n] = strdup(line))) {
-			more++;
-			continue;
-		}
-		n++;
-		cmd_error("%s", line);
-	}
-	if (more)
-		cmd_error("%zu more lines like these were left out", more);
-	for (i = 0; i < n; i++)
-		free(shown[i]);
-	free(line);
-	fclose(log);
+	if (fd >= 0)
+		show_lines(&shown, fdopen(fd, "r"));
+	if (len)
+		show_lines(&shown, fmemopen(lines->text, len, "r"));
+	if (shown.more)
+		cmd_error("%zu more lines like these were left out", shown.more);
+	for (size_t i = 0; i < shown.n; i++)
+		free(shown.lines[i]);
 }

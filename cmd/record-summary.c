@@ -192,6 +192,9 @@ void record_summary(const struct record *r)
 	print_count(stderr, t->calls_unfollowed, "call", " not counted: nested too deep, or no memory");
 	print_count(stderr, t->threads_unrecorded, "thread", " could not be recorded (no room for a ring)");
 	print_count(stderr, t->untraceable, "function", " that cannot be traced");
+	if (t->untraceable)
+		fprintf(stderr, " (see 'ftrace list --refused%s %s')",
+			t->untraceable_in_libs ? " --libs" : "", r->program);
 	if (r->still_running)
 		fprintf(stderr, "; %u process%s still running, no longer recorded", r->still_running,
 			r->still_running == 1 ? "" : "es");

@@ -22,8 +22,8 @@ static void explain_nothing(const struct record *r)
 		cmd_error("%s: the agent did not start in it, so nothing was recorded; is LD_PRELOAD ignored there?",
 			  r->program);
 	else if (!r->totals.any_site)
-		cmd_error("%s: was not built for tracing, so nothing was recorded; compile it with -fpatchable-function-entry=5 (or -pg), or choose libraries that were with -L",
-			  r->program);
+		cmd_error("%s: no function of it could be traced, so nothing was recorded; 'ftrace list --refused %s' says why, -L chooses libraries",
+			  r->program, r->program);
 	else if (r->opt->choices)
 		cmd_error("%s: no call of a function that was chosen; 'ftrace list %s' shows their names",
 			  r->program, r->program);

@@ -8,7 +8,9 @@
  *	record-output.c		the recording's directory, the space it may take
  *	record-session.c	the directory shared with traced processes, their settings
  *	record-run.c		the program: started, signals passed on, its end
+ *	record-plan.c		plans of objects that were never compiled for tracing
  *	record-files.c		processes and rings that appear in the session, and their end
+ *	record-count.c		what their maps add to the totals
  *	record-drain.c		the loop that moves packets to files
  *	record-summary.c	what is said and kept at the end
  */
@@ -71,6 +73,7 @@ struct record_totals {
 	uint64_t calls, records, discarded, stalls;
 	uint64_t untraceable, calls_dropped, calls_unshadowed, threads_unrecorded;
 	uint64_t map_bytes;		/* of text in their maps */
+	bool untraceable_in_libs;	/* not only in executables */
 	bool any_site;			/* any function of any of them can be traced */
 	uint64_t threads, rings;
 	uint32_t images, processes;
@@ -104,6 +107,11 @@ struct record {
 	bool reap;			/* some of them are gone */
 	uint32_t seen_files;		/* control->nfiles when the session was last looked through */
 	bool look_again;		/* something was not ready then */
+	struct record_planner *planners;	/* plans that are being made */
+	uint32_t nplanners;
+	uint32_t seen_asks;		/* control->asks when the session was last looked through for questions */
+	bool asks_wait;			/* some of them have to wait their turn */
+	void *seen_objects;		/* tree of those whose refused functions were counted */
 	uint64_t written;		/* bytes in stream files, of everything so far */
 	uint8_t *tids, *pids;		/* a bit for each thread and process seen; NULL: not counted */
 	const char *stopped_why;	/* recording ended before the command did */
@@ -184,6 +192,26 @@ void record_files_reap(struct record *r);
 
 /* The recording ends: finish all. */
 void record_files_finish(struct record *r);
+
+/* ---- record-plan.c ---- */
+
+/* Look for questions if some were asked since, and have them answered. Takes no time itself. */
+void record_plans_look(struct record *r);
+
+/* See which answers are ready. */
+void record_plans_reap(struct record *r);
+
+/* Was anything asked that record_plans_look() has not seen? */
+bool record_plans_asked(const struct record *r);
+
+/* The recording ends: nobody gets an answer any more. */
+void record_plans_end(struct record *r);
+
+/* ---- record-count.c ---- */
+
+/* Add what the map of @p's image tells to the totals. */
+void record_count_image(struct record *r, const struct record_process *p);
+void record_count_done(struct record *r);
 
 /* ---- record-drain.c ---- */
 

@@ -6,6 +6,7 @@
 
 #include "arch.h"
 #include "config.h"
+#include "loader.h"
 #include "object.h"
 #include "ops.h"
 #include "text.h"
@@ -17,11 +18,28 @@ enum { NOT_YET, UNDER_WAY, DONE, FAILED };
 
 static s32 scanner;		/* the thread that looks at objects under the lock, 0: none */
 
+/* Under a seccomp filter: without a system call. Somebody else has the lock: the next event does it. */
+static void loader_event_quietly(void)
+{
+	static u32 said;
+
+	if (!ft_trylock(ftrace_lock))
+		return;
+	if (ftrace_objects_scan_quietly() && !__atomic_exchange_n(&said, 1, __ATOMIC_RELAXED))
+		ft_log(-EPERM, "a seccomp filter was installed: libraries loaded since are not "
+			       "traced, as nothing can be asked for any more");
+	ft_unlock(ftrace_lock);
+}
+
 /* The loader calls this (through the jump at its r_brk) around every change of its list. */
 static void loader_event(void)
 {
-	if (_r_debug.r_state != RT_CONSISTENT || smp_load_acquire(&state) != DONE)
+	if (ftrace_loader()->r_state != RT_CONSISTENT || smp_load_acquire(&state) != DONE)
 		return;
+	if (READ_ONCE(ftrace_no_syscalls)) {
+		loader_event_quietly();
+		return;
+	}
 	/* Reading compressed symbols may load a library: from inside the scan, by this thread. */
 	if (READ_ONCE(scanner) == ft_gettid())
 		return;
@@ -37,19 +55,20 @@ static void loader_event(void)
 
 int ftrace_loader_hook(void)
 {
+	const struct r_debug *loader = ftrace_loader();
 	struct ftrace_text text;
 	u8 jump[ARCH_JUMP_MAX];
 	int len, err;
 
-	if (!_r_debug.r_brk)		/* a static program: nothing comes, nothing goes */
+	if (!loader || !loader->r_brk)	/* a static program: nothing comes, nothing goes */
 		return 0;
-	len = arch_function_replace((unsigned long)_r_debug.r_brk, (unsigned long)loader_event,
+	len = arch_function_replace((unsigned long)loader->r_brk, (unsigned long)loader_event,
 				    jump);
 	if (len < 0)
 		return ft_log(len, "objects loaded by dlopen() will not be traced: the loader's "
 			      "notification function is not as expected (a debugger's breakpoint?)");
 	ftrace_text_open(&text);
-	err = ftrace_text_write(&text, (unsigned long)_r_debug.r_brk, jump, (size_t)len);
+	err = ftrace_text_write(&text, (unsigned long)loader->r_brk, jump, (size_t)len);
 	ftrace_text_close(&text);
 	if (err)
 		return ft_log(err, "objects loaded by dlopen() will not be traced: the loader's "

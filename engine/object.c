@@ -7,6 +7,7 @@
 #include "arch.h"
 #include "chunk.h"
 #include "gdb.h"
+#include "loader.h"
 #include "object.h"
 #include "ops.h"
 #include "perfmap.h"
@@ -395,7 +396,7 @@ static unsigned long static_base(void)
 void ftrace_objects_scan(bool fresh)
 {
 	struct link_map alone = { .l_name = (char *)"" };
-	const struct link_map *map = _r_debug.r_map;
+	const struct link_map *map = ftrace_loaded_objects();
 	struct ftrace_object *obj;
 	bool first = true;
 
@@ -439,4 +440,26 @@ void ftrace_objects_scan(bool fresh)
 	for (obj = objects; obj; obj = obj->next)
 		if (!obj->seen && !obj->gone)
 			remove_object(obj);
+}
+
+bool ftrace_objects_scan_quietly(void)
+{
+	const struct link_map *map;
+	struct ftrace_object *obj;
+	bool left_out = false;
+
+	for (obj = objects; obj; obj = obj->next)
+		obj->seen = false;
+	for (map = ftrace_loaded_objects(); map; map = map->l_next) {
+		bool known = false;
+
+		for (obj = objects; obj; obj = obj->next)
+			if (!obj->gone && obj->base == map->l_addr)
+				known = obj->seen = true;
+		left_out |= !known && map->l_name[0] && want_object && want_object(map->l_name, false);
+	}
+	for (obj = objects; obj; obj = obj->next)
+		if (!obj->seen && !obj->gone)
+			remove_object(obj);
+	return left_out;
 }

@@ -12,6 +12,12 @@
  */
 void ftrace_objects_scan(bool fresh);
 
+/*
+ * The same without any system call, in a process that may have forbidden them: nothing new is taken
+ * in, but what is gone is put away. True: something that was wanted is left out.
+ */
+bool ftrace_objects_scan_quietly(void);
+
 /* Be told by the loader of every dlopen and dlclose, before constructors run. 0 or -errno, logged. */
 int ftrace_loader_hook(void);
 

@@ -317,6 +317,20 @@ static int for_each_file(int session_fd, int maps, int recording_fd)
 	return err;
 }
 
+/* "oID.SUFFIX": see <ftrace/trace-format.h>. */
+static int is_plan_file(const char *name)
+{
+	static const char *const suffixes[] = { ".ask", ".plan", ".noplan", ".part" };
+	const char *dot = strrchr(name, '.');
+
+	if (*name != 'o' || !dot || name + 1 + strspn(name + 1, "0123456789abcdef-") != dot)
+		return 0;
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
+		if (!strcmp(dot, suffixes[i]))
+			return 1;
+	return 0;
+}
+
 static void remove_session(int session_fd, const char *path)
 {
 	struct dirent *entry;
@@ -328,7 +342,7 @@ static void remove_session(int session_fd, const char *path)
 
 		/* Only what is known to be a session's: the path came from a file. */
 		if (session_name(entry->d_name, &pid, &gen) || !strcmp(entry->d_name, "control") ||
-		    !strcmp(entry->d_name, "log"))
+		    !strcmp(entry->d_name, "log") || is_plan_file(entry->d_name))
 			unlinkat(session_fd, entry->d_name, 0);
 	}
 	if (d)

@@ -18,6 +18,8 @@
  *	control				struct ftrace_session
  *	PID.GEN.map			struct ftrace_map_header and its text
  *	PID.GEN.K			ring K of that process image: struct ftrace_ring and packets
+ *	log				lines that traced processes have to say
+ *	oID.ask, .plan, .noplan		plans of objects that were never compiled for tracing, below
  *
  * A dead program leaves its rings there for the recorder; a dead recorder leaves them there for
  * the next reader. All numbers are in the byte order of the traced machine.
@@ -165,14 +167,28 @@ struct ftrace_map_header {
 	char exe[1024];
 };
 
+/*
+ * Plans (engine/plan.h). A process that needs the plan of an object and finds neither oID.plan nor
+ * oID.noplan makes the symbolic link oID.ask, whose target is "PID PATH": the object's path as that
+ * process sees it. It counts asks up, rings the doorbell and waits for plans to change. The
+ * recorder makes oID.plan (the plan) or oID.noplan (a symbolic link whose target says why there is none, in
+ * words), removes oID.ask, counts plans up and wakes all who wait. Both stay for later processes.
+ *
+ * ID names a file and its contents: device (major, minor), inode, size, time of modification in ns,
+ * in hexadecimal, with FTRACE_PLAN_ID_FORMAT.
+ */
+#define FTRACE_PLAN_ID_FORMAT	"o%x-%x-%llx-%llx-%llx"
+#define FTRACE_PLAN_ID_MAX	96		/* longest ID with its suffix and NUL */
+
 /* The session: shared by the recorder and every traced process. */
 #define FTRACE_SESSION_MAGIC	0x3173657366747266ull
+#define FTRACE_SESSION_VERSION	2u
 #define FTRACE_SESSION_SIZE	65536u
 #define FTRACE_SESSION_ENV	"FTRACE_SESSION"	/* environment: path of the session directory */
 
 struct ftrace_session {
 	uint64_t magic;			/* FTRACE_SESSION_MAGIC; stored last */
-	uint32_t version;		/* 1 */
+	uint32_t version;		/* FTRACE_SESSION_VERSION */
 	uint32_t recorder_pid;
 	uint32_t stopped;		/* 1: no process records any more */
 	uint32_t overwrite;		/* rings are flight recorders */
@@ -183,6 +199,8 @@ struct ftrace_session {
 	uint32_t recorder_sleeps;	/* the recorder is in a futex wait on doorbell */
 	uint32_t nfiles;		/* counts up when a process makes a file here */
 	uint32_t settings_len;
+	uint32_t asks;			/* counts up when a process asks for a plan */
+	uint32_t plans;			/* futex: counts up when one has been answered */
 	char settings[];		/* "file=value" lines for the control tree, in order */
 };
 
@@ -196,6 +214,23 @@ struct ftrace_session {
 static inline uint16_t *ftrace_gen_floors(struct ftrace_session *session, uint64_t file_size)
 {
 	return (uint16_t *)((char *)session + file_size) - FTRACE_GEN_FLOORS;
+}
+
+/*
+ * Before those: lines of processes that can open the file `log` no more (another user or root, a
+ * seccomp filter). Each takes its room by adding its length to used; what does not fit is lost.
+ */
+#define FTRACE_SESSION_LOG_SIZE	4096u
+
+struct ftrace_session_log {
+	uint32_t used;
+	char text[FTRACE_SESSION_LOG_SIZE - sizeof(uint32_t)];
+};
+
+static inline struct ftrace_session_log *ftrace_session_log(struct ftrace_session *session,
+							    uint64_t file_size)
+{
+	return (struct ftrace_session_log *)ftrace_gen_floors(session, file_size) - 1;
 }
 
 #endif /* FTRACE_TRACE_FORMAT_H */

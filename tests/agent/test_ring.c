@@ -107,12 +107,13 @@ static void make_session(u32 packets, u32 wait_ms, u32 overwrite)
 	assert_non_null(mkdtemp(dir));
 	dir_fd = open(dir, O_RDONLY | O_DIRECTORY);
 	fd = openat(dir_fd, "control", O_RDWR | O_CREAT, 0600);
-	session_size = FTRACE_SESSION_SIZE + FTRACE_GEN_FLOORS * sizeof(u16);
+	session_size = FTRACE_SESSION_SIZE + sizeof(struct ftrace_session_log) +
+		       FTRACE_GEN_FLOORS * sizeof(u16);
 	assert_int_equal(ftruncate(fd, (off_t)session_size), 0);
 	session = mmap(NULL, session_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
 	assert_true(session != MAP_FAILED);
-	session->version = 1;
+	session->version = FTRACE_SESSION_VERSION;
 	session->recorder_pid = (u32)getpid();
 	session->ring_packets = packets;
 	session->wait_ms = wait_ms;

@@ -337,7 +337,7 @@ class Session:
         with open(os.path.join(self.recording.dir, ".session"), "w") as f:
             f.write(self.path + "\n")
         with open(os.path.join(self.path, "control"), "wb") as f:
-            f.write(struct.pack("<QIIIIIIQ", SESSION_MAGIC, 1, pid, 0, 0, 4, 100, 7).ljust(65536, b"\0"))
+            f.write(struct.pack("<QIIIIIIQ", SESSION_MAGIC, 2, pid, 0, 0, 4, 100, 7).ljust(65536, b"\0"))
         process = self.recording.process("prog", 100, functions=N)
         process.write_map((0, 0), 0, name="100.0.map", directory=self.path)
         shutil.rmtree(process.dir)
