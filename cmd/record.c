@@ -22,7 +22,7 @@ static void explain_nothing(const struct record *r)
 		cmd_error("%s: the agent did not start in it, so nothing was recorded; is LD_PRELOAD ignored there?",
 			  r->program);
 	else if (!r->totals.any_site)
-		cmd_error("%s: no function of it could be traced, so nothing was recorded; 'ftrace list --refused %s' says why, -L chooses libraries",
+		cmd_error("%s: no function of it could be traced, so nothing was recorded; 'ftrace list --refused %s' says why; choose libraries with -L, or compile it with -fpatchable-function-entry=5",
 			  r->program, r->program);
 	else if (r->opt->choices)
 		cmd_error("%s: no call of a function that was chosen; 'ftrace list %s' shows their names",
