@@ -83,7 +83,7 @@ static void close_packet(struct agent_ring *r, u64 *wp)
 	behind = slot;
 	last = packet->timestamp_begin;
 	if (behind > FIRST_SLOT(packet))
-		last = (last & ~0xffffffffull) | (u32)behind[-1];
+		last = (last & ~0xffffffffull) | ftrace_record_tick(behind[-1]);
 	if (slot < end)
 		WRITE_ONCE(*slot, ftrace_record((u32)last, FTRACE_EVENT_EXTENDED, FTRACE_EXT_PADDING));
 	r->last = last;

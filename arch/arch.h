@@ -82,6 +82,13 @@ int arch_copy_write(u8 *out, unsigned long at, unsigned long base, const struct 
 unsigned long arch_frame_pointer(const struct pt_regs *regs);
 void arch_set_stack_pointer(struct pt_regs *regs, unsigned long sp);
 
+/*
+ * Where the return address is, at a function's entry: what is stored there counts. A call's slot is
+ * another thing: the stack pointer that its function was entered with, on x86 the same address. (Behind
+ * a prologue the slot is where the return address is.)
+ */
+unsigned long *arch_return_address(struct pt_regs *regs);
+
 /* Were the vector registers saved for the callback that gets @regs, so that it may change them? */
 bool arch_vectors_saved(const struct pt_regs *regs);
 
@@ -99,6 +106,12 @@ void arch_keep_all_vectors(void);
 
 /* Once, before the first change of code while other threads run. */
 void arch_poke_init(void);
+
+/*
+ * Does running code see what is written to it through /proc/self/mem? Not under some emulators, where
+ * only a new mapping is noticed.
+ */
+bool arch_text_writes_are_seen(void);
 
 /* Every processor running this process sees code written before, when this returns. 0 or -errno. */
 int arch_poke_sync(void);
@@ -194,7 +207,7 @@ static inline void arch_shadow_set(unsigned long slot, unsigned long ret, unsign
 
 /*
  * Call frame information for the stubs at [@start, @start + @len): an .eh_frame_hdr with its
- * .eh_frame behind it, written to @out (at most ARCH_UNWIND_SIZE bytes), to live at address
+ * .eh_frame behind it, written to @out (at most ARCH_UNWIND_SIZE() bytes), to live at address
  * @at, within 2 GiB of @start. Returns the bytes written. @eh_frame (may be NULL) gets the offset
  * of the .eh_frame.
  */

@@ -158,8 +158,9 @@ int ftrace_chunk_reserve(unsigned long lo, unsigned long hi, u32 nsites, u32 *fi
 {
 	u32 base = nchunks, skip = base ? 0 : 1;	/* id 0 stays unused */
 	u32 n = (nsites + skip + FTRACE_CHUNK_SITES - 1) / FTRACE_CHUNK_SITES;
-	/* A page behind the chunks holds their call frame information. */
-	size_t size = n * CHUNK_SIZE + ALIGN_UP(ARCH_UNWIND_SIZE, FT_PAGE_SIZE);
+	/* What is behind the chunks holds their call frame information. */
+	size_t size = n * CHUNK_SIZE +
+		      ALIGN_UP(ARCH_UNWIND_SIZE(n * FTRACE_CHUNK_SITES), FT_PAGE_SIZE);
 	char *p, *rw;
 
 	if (base + n > FTRACE_MAX_CHUNKS || nregions == FTRACE_MAX_REGIONS)
@@ -215,7 +216,8 @@ int ftrace_chunk_write_stubs(u32 first, u32 nsites)
 				arch_stub_write(buf + n * FTRACE_STUB_SIZE, site,
 						at + n * FTRACE_STUB_SIZE);
 			else
-				ft_memset(buf + n * FTRACE_STUB_SIZE, 0xcc, FTRACE_STUB_SIZE);
+				ft_memset(buf + n * FTRACE_STUB_SIZE, ARCH_STUB_FILL,
+					  FTRACE_STUB_SIZE);
 			n++;
 		}
 		err = ftrace_text_write(&text, at, buf, (size_t)n * FTRACE_STUB_SIZE);

@@ -3,6 +3,7 @@
  * Functions by their calls of __fentry__ (-pg -mfentry) and mcount (-pg), where no table lists
  * them: every function's beginning is looked at.
  */
+#include "arch-site.h"
 #include "entry-only.h"
 #include "finder.h"
 #include "recognise.h"
@@ -217,7 +218,7 @@ static int scan_fentry(struct finder *f, u64 entry, const u8 *code, u64 avail)
 	if (finder_callee(f, kind, target) != CALLEE_FENTRY)
 		return 0;
 	site.vaddr = entry + pad;
-	site.form = site.len == 5 ? FTRACE_FORM_CALL : FTRACE_FORM_CALL_GOT;
+	site.form = site.len == ARCH_SITE_SIZE ? FTRACE_FORM_CALL : FTRACE_FORM_CALL_GOT;
 	ret = finder_add(f, &site);
 	return ret < 0 ? ret : 1;
 }
@@ -234,7 +235,7 @@ static int scan_mcount(struct finder *f, u64 entry, const u8 *code, u64 avail)
 						f->got, &target, &len);
 
 		if (finder_callee(f, kind, target) == CALLEE_MCOUNT)
-			return finder_add_mcount(f, entry, entry + off, len == 5 ?
+			return finder_add_mcount(f, entry, entry + off, len == ARCH_SITE_SIZE ?
 						 FTRACE_FORM_MCOUNT : FTRACE_FORM_MCOUNT_GOT, len);
 	}
 	return 0;

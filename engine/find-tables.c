@@ -3,6 +3,7 @@
  * Functions by the lists that compilers make: __patchable_function_entries and __mcount_loc, one
  * address a function, filled in by relocations.
  */
+#include "arch-site.h"
 #include "finder.h"
 #include "recognise.h"
 #include "scratch.h"
@@ -13,6 +14,10 @@
 /* More of either kind is no linker's work, and would make us slow. */
 #define MAX_TABLES	64
 #define MAX_REL_SECTIONS 64
+
+/* A number in a text. */
+#define BYTES(n)	TEXT_OF(n)
+#define TEXT_OF(n)	#n
 
 #ifndef SHF_ALLOC
 #define SHF_ALLOC 2
@@ -223,13 +228,13 @@ static int add_patchable(struct finder *f, u64 v)
 	elf_code_at(&f->elf, site.vaddr, &avail);
 	room = finder_room(f, site.entry, site.vaddr, avail);
 	first = nops_at(f, site.vaddr, room, 1);
-	len = nops_at(f, site.vaddr, room, 5);
+	len = nops_at(f, site.vaddr, room, ARCH_SITE_SIZE);
 	site.len = (u8)len;
-	if (first >= 5)
+	if (first >= ARCH_SITE_SIZE)
 		site.form = FTRACE_FORM_NOP;
-	else if (len >= 5)
+	else if (len >= ARCH_SITE_SIZE)
 		site.form = FTRACE_FORM_NOPS;
-	else if (len >= 2 && before >= 5)
+	else if (len >= ARCH_SHORT_SIZE && before >= ARCH_SITE_SIZE)
 		site.form = FTRACE_FORM_SHORT;
 	else if (!len && before)
 		return finder_refuse(f, site.vaddr, site.entry, "all its nops are before the "
@@ -239,11 +244,13 @@ static int add_patchable(struct finder *f, u64 v)
 		return finder_refuse(f, site.vaddr, site.entry, "listed in "
 				     "__patchable_function_entries, but there are no nops");
 	else if (before)
-		return finder_refuse(f, site.vaddr, site.entry, "too few nops: 5 bytes at the "
-				     "entry are needed, or 2 there and 5 before it");
+		return finder_refuse(f, site.vaddr, site.entry, "too few nops: " BYTES(ARCH_SITE_SIZE)
+				     " bytes at the entry are needed, or " BYTES(ARCH_SHORT_SIZE)
+				     " there and " BYTES(ARCH_SITE_SIZE) " before it");
 	else
-		return finder_refuse(f, site.vaddr, site.entry, "too few nops: 5 bytes at the "
-				     "entry are needed (-fpatchable-function-entry=5)");
+		return finder_refuse(f, site.vaddr, site.entry, "too few nops: " BYTES(ARCH_SITE_SIZE)
+				     " bytes at the entry are needed (-fpatchable-function-entry="
+				     BYTES(ARCH_ENTRY_NOPS) ")");
 	return finder_add(f, &site);
 }
 
@@ -311,9 +318,9 @@ static int add_mcount_loc(struct finder *f, u64 v)
 	size_t nop = arch_nop(code, (size_t)avail);
 	bool at_entry = finder_begins(f, v), inside;
 
-	if (kind == ARCH_CALL_NONE && nop < 5)
+	if (kind == ARCH_CALL_NONE && nop < ARCH_SITE_SIZE)
 		return finder_refuse(f, v, v, "listed in __mcount_loc, but neither a call nor a "
-				     "nop of 5 bytes is there");
+				     "nop of " BYTES(ARCH_SITE_SIZE) " bytes is there");
 	if (kind == ARCH_CALL_NONE)
 		site.len = (u8)nop;
 	else
@@ -331,7 +338,7 @@ static int add_mcount_loc(struct finder *f, u64 v)
 	if (!at_entry) {
 		inside = finder_containing(f, v, &site.entry);
 		if (inside && callee != CALLEE_FENTRY)
-			return finder_add_mcount(f, site.entry, v, site.len == 5 ?
+			return finder_add_mcount(f, site.entry, v, site.len == ARCH_SITE_SIZE ?
 						 FTRACE_FORM_MCOUNT : FTRACE_FORM_MCOUNT_GOT,
 						 site.len);
 		if (inside)
@@ -342,7 +349,7 @@ static int add_mcount_loc(struct finder *f, u64 v)
 					     "the function begins");
 	}
 	site.form = kind == ARCH_CALL_NONE ? FTRACE_FORM_NOP :
-		    site.len == 5 ? FTRACE_FORM_CALL : FTRACE_FORM_CALL_GOT;
+		    site.len == ARCH_SITE_SIZE ? FTRACE_FORM_CALL : FTRACE_FORM_CALL_GOT;
 	return finder_add(f, &site);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* ftrace_find(): opening an object, and what it looks for put together; see find.h, finder.h. */
+#include "arch-site.h"
 #include "entry-only.h"
 #include "finder.h"
 #include "recognise.h"
@@ -189,7 +190,7 @@ static void drop_doubles(struct finder *f)
 		}
 		if (last && s->form && last->form &&
 		    (s->vaddr - last->vaddr < last->len ||
-		     (s->form == FTRACE_FORM_SHORT && s->entry - last->vaddr < last->len + 5u))) {
+		     (s->form == FTRACE_FORM_SHORT && s->entry - last->vaddr < last->len + (u64)ARCH_SITE_SIZE))) {
 			s->form = FTRACE_FORM_NONE;
 			s->reason = "its bytes overlap those of the function before it";
 		}

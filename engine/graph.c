@@ -175,10 +175,9 @@ static bool is_recorder(const struct fgraph_ops *gops)
 }
 
 bool ftrace_graph_enter(struct ftrace_thread *t, struct dyn_ftrace *site, struct pt_regs *regs,
-			unsigned long *slot)
+			unsigned long *slot, unsigned long ret)
 {
 	unsigned int graph = READ_ONCE(site->graph);
-	unsigned long ret = *slot;
 	bool tail = ftrace_is_stub_return(ret), hooked = false;
 	bool may_hook = !(site->flags & FTRACE_SITE_ENTRY_ONLY) && !ftrace_returns_refused;
 	struct fgraph_stack *s = stack_of(t);
@@ -225,7 +224,7 @@ bool ftrace_graph_enter(struct ftrace_thread *t, struct dyn_ftrace *site, struct
 		if (is_recorder(gops)) {
 			unsigned long event = may_hook ? FTRACE_EVENT_ENTRY : FTRACE_EVENT_FUNCTION;
 
-			wants = ftrace_record_event(t, (unsigned long)site->id << 2 | event) &&
+			wants = ftrace_record_event(t, FTRACE_ID_EVENT(event, site->id)) &&
 				!tail;
 		} else if (!(gops->flags & FGRAPH_OPS_FL_GENERAL_REGS) &&
 			   !arch_vectors_saved(regs)) {
@@ -274,8 +273,8 @@ static void call_ended(struct ftrace_thread *t, struct fgraph_stack *s, struct f
 		    (unsigned long)gops->reserved[FGRAPH_OPS_EPOCH] > call->epoch)
 			continue;
 		if (is_recorder(gops)) {
-			ftrace_record_event(t, (unsigned long)call->site->id << 2 |
-					       FTRACE_EVENT_EXIT);
+			ftrace_record_event(t, FTRACE_ID_EVENT(FTRACE_EVENT_EXIT,
+							call->site->id));
 			continue;
 		}
 		if (!(gops->flags & FGRAPH_OPS_FL_GENERAL_REGS) && !arch_vectors_saved(regs))
@@ -327,8 +326,8 @@ unsigned long ftrace_graph_return_func(struct pt_regs *regs, struct dyn_ftrace *
 			struct fgraph_ops *gops = READ_ONCE(fgraph_array[i]);
 
 			if (gops && (site->graph & 1u << i) && is_recorder(gops))
-				ftrace_record_event(t, (unsigned long)site->id << 2 |
-						       FTRACE_EVENT_EXIT);
+				ftrace_record_event(t, FTRACE_ID_EVENT(FTRACE_EVENT_EXIT,
+								site->id));
 		}
 	}
 	ftrace_callback_end(t, nested);

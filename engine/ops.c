@@ -66,7 +66,7 @@ static void record(unsigned long ip, unsigned long parent_ip, struct ftrace_ops 
 {
 	if (ftrace_self)
 		ftrace_record_event(ftrace_self,
-				    (unsigned long)site->id << 2 | FTRACE_EVENT_FUNCTION);
+				    FTRACE_ID_EVENT(FTRACE_EVENT_FUNCTION, site->id));
 }
 
 static bool needs_regs(const struct ftrace_ops *ops)
@@ -110,7 +110,7 @@ struct ftrace_ops ftrace_list_regs_ops = {
 long ftrace_regs_func(struct pt_regs *regs, struct dyn_ftrace *site)
 {
 	unsigned long body = arch_site_body(site), sp = user_stack_pointer(regs);
-	unsigned long *slot = (unsigned long *)sp;
+	unsigned long *slot = (unsigned long *)sp, *ret = arch_return_address(regs);
 	struct ftrace_ops *ops;
 	struct ftrace_thread *t;
 	bool hooked = false, nested;
@@ -123,19 +123,19 @@ long ftrace_regs_func(struct pt_regs *regs, struct dyn_ftrace *site)
 		return FTRACE_GO_ON;
 	nested = ftrace_callback_begin(t, sp, (unsigned long)__builtin_frame_address(0));
 	if (ftrace_site_is_behind_prologue(site))
-		slot = (unsigned long *)arch_frame_pointer(regs) + 1;
+		ret = slot = (unsigned long *)arch_frame_pointer(regs) + 1;
 	ops = __atomic_load_n(&site->ops, __ATOMIC_ACQUIRE);
 	if (ops && (call_of(ops) == call_list || ftrace_ops_may_run(ops, regs)))
-		call_of(ops)(site->ip, ftrace_real_parent(*slot, (unsigned long)slot), ops, regs,
+		call_of(ops)(site->ip, ftrace_real_parent(*ret, (unsigned long)slot), ops, regs,
 			     site);
 	if (READ_ONCE(site->graph))
-		hooked = ftrace_graph_enter(t, site, regs, slot);
+		hooked = ftrace_graph_enter(t, site, regs, slot, *ret);
 	ftrace_callback_end(t, nested);
 
 	if (hooked && (instruction_pointer(regs) != body || user_stack_pointer(regs) != sp ||
 		       ftrace_site_is_behind_prologue(site))) {
 		/* The stub calls the body and nothing else: what runs instead returns to it. */
-		*slot = ftrace_stub(site->id) + ARCH_STUB_RET;
+		*ret = ftrace_stub(site->id) + ARCH_STUB_RET;
 		hooked = false;
 	}
 	if (instruction_pointer(regs) == body && user_stack_pointer(regs) == sp)

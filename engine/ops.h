@@ -86,9 +86,12 @@ int ftrace_update_all(void);
 extern struct fgraph_ops *fgraph_array[FGRAPH_MAX_OPS];
 extern bool ftrace_returns_refused;		/* the program's runtime bears no return hooks */
 
-/* Entry half of ftrace_regs_func() for the graph ops of @site: true when the return is hooked. */
+/*
+ * Entry half of ftrace_regs_func() for the graph ops of @site, the call at @slot and its return address
+ * @ret: true when the return is hooked.
+ */
 bool ftrace_graph_enter(struct ftrace_thread *t, struct dyn_ftrace *site, struct pt_regs *regs,
-			unsigned long *slot);
+			unsigned long *slot, unsigned long ret);
 
 /* ---- sync.c ---- */
 

@@ -36,8 +36,8 @@ static bool slow_path_is_busy(struct ftrace_thread *t, unsigned long here)
 
 static bool is_padding(u64 word)
 {
-	return word >> FTRACE_RECORD_EVENT_SHIFT ==
-	       ((u64)FTRACE_EXT_PADDING << 2 | FTRACE_EVENT_EXTENDED);
+	return ftrace_record_id_event(word) ==
+	       FTRACE_ID_EVENT(FTRACE_EVENT_EXTENDED, FTRACE_EXT_PADDING);
 }
 
 /* Write @event of @site to @t's stream. False: it is lost, and counted by the backend. */
@@ -68,7 +68,7 @@ static bool write_record(struct ftrace_thread *t, unsigned long id_event)
 			continue;
 		}
 		if (__atomic_compare_exchange_n(slot, &unwritten,
-						(u32)now | (u64)id_event << 32, false,
+						ftrace_record_word((u32)now, id_event), false,
 						__ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
 			WRITE_ONCE(t->wp, slot + 1);
 			return true;
@@ -77,7 +77,7 @@ static bool write_record(struct ftrace_thread *t, unsigned long id_event)
 		if (ftrace_threshold && is_padding(unwritten) &&
 		    ftrace_is_unwritten(READ_ONCE(slot[1])) &&
 		    __atomic_compare_exchange_n(slot, &unwritten,
-						(u32)now | (u64)id_event << 32, false,
+						ftrace_record_word((u32)now, id_event), false,
 						__ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
 			WRITE_ONCE(t->wp, slot + 1);
 			return true;
@@ -102,10 +102,11 @@ static bool retract(struct ftrace_thread *t, unsigned long id_event, u64 thresho
 		return false;
 	slot--;
 	entry = READ_ONCE(*slot);
-	if (entry >> 32 != (id_event & ~3ul) || now - (u32)entry >= threshold ||
+	if (ftrace_record_id_event(entry) != (id_event & ~3ul) ||
+	    now - ftrace_record_tick(entry) >= threshold ||
 	    ftrace_is_unwritten(entry))
 		return false;
-	pad = ftrace_record((u32)entry, FTRACE_EVENT_EXTENDED, FTRACE_EXT_PADDING);
+	pad = ftrace_record(ftrace_record_tick(entry), FTRACE_EVENT_EXTENDED, FTRACE_EXT_PADDING);
 	return __atomic_compare_exchange_n(slot, &entry, pad, false, __ATOMIC_RELAXED,
 					   __ATOMIC_RELAXED);
 }
@@ -123,7 +124,7 @@ static void frames_left(struct ftrace_thread *t, unsigned long slot, bool tail)
 	while (top - t->stack_lo < t->stack_size && (tail ? top < slot : top <= slot)) {
 		unsigned long around = arch_shadow(top)[ARCH_SHADOW_AROUND];
 
-		write_record(t, (unsigned long)FTRACE_EXT_LEFT << 2 | FTRACE_EVENT_EXTENDED);
+		write_record(t, FTRACE_ID_EVENT(FTRACE_EVENT_EXTENDED, FTRACE_EXT_LEFT));
 		top = around > top ? around : FTRACE_TOP_NONE;
 	}
 	if (top - t->stack_lo >= t->stack_size)
@@ -141,7 +142,7 @@ static long enter(struct ftrace_thread *t, unsigned long id_event, unsigned long
 
 	if (behind_prologue)
 		slot = (unsigned long *)fp + 1;
-	ret = *slot;
+	ret = *ARCH_RETURN_WORD(slot);
 	tail = ftrace_is_stub_return(ret);
 	if (!tail && (unsigned long)slot - t->stack_lo >= t->stack_size &&
 	    ftrace_shadow_enter(t, (unsigned long)slot)) {
@@ -156,7 +157,7 @@ static long enter(struct ftrace_thread *t, unsigned long id_event, unsigned long
 	if (!write_record(t, id_event))
 		return 1;
 	if (tail) {
-		write_record(t, (unsigned long)FTRACE_EXT_TAIL << 2 | FTRACE_EVENT_EXTENDED);
+		write_record(t, FTRACE_ID_EVENT(FTRACE_EVENT_EXTENDED, FTRACE_EXT_TAIL));
 		WRITE_ONCE(t->top, (unsigned long)slot);
 		return 1;
 	}

@@ -9,7 +9,8 @@
 
 void ftrace_text_open(struct ftrace_text *text)
 {
-	text->mem = ft_open("/proc/self/mem", O_RDWR | O_CLOEXEC, 0);
+	text->mem = arch_text_writes_are_seen() ? ft_open("/proc/self/mem", O_RDWR | O_CLOEXEC, 0)
+						: -EOPNOTSUPP;
 }
 
 void ftrace_text_close(struct ftrace_text *text)
@@ -85,6 +86,11 @@ int ftrace_text_write(struct ftrace_text *text, unsigned long addr, const void *
 	return 0;
 }
 
+static unsigned long toggle_at(const struct dyn_ftrace *site)
+{
+	return site->ip + ARCH_SITE_TOGGLE;
+}
+
 int ftrace_text_toggle(struct dyn_ftrace **sites, u32 n)
 {
 	struct ftrace_text text;
@@ -98,16 +104,16 @@ int ftrace_text_toggle(struct dyn_ftrace **sites, u32 n)
 		return -ENOMEM;
 	ftrace_text_open(&text);
 	for (u32 i = 0; i < n;) {
-		unsigned long lo = sites[i]->ip, hi, base = ALIGN_DOWN(lo, FT_PAGE_SIZE);
+		unsigned long lo = toggle_at(sites[i]), hi, base = ALIGN_DOWN(lo, FT_PAGE_SIZE);
 		u32 k;
 
 		/* The page's other bytes are rewritten with themselves: one call instead of many. */
-		for (k = i; k < n && ALIGN_DOWN(sites[k]->ip, FT_PAGE_SIZE) == base; k++)
+		for (k = i; k < n && ALIGN_DOWN(toggle_at(sites[k]), FT_PAGE_SIZE) == base; k++)
 			;
-		hi = sites[k - 1]->ip + 1;
+		hi = toggle_at(sites[k - 1]) + 1;
 		ft_memcpy(page, (const void *)lo, hi - lo);
 		for (u32 j = i; j < k; j++)
-			page[sites[j]->ip - lo] =
+			page[toggle_at(sites[j]) - lo] =
 				arch_site_byte(sites[j], sites[j]->flags & FTRACE_SITE_ON);
 		e = ftrace_text_write(&text, lo, page, hi - lo);
 		if (e) {

@@ -26,15 +26,15 @@ struct ftrace_thread {
 	 * is there; see callback.h.
 	 */
 	unsigned long callback;
-	/* The stack whose shadow is mapped: addresses [stack_lo, stack_lo + stack_size). */
-	unsigned long stack_lo;
-	unsigned long stack_size;
 	/*
 	 * Slot of the innermost recorded call that is hooked, FTRACE_TOP_NONE: not known. The one
 	 * around it is in the shadow of the word below its slot. An entry at or above it shows that
 	 * an exception or longjmp has left calls: see frames_left().
 	 */
 	unsigned long top;
+	/* The stack whose shadow is mapped: addresses [stack_lo, stack_lo + stack_size). */
+	unsigned long stack_lo;
+	unsigned long stack_size;
 	/* ---- second cache line ---- */
 	/*
 	 * Where the slow path's frame stands, 0: not in it. A signal handler that gets there too

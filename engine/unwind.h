@@ -40,7 +40,7 @@ int ftrace_unwind_init(void);
 
 /*
  * Make the stubs of the chunks at [@start, @start + @len) known to unwinders and to gdb, for
- * good. @room: ARCH_UNWIND_SIZE bytes, 8-aligned, within 2 GiB of the region, that stay readable.
+ * good. @room: ARCH_UNWIND_SIZE() bytes, 8-aligned, within 2 GiB of the region, that stay readable.
  * Call it before the first of the stubs can be run. Calls must not overlap (the lock on making
  * chunks); threads may be unwinding meanwhile. Returns 0; -ERANGE: @room is too far away;
  * -ENOSPC: too many regions. Logged.

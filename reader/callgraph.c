@@ -340,7 +340,7 @@ static int read_packet(struct build *b, struct trace_cursor *c)
 			uint64_t time = upper | (uint32_t)words[i];
 			int err;
 
-			if (ftrace_is_unwritten(words[i]) || time < b->select->from)
+			if (trace_is_unwritten(words[i]) || time < b->select->from)
 				continue;
 			if (time > b->select->to)
 				break;

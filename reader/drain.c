@@ -35,8 +35,8 @@ static struct ftrace_packet *slot_of(const struct trace_drain *d, uint64_t k)
 
 static int is_padding(uint64_t word)
 {
-	return (word >> FTRACE_RECORD_EVENT_SHIFT & 3) == FTRACE_EVENT_EXTENDED &&
-	       word >> FTRACE_RECORD_SITE_SHIFT == FTRACE_EXT_PADDING;
+	return ftrace_record_id_event(word) ==
+	       FTRACE_ID_EVENT(FTRACE_EVENT_EXTENDED, FTRACE_EXT_PADDING);
 }
 
 /* One branchless pass, so that the usual case, no hole at all, costs a fraction of the copy. */
@@ -45,7 +45,7 @@ static size_t count_unwritten(const uint64_t *records, size_t count)
 	size_t holes = 0;
 
 	for (size_t i = 0; i < count; i++)
-		holes += (records[i] == 0) | (records[i] >> 32 == 0xffffffffu);
+		holes += (records[i] == 0) | ((uint32_t)(records[i] >> FTRACE_RECORD_ID_AT) == 0xffffffffu);
 	return holes;
 }
 
@@ -80,8 +80,8 @@ static void make_image(struct trace_drain *d, struct image *image, const struct 
 
 	if (count) {
 		uint64_t upper = h->timestamp_begin & ~0xffffffffull;
-		uint64_t first = upper | (uint32_t)records[0];
-		uint64_t last = upper | (uint32_t)records[count - 1];
+		uint64_t first = upper | ftrace_record_tick(records[0]);
+		uint64_t last = upper | ftrace_record_tick(records[count - 1]);
 
 		if (h->timestamp_begin > first)
 			h->timestamp_begin = first;
@@ -108,7 +108,7 @@ static size_t count_calls(const uint64_t *records, size_t count)
 	size_t calls = 0;
 
 	for (size_t i = 0; i < count; i++)
-		calls += ~records[i] >> FTRACE_RECORD_EVENT_SHIFT & 1;
+		calls += ~ftrace_record_id_event(records[i]) & 1;
 	return calls;
 }
 

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "reader/byteorder.h"
 #include "reader/demangle.h"
 #include "reader/map.h"
 #include "reader/message.h"
@@ -47,8 +48,8 @@ static int read_header(struct ftrace_map_header *header, int fd)
 	if (n < 0)
 		return n;
 	if (n == (ssize_t)sizeof(*header) && header->magic == __builtin_bswap64(FTRACE_MAP_MAGIC))
-		return -ENOTSUP;
-	if (n < (ssize_t)sizeof(*header) || header->magic != FTRACE_MAP_MAGIC)
+		trace_swap_map(header);
+	else if (n < (ssize_t)sizeof(*header) || header->magic != FTRACE_MAP_MAGIC)
 		return -EINVAL;
 	clean(header->comm, sizeof(header->comm));
 	clean(header->machine, sizeof(header->machine));

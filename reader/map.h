@@ -47,8 +47,9 @@ struct trace_map {
 };
 
 /*
- * Read only the header of DIRFD/@name. Returns 0; -ENOENT; -EINVAL if it is no process map; -ENOTSUP
- * if it is one of a machine with the other byte order; or another negative errno. Says nothing.
+ * Read only the header of DIRFD/@name. Returns 0; -ENOENT; -EINVAL if it is no process map; or
+ * another negative errno. Says nothing. The map of a machine with the other byte order is turned round,
+ * but for its magic number (byteorder.h).
  */
 int trace_map_read_header(struct ftrace_map_header *header, int dirfd, const char *name);
 

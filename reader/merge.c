@@ -55,8 +55,8 @@ static int next_record(struct trace_merge *merge, struct trace_cursor *c)
 			uint64_t time = (c->packet.timestamp_begin & ~0xffffffffull) |
 					(uint32_t)word;
 
-			if (ftrace_is_unwritten(word) ||
-			    word >> 32 == ((uint64_t)FTRACE_EXT_PADDING << 2 | FTRACE_EVENT_EXTENDED))
+			if (trace_is_unwritten(word) ||
+			    word >> 32 == FTRACE_ID_EVENT(FTRACE_EVENT_EXTENDED, FTRACE_EXT_PADDING))
 				continue;
 			if (time < select->from)
 				continue;

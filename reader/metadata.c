@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "reader/byteorder.h"
 #include "reader/message.h"
 #include "reader/metadata.h"
 #include "reader/recording.h"
@@ -34,9 +35,9 @@ static void put_string(FILE *f, const char *s)
 	putc('"', f);
 }
 
-static void put_types(FILE *f)
+static void put_types(FILE *f, int big)
 {
-	fputs("/* CTF 1.8 */\n"
+	fprintf(f, "/* CTF 1.8 */\n"
 	      "\n"
 	      "typealias integer { size = 32; align = 32; signed = false; } := uint32_t;\n"
 	      "typealias integer { size = 64; align = 64; signed = false; } := uint64_t;\n"
@@ -44,13 +45,13 @@ static void put_types(FILE *f)
 	      "trace {\n"
 	      "\tmajor = 1;\n"
 	      "\tminor = 8;\n"
-	      "\tbyte_order = le;\n"
+	      "\tbyte_order = %s;\n"
 	      "\tpacket.header := struct {\n"
 	      "\t\tuint32_t magic;\n"
 	      "\t\tuint32_t stream_id;\n"
 	      "\t};\n"
 	      "};\n"
-	      "\n", f);
+	      "\n", big ? "be" : "le");
 }
 
 static void put_env(FILE *f, const struct ftrace_map_header *header)
@@ -218,7 +219,7 @@ static int write_one(struct trace_recording *recording, struct trace_process *pr
 		close(fd);
 		goto out;
 	}
-	put_types(f);
+	put_types(f, trace_map_is_big(&process->header));
 	put_env(f, &process->header);
 	put_clock(f, &recording->clock);
 	used = find_used(recording, process, trace_map_end(map));

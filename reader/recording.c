@@ -122,11 +122,6 @@ static int add_process(struct trace_recording *recording, const char *name)
 			close(fd);
 			return 0;	/* somebody's own directory */
 		}
-		if (err == -ENOTSUP) {
-			close(fd);
-			free_process(&process);
-			return err;
-		}
 		if (err) {
 			header_from_name(&process.header, name);
 			if (has_map && process.nstreams == 0)
@@ -296,11 +291,6 @@ int trace_open_as_is(struct trace_recording *recording, const char *path)
 		goto fail;
 	}
 	n = find_processes(recording);
-	if (n == -ENOTSUP) {
-		err = trace_error(ENOTSUP, "%s: recorded on a machine with the other byte order; read it on one like that",
-				  path);
-		goto fail;
-	}
 	if (n < 0) {
 		err = trace_error(-n, "%s: %s", path, strerror(-n));
 		goto fail;

@@ -47,8 +47,8 @@ struct trace_recording {
  * recorder was killed is repaired first (see repair.h).
  *
  * Returns 0, or a negative errno after having said what is wrong and what to do: -ENOENT (no such
- * directory, or no recording), -EBUSY (still being recorded), -ENOTSUP (a format or byte order this
- * version does not read), -ENOMEM.
+ * directory, or no recording), -EBUSY (still being recorded), -ENOTSUP (a format this version does not
+ * read), -ENOMEM.
  */
 int trace_open(struct trace_recording *recording, const char *path);
 

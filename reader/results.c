@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "reader/byteorder.h"
 #include "reader/results.h"
 
 /* ---- from the session into the recording ---- */
@@ -175,6 +176,12 @@ int trace_stack_read(struct trace_recording *recording, struct trace_process *pr
 	r = malloc(sizeof(*r));
 	*trace = malloc(sizeof(**trace));
 	err = r && *trace ? read_whole(recording, process, ".stack", r, sizeof(*r)) : -ENOMEM;
+	if (!err && r->magic == __builtin_bswap64(FTRACE_STACK_MAGIC)) {
+		TRACE_SWAP(r->magic);
+		TRACE_SWAP(r->current);
+		TRACE_SWAP(r->not_followed);
+		trace_swap_stack(&r->trace[r->current & 1]);
+	}
 	if (!err && (r->magic != FTRACE_STACK_MAGIC || r->current > 1))
 		err = -EINVAL;
 	if (!err)

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "reader/byteorder.h"
 #include "reader/message.h"
 #include "reader/stream.h"
 
@@ -86,7 +87,7 @@ void trace_cursor_close(struct trace_cursor *c)
  * At least @need bytes of the file at @pos, if it has them; *len tells how many there are.
  * NULL if there is nothing to be had.
  */
-static const char *bytes_at(struct trace_cursor *c, uint64_t pos, size_t need, size_t *len)
+static char *bytes_at(struct trace_cursor *c, uint64_t pos, size_t need, size_t *len)
 {
 	size_t done = 0;
 	ssize_t n = 0;
@@ -146,6 +147,16 @@ static int sound(const struct ftrace_packet *h)
 	       h->timestamp_end - h->timestamp_begin <= 2ull << 32;
 }
 
+/* The packet header at @p, in this machine's byte order; is it one, as far as one can tell? */
+static int take_header(struct trace_cursor *c, struct ftrace_packet *h, const char *p)
+{
+	memcpy(h, p, HEADER);
+	c->swapped = h->magic == __builtin_bswap32(FTRACE_PACKET_MAGIC);
+	if (c->swapped)
+		trace_swap_packet(h);
+	return sound(h);
+}
+
 /* Look for the next sound header behind @pos; the size of the file if there is none. */
 static uint64_t resync(struct trace_cursor *c, uint64_t pos)
 {
@@ -161,10 +172,10 @@ static uint64_t resync(struct trace_cursor *c, uint64_t pos)
 			uint32_t magic;
 
 			memcpy(&magic, p + i, sizeof(magic));
-			if (magic != FTRACE_PACKET_MAGIC)
+			if (magic != FTRACE_PACKET_MAGIC &&
+			    magic != __builtin_bswap32(FTRACE_PACKET_MAGIC))
 				continue;
-			memcpy(&h, p + i, HEADER);
-			if (sound(&h))
+			if (take_header(c, &h, p + i))
 				return pos + i;
 		}
 		pos += i;
@@ -192,8 +203,7 @@ int trace_cursor_packet(struct trace_cursor *c)
 				warn_damage(c, pos, "cut short in a packet's header");
 			goto end;
 		}
-		memcpy(&c->packet, p, HEADER);
-		if (sound(&c->packet))
+		if (take_header(c, &c->packet, p))
 			break;
 		warn_damage(c, pos, "no packet");
 		damaged = 1;
@@ -232,7 +242,7 @@ end:
 size_t trace_cursor_records(struct trace_cursor *c, const uint64_t **records)
 {
 	uint64_t left = c->packet.content_size / 8;
-	const char *p;
+	char *p;
 	size_t len;
 
 	if (left <= c->read)
@@ -246,5 +256,8 @@ size_t trace_cursor_records(struct trace_cursor *c, const uint64_t **records)
 	c->read += len & ~(size_t)7;
 	/* Packets lie at multiples of 8 from wherever the window began, which is one too. */
 	*records = (const uint64_t *)p;
+	/* Nobody reads these bytes of the window again. */
+	if (c->swapped || TRACE_BIG_HOST)
+		trace_turn_records((uint64_t *)p, len / 8, c->swapped);
 	return len / 8;
 }

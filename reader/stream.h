@@ -38,6 +38,7 @@ struct trace_cursor {
 	size_t window_len, window_size;
 	char *window;
 	int fd;			/* -1: opened for each read, so many streams there are */
+	int swapped;		/* the packet's byte order is not this machine's */
 	int has_packet;
 	int has_seq;
 	uint64_t next_seq, discarded;
@@ -56,10 +57,15 @@ void trace_cursor_close(struct trace_cursor *c);
 int trace_cursor_packet(struct trace_cursor *c);
 
 /*
- * The next run of records of this packet, as they lie in the file (padding and even unwritten words
- * may be among them). Returns how many, 0 at the packet's end. Good until the next call.
+ * The next run of records of this packet (padding and even unwritten words may be among them), as
+ * numbers of a little-endian machine whatever wrote them: FTRACE_RECORD_*_SHIFT. Returns how many, 0 at the packet's end. Good until the next call.
  */
 size_t trace_cursor_records(struct trace_cursor *c, const uint64_t **records);
+
+static inline int trace_is_unwritten(uint64_t word)
+{
+	return word == 0 || word >> FTRACE_RECORD_EVENT_SHIFT == 0xffffffffu;
+}
 
 /* A window for each of @nstreams that together stay within a fixed budget. */
 size_t trace_window_size(size_t nstreams);

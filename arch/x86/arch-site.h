@@ -48,6 +48,8 @@
 #define ARCH_SITE_TOGGLE	0	/* offset of the byte that differs */
 #define ARCH_SITE_OFF		0xa9
 #define ARCH_SITE_ON		0xe9
+#define ARCH_ENTRY_NOPS		5	/* for -fpatchable-function-entry= */
+#define ARCH_SHORT_SIZE		2	/* bytes at the entry of a FTRACE_FORM_SHORT site */
 #define ARCH_SITE_SHORT_OFF	0xa8
 #define ARCH_SITE_SHORT_ON	0xeb
 
@@ -77,6 +79,12 @@
 
 #endif
 
-#define ARCH_UNWIND_SIZE	512
+#define ARCH_STUB_FILL		0xcc	/* int3 */
+
+/* The word that holds the return address of the call at @slot, while its stub has not gone on. */
+#define ARCH_RETURN_WORD(slot)	((unsigned long *)(slot))
+
+/* Room for the call frame information of @n stubs. */
+#define ARCH_UNWIND_SIZE(n)	512
 
 #endif /* FTRACE_ARCH_SITE_H */

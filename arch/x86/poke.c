@@ -24,6 +24,11 @@ void arch_poke_init(void)
 				      0, 0, 0, 0, 0) == 0;
 }
 
+bool arch_text_writes_are_seen(void)
+{
+	return true;
+}
+
 int arch_poke_sync(void)
 {
 	void *page;

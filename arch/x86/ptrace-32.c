@@ -66,6 +66,11 @@ static u8 *saved_x87(const struct pt_regs *regs)
 	return ((u8 *const *)regs)[-4];
 }
 
+unsigned long *arch_return_address(struct pt_regs *regs)
+{
+	return (unsigned long *)user_stack_pointer(regs);
+}
+
 bool arch_vectors_saved(const struct pt_regs *regs)
 {
 	return saved_vectors(regs);

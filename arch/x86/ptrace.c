@@ -79,6 +79,11 @@ static u8 *saved_vectors(struct pt_regs *regs)
 
 #define SAVED_VECTOR_SIZE	64
 
+unsigned long *arch_return_address(struct pt_regs *regs)
+{
+	return (unsigned long *)user_stack_pointer(regs);
+}
+
 bool arch_vectors_saved(const struct pt_regs *regs)
 {
 	return *(u8 *const *)(regs + 1);

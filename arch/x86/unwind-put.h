@@ -101,7 +101,7 @@ static inline size_t put_table(u8 *out, unsigned long at, unsigned long start, s
 	struct out o = {out};
 	u8 *cie, *fde;
 
-	if (len > INT32_MAX || !fits(start - at) || !fits(start - (at + ARCH_UNWIND_SIZE)))
+	if (len > INT32_MAX || !fits(start - at) || !fits(start - (at + ARCH_UNWIND_SIZE(0))))
 		return 0;
 
 	/* .eh_frame_hdr: a search table of one row; addresses relative to the header */

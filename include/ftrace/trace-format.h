@@ -32,11 +32,16 @@
 #include <stdint.h>
 
 /*
- * A record is one 64-bit word:
+ * A record is one 64-bit word: in memory the low half of the tick counter, 32 bits; the event, enum
+ * ftrace_event, 2 bits; the site id, or for FTRACE_EVENT_EXTENDED an enum ftrace_extended, 30 bits. CTF
+ * counts bits from the least significant one in little-endian traces and from the most significant
+ * one in big-endian ones, so that as a number it is
  *
- *	bits 0..31	low half of the tick counter
- *	bits 32..33	event id, enum ftrace_event
- *	bits 34..63	site id, or for FTRACE_EVENT_EXTENDED an enum ftrace_extended
+ *	little-endian	bits 0..31 tick, bits 32..33 event, bits 34..63 site
+ *	big-endian	bits 32..63 tick, bits 30..31 event, bits 0..29 site
+ *
+ * The functions below know. The first form, whatever the machine's byte order is, is what
+ * readers get (reader/stream.h).
  */
 enum ftrace_event {
 	FTRACE_EVENT_ENTRY = 0,		/* a function was entered; its exit will be recorded */
@@ -61,14 +66,45 @@ enum ftrace_extended {
 	FTRACE_EXT_LEFT = 6,
 };
 
-#define FTRACE_RECORD_SITE_SHIFT	34
+#define FTRACE_RECORD_SITE_SHIFT	34	/* of the first form */
 #define FTRACE_RECORD_EVENT_SHIFT	32
 #define FTRACE_MAX_SITES		((1u << 30) - 1)	/* the last id is never given out */
 
+/* What a record says beside the time, as in the upper half of the first form. */
+#define FTRACE_ID_EVENT(event, site)	((uint32_t)(site) << 2 | (uint32_t)(event))
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define FTRACE_RECORD_TICK_AT	0	/* bits the two halves of a record are shifted by */
+#define FTRACE_RECORD_ID_AT	32
+#define FTRACE_RECORD_ID(event, site)	FTRACE_ID_EVENT(event, site)
+#else
+#define FTRACE_RECORD_TICK_AT	32
+#define FTRACE_RECORD_ID_AT	0
+#define FTRACE_RECORD_ID(event, site)	((uint32_t)(event) << 30 | (uint32_t)(site))
+#endif
+
+/* The record of @id_event at @tick. */
+static inline uint64_t ftrace_record_word(uint32_t tick, uint32_t id_event)
+{
+	return (uint64_t)tick << FTRACE_RECORD_TICK_AT |
+	       (uint64_t)FTRACE_RECORD_ID(id_event & 3, id_event >> 2) << FTRACE_RECORD_ID_AT;
+}
+
 static inline uint64_t ftrace_record(uint32_t tick, enum ftrace_event event, uint32_t site)
 {
-	return tick | (uint64_t)event << FTRACE_RECORD_EVENT_SHIFT |
-	       (uint64_t)site << FTRACE_RECORD_SITE_SHIFT;
+	return ftrace_record_word(tick, FTRACE_ID_EVENT(event, site));
+}
+
+static inline uint32_t ftrace_record_tick(uint64_t word)
+{
+	return (uint32_t)(word >> FTRACE_RECORD_TICK_AT);
+}
+
+static inline uint32_t ftrace_record_id_event(uint64_t word)
+{
+	uint32_t id = (uint32_t)(word >> FTRACE_RECORD_ID_AT);
+
+	return FTRACE_RECORD_ID_AT ? id : id << 2 | id >> 30;
 }
 
 /*
@@ -79,12 +115,13 @@ static inline uint64_t ftrace_record(uint32_t tick, enum ftrace_event event, uin
  */
 static inline uint64_t ftrace_unwritten(uint64_t lap)
 {
-	return lap ? 0xffffffff00000000ull | (uint32_t)lap : 0;
+	return lap ? (uint64_t)(uint32_t)lap << FTRACE_RECORD_TICK_AT |
+		     0xffffffffull << FTRACE_RECORD_ID_AT : 0;
 }
 
 static inline int ftrace_is_unwritten(uint64_t word)
 {
-	return word == 0 || word >> 32 == 0xffffffffu;
+	return word == 0 || (uint32_t)(word >> FTRACE_RECORD_ID_AT) == 0xffffffffu;
 }
 
 /* Packet header and context of the CTF stream, in this order, without holes. */
