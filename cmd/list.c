@@ -17,6 +17,7 @@
 #include "cmd/pager.h"
 #include "engine/elf-file.h"
 #include "engine/find.h"
+#include "planner/planner.h"
 #include "reader/demangle.h"
 
 enum { KEY_NO_PAGER = 256 };
@@ -82,29 +83,53 @@ static int wanted(const struct list *l, const char *name, const char *shown)
 	return 0;
 }
 
+/* One function, if it is of the kind that is listed. @reason: why it cannot be traced, or NULL. */
+static void print_function(struct list *l, const char *name, const char *reason, const char *library)
+{
+	char *shown;
+
+	if (!reason != !l->refused)
+		return;
+	shown = trace_demangle(name, !l->demangle);
+	if (!shown)
+		exit(cmd_error("list: no memory"));
+	if (wanted(l, name, shown)) {
+		fputs(shown, stdout);
+		if (library)
+			printf(" [%s]", library);
+		if (reason)
+			printf(": %s", reason);
+		putchar('\n');
+		l->listed++;
+	}
+	free(shown);
+}
+
 static void print_functions(struct list *l, const struct ftrace_finding *f, const char *library)
 {
-	for (u32 i = 0; i < f->nfound; i++) {
-		const struct ftrace_found *s = &f->found[i];
-		int refused = s->form == FTRACE_FORM_NONE;
-		char *shown;
+	for (u32 i = 0; i < f->nfound; i++)
+		print_function(l, f->found[i].name, f->found[i].reason, library);
+}
 
-		if (refused != l->refused)
-			continue;
-		shown = trace_demangle(s->name, !l->demangle);
-		if (!shown)
-			exit(cmd_error("list: no memory"));
-		if (wanted(l, s->name, shown)) {
-			fputs(shown, stdout);
-			if (library)
-				printf(" [%s]", library);
-			if (refused)
-				printf(": %s", s->reason);
-			putchar('\n');
-			l->listed++;
-		}
-		free(shown);
+/* Functions of an object that was never compiled for tracing; how many of them can be traced. */
+static u32 print_planned(struct list *l, const char *path, const struct ftrace_plan_header *plan,
+			 const char *library)
+{
+	const struct ftrace_planned *f = (const void *)((const char *)plan + plan->funcs);
+	const char *strings = (const char *)plan + plan->strings;
+	char *real = realpath(path, NULL), name[NAME_MAX + 32];
+	u32 movable = 0;
+
+	for (u32 i = 0; i < plan->nfuncs; i++) {
+		if (!f[i].name)
+			snprintf(name, sizeof(name), "%s+0x%llx", base_name(real ? real : path),
+				 (unsigned long long)f[i].vaddr);
+		print_function(l, f[i].name ? strings + f[i].name : name,
+			       f[i].form ? NULL : strings + f[i].reason, library);
+		movable += f[i].form != FTRACE_FORM_NONE;
 	}
+	free(real);
+	return movable;
 }
 
 /* ---- what kind of file it is ---- */
@@ -159,6 +184,23 @@ static const char *why_not(int err, const char *path)
 	return NULL;
 }
 
+static void list_planned(struct list *l, const char *path, int library)
+{
+	const void *plan;
+	const char *why;
+	size_t size;
+
+	if (planner_get(path, &plan, &size, &why)) {
+		cmd_error("%s: %s; compile it with -fpatchable-function-entry=5", path, why);
+		l->failed = 1;
+		return;
+	}
+	if (!print_planned(l, path, plan, library ? base_name(path) : NULL) && !l->refused && !library)
+		cmd_error("%s: none of its functions can be traced; see why with 'ftrace list --refused %s'",
+			  path, path);
+	planner_release(plan, size);
+}
+
 static void list_object(struct list *l, const char *path, int library)
 {
 	struct ftrace_finding f;
@@ -182,9 +224,8 @@ static void list_object(struct list *l, const char *path, int library)
 	if (!library && f.go_runtime)
 		cmd_error("%s: a Go program: its stacks move; only entries of functions can be recorded (--tracer function)",
 			  path);
-	if (!f.nfound && !library)
-		cmd_error("%s: not instrumented: no function was compiled for tracing; compile with -fpatchable-function-entry=5",
-			  path);
+	if (!f.nfound)
+		list_planned(l, path, library);
 	else if (f.nfound && f.nfound == f.nrefused && !l->refused && !library)
 		cmd_error("%s: none of its %u instrumented functions can be traced; see why with 'ftrace list --refused %s'",
 			  path, f.nfound, path);

@@ -49,6 +49,12 @@ struct eh_cfa {
 	s64 offset;		/* CFA = reg + offset */
 };
 
+/* Where the return address is. */
+struct eh_return {
+	bool saved;		/* in memory at CFA + offset; else elsewhere, or nobody knows */
+	s64 offset;
+};
+
 struct eh_rows {
 	const struct elf *elf;
 	const u8 *p, *end;	/* what follows of the program */
@@ -57,7 +63,13 @@ struct eh_rows {
 	u64 from, to;		/* the row in force: addresses from <= pc < to */
 	u64 last;		/* the function's end */
 	struct eh_cfa cfa;
-	struct eh_cfa states[EH_MAX_STATES];
+	struct eh_return ra, ra_first;	/* as it is now, as it is in the common entry */
+	u64 ra_reg;			/* the number of its column */
+	bool signal;			/* the frame of a signal handler's caller */
+	struct {
+		struct eh_cfa cfa;
+		struct eh_return ra;
+	} states[EH_MAX_STATES];
 	u32 nstates;
 };
 

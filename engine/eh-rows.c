@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The unwind table's programs, for one thing: where a function's frame (CFA) is at each of its
- * instructions. What they say of saved registers is passed over.
+ * The unwind table's programs, for two things: where a function's frame (CFA) is at each of its
+ * instructions, and where its return address. What they say of other registers is passed over.
  */
 #include "eh-frame.h"
 
@@ -82,9 +82,18 @@ static u8 reg(struct eh_rows *r)
 	return n < EH_NO_REG ? (u8)n : EH_NO_REG;
 }
 
+/* Register @n is saved at @offset from the frame, or (not @saved) something else is said of it. */
+static void set_rule(struct eh_rows *r, u64 n, bool saved, s64 offset)
+{
+	if (n == r->ra_reg)
+		r->ra = (struct eh_return){ saved, offset };
+}
+
 /* Everything but moving on. False: not known. */
 static bool execute(struct eh_rows *r, u8 op)
 {
+	u64 n;
+
 	switch (op) {
 	case CFA_NOP:
 		return true;
@@ -112,37 +121,54 @@ static bool execute(struct eh_rows *r, u8 op)
 	case CFA_REMEMBER_STATE:
 		if (r->nstates == EH_MAX_STATES)
 			return false;
-		r->states[r->nstates++] = r->cfa;
+		r->states[r->nstates].cfa = r->cfa;
+		r->states[r->nstates++].ra = r->ra;
 		return true;
 	case CFA_RESTORE_STATE:
 		if (!r->nstates)
 			return false;
-		r->cfa = r->states[--r->nstates];
+		r->cfa = r->states[--r->nstates].cfa;
+		r->ra = r->states[r->nstates].ra;
 		return true;
 	case CFA_OFFSET_EXTENDED:
+		n = uleb(r);
+		set_rule(r, n, true, (s64)(uleb(r) * (u64)r->data_align));
+		return true;
 	case CFA_OFFSET_EXTENDED_SF:
+		n = uleb(r);
+		set_rule(r, n, true, aligned(r));
+		return true;
 	case CFA_REGISTER:
 	case CFA_VAL_OFFSET:
 	case CFA_VAL_OFFSET_SF:
 	case CFA_GNU_NEGATIVE_OFFSET_EXTENDED:
+		set_rule(r, uleb(r), false, 0);
 		uleb(r);		/* signed or not, it is as long */
-		uleb(r);
 		return true;
 	case CFA_RESTORE_EXTENDED:
+		n = uleb(r);
+		set_rule(r, n, r->ra_first.saved, r->ra_first.offset);
+		return true;
 	case CFA_UNDEFINED:
 	case CFA_SAME_VALUE:
+		set_rule(r, uleb(r), false, 0);
+		return true;
 	case CFA_GNU_ARGS_SIZE:
 		uleb(r);
 		return true;
 	case CFA_EXPRESSION:
 	case CFA_VAL_EXPRESSION:
-		uleb(r);
+		set_rule(r, uleb(r), false, 0);
 		skip(r, uleb(r));
 		return true;
 	}
 	if ((op & 0xc0) == CFA_OFFSET)
-		uleb(r);
-	return (op & 0xc0) == CFA_OFFSET || (op & 0xc0) == CFA_RESTORE;
+		set_rule(r, op & 0x3f, true, (s64)(uleb(r) * (u64)r->data_align));
+	else if ((op & 0xc0) == CFA_RESTORE)
+		set_rule(r, op & 0x3f, r->ra_first.saved, r->ra_first.offset);
+	else
+		return false;
+	return true;
 }
 
 /* Up to the next row: *@advance, or up to the end. False: not known. */
@@ -181,8 +207,9 @@ bool eh_rows_open(struct eh_rows *r, const struct eh_frame *t, u32 i)
 	p = entry.cie;
 	version = *p++;
 	sized = p < entry.cie_end && *p == 'z';
-	while (p < entry.cie_end && *p)
-		p++;
+	r->signal = false;
+	for (; p < entry.cie_end && *p; p++)
+		r->signal |= *p == 'S';
 	if (p == entry.cie_end)
 		return false;
 	p++;
@@ -190,18 +217,20 @@ bool eh_rows_open(struct eh_rows *r, const struct eh_frame *t, u32 i)
 	r->code_align = read_uleb(&p, entry.cie_end);
 	r->data_align = read_sleb(&p, entry.cie_end);
 	if (version == 1 && p < entry.cie_end)
-		p++;			/* return address column */
+		r->ra_reg = *p++;
 	else
-		read_uleb(&p, entry.cie_end);
+		r->ra_reg = read_uleb(&p, entry.cie_end);
 	r->p = p;
 	r->end = entry.cie_end;
 	if (sized)
 		skip(r, uleb(r));
 	r->cfa.reg = EH_NO_REG;
 	r->cfa.offset = 0;
+	r->ra = r->ra_first = (struct eh_return){ false, 0 };
 	r->nstates = 0;
 	if (!next_row(r, &advance, &ended) || !ended)
 		return false;
+	r->ra_first = r->ra;
 
 	fde = entry.fde + 2 * entry.addr_size;
 	r->p = fde;

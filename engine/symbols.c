@@ -22,7 +22,7 @@ static u64 rank_of(const struct elf_symbol *sym)
 {
 	u64 rank = sym->bind == STB_LOCAL ? 2 : sym->bind == STB_WEAK ? 1 : 0;
 
-	return sym->type == STT_GNU_IFUNC ? rank + 4 : rank;
+	return sym->type == STT_GNU_IFUNC ? rank + SYMBOL_RANK_IFUNC : rank;
 }
 
 /* Room for @t's symbols; there is one growth at most, for .dynsym behind .gnu_debugdata. */

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* Which candidates can be moved, and why the others cannot. */
+#include "planner/internal.h"
+#include "recognise.h"
+
+/* The unwind entry that @addr is in: its index; false: none. */
+static bool unwind_entry(struct planner *p, u64 addr, u32 *i)
+{
+	const struct eh_frame *eh = &p->finder.eh;
+	u32 after = eh_frame_lower(eh, addr + 1);
+
+	if (!after)
+		return false;
+	*i = after - 1;
+	return addr - eh_frame_start(eh, *i) < eh_frame_size(eh, *i);
+}
+
+/* Is the frame at @addr as a call leaves it? */
+static const char *check_frame(struct planner *p, u64 addr)
+{
+	const struct probe_entry *entry = probe_entry(p->probe);
+	struct eh_rows rows;
+	u32 i;
+
+	if (!unwind_entry(p, addr, &i))
+		return "no unwind information: it cannot be told whether it is called like a function";
+	if (!eh_rows_open(&rows, &p->finder.eh, i) || !eh_rows_at(&rows, addr))
+		return "its unwind information is not understood";
+	if (rows.signal)
+		return "returns from signal handlers";
+	if (rows.cfa.reg != entry->cfa_reg || rows.cfa.offset != entry->cfa_offset)
+		return "not an entry: by its unwind information there is a frame already";
+	if (rows.ra_reg != entry->ra_reg || !rows.ra.saved || rows.ra.offset != entry->ra_offset)
+		return "not an entry: by its unwind information it has no return address";
+	return NULL;
+}
+
+/* Has the frame the same place at @a as at @b, both in the function at @entry? True if it cannot be told. */
+static bool same_frame(struct planner *p, u64 a, u64 b)
+{
+	struct eh_rows rows;
+	struct eh_cfa first;
+	u32 i, k;
+
+	if (!unwind_entry(p, a, &i) || !unwind_entry(p, b, &k) || i != k ||
+	    !eh_rows_open(&rows, &p->finder.eh, i) || !eh_rows_at(&rows, a))
+		return true;
+	first = rows.cfa;
+	if (!eh_rows_at(&rows, b))
+		return true;
+	return first.reg == EH_NO_REG || rows.cfa.reg == EH_NO_REG ||
+	       (first.reg == rows.cfa.reg && first.offset == rows.cfa.offset);
+}
+
+static const char *check_branches(struct planner *p, const struct ftrace_found *c,
+				  const struct region *r, const struct probe_copy *copy)
+{
+	u64 off = c->vaddr - r->vaddr, end = c->vaddr + c->size, jump;
+	const u8 *marks = r->marks + off;
+	unsigned int i;
+
+	for (i = 1; i < copy->moved; i++) {
+		if (marks[i] & MARK_BEGIN)
+			return "something else begins within its first instructions";
+		if (marks[i] & MARK_TARGET)
+			return "something branches into its first instructions";
+	}
+	/* Computed jumps without a table: may one of them lead there? */
+	for (jump = addresses_from(&p->unresolved, c->vaddr); jump < end;
+	     jump = addresses_from(&p->unresolved, jump + 1))
+		for (i = 1; i < copy->moved && c->vaddr + i < jump; i++)
+			if (marks[i] & MARK_INSN && same_frame(p, c->vaddr + i, jump))
+				return "a computed jump in it may lead into its first instructions";
+	return NULL;
+}
+
+const char *judge(struct planner *p, const struct ftrace_found *c, struct probe_copy *copy)
+{
+	struct region *r = planner_region(p, c->vaddr);
+	u64 off = c->vaddr - r->vaddr;
+	u8 marks = r->marks[off];
+	const char *why;
+	u64 slot;
+
+	if (p->object_reason)
+		return p->object_reason;
+	if (c->name) {
+		why = never_traced(c->name, symbols_name_length(c->name));
+		if (why)
+			return why;
+	} else if (p->is_unwinder) {
+		return "without a name, in libgcc's unwinder, which walks over its own frames";
+	}
+	if (probe_is_restorer(r->code + off, (size_t)(r->size - off)))
+		return "returns from signal handlers";
+	if (!c->name && arch_plt_entry(r->code + off, (size_t)(r->size - off), c->vaddr, 0, &slot))
+		return "an entry of the linkage table";
+	why = check_frame(p, c->vaddr);
+	if (why)
+		return why;
+	if (!c->name && !(marks & (MARK_CALLED | MARK_TAKEN)))
+		return marks & MARK_TARGET ?
+		       "no symbol, and only jumped to: perhaps a part of another function" :
+		       "no symbol, and nothing refers to it: perhaps a part of another function";
+	if (addresses_from(&p->bad, c->vaddr) - c->vaddr < c->size)
+		return "it has bytes that are no instructions";
+	if (marks & MARK_LOOP)
+		return "it jumps back to its first byte itself";
+	if (marks & MARK_FLAGS)
+		return "it begins by reading flags";
+	why = probe_move(p->probe, r->code + off, (size_t)(r->size - off), c->size, c->vaddr, copy);
+	return why ? why : check_branches(p, c, r, copy);
+}
