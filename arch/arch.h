@@ -12,6 +12,7 @@
  *	insn.c		the bytes of a site and of a stub
  *	insn-copy.c	instructions moved elsewhere
  *	poke.c		making changed code seen by every processor
+ *	thunk.c		short ways from a function to what replaces it
  *	unwind.c	call frame information for stubs
  */
 #ifndef FTRACE_ARCH_H
@@ -64,6 +65,14 @@ unsigned long arch_site_body(const struct dyn_ftrace *site);
  */
 #define ARCH_JUMP_MAX	16
 int arch_function_replace(unsigned long from, unsigned long to, u8 *out);
+
+/* ---- thunk.c: where ARCH_HAS_THUNKS is defined; see engine/thunk.h ---- */
+
+/* Can @site's jump be directed elsewhere while it is off? */
+bool arch_thunk_possible(const struct dyn_ftrace *site);
+
+/* Write the thunk for @site, to run at @at, into writable memory at @out (FTRACE_STUB_SIZE). -ERANGE. */
+int arch_thunk_write(u8 *out, const struct dyn_ftrace *site, unsigned long at);
 
 /* ---- insn-copy.c ---- */
 

@@ -13,6 +13,7 @@
 #include "perfmap.h"
 #include "site.h"
 #include "text.h"
+#include "thunk.h"
 
 /* A static program has none. */
 extern ElfW(Dyn) _DYNAMIC[] __attribute__((weak, visibility("hidden")));
@@ -355,6 +356,7 @@ out:
 static void remove_object(struct ftrace_object *obj)
 {
 	obj->gone = true;
+	ftrace_thunks_gone(obj);
 	for (u32 id = obj->first_site; id < obj->first_site + obj->nsites; id++) {
 		struct dyn_ftrace *site = ftrace_site(id);
 

@@ -9,6 +9,7 @@
 #include "graph.h"
 #include "ops.h"
 #include "thread.h"
+#include "thunk.h"
 
 struct ft_mutex *ftrace_lock;
 struct ftrace_ops *ftrace_ops_list;
@@ -107,30 +108,45 @@ struct ftrace_ops ftrace_list_regs_ops = {
 	.reserved = { [FTRACE_OPS_CALL] = (void *)call_list },
 };
 
+/* Of a site's ops, those alone that change what the function does. */
+static void call_permanent(struct pt_regs *regs, unsigned long *slot, unsigned long ret,
+			   struct dyn_ftrace *site)
+{
+	struct ftrace_ops *ops = __atomic_load_n(&ftrace_ops_list, __ATOMIC_ACQUIRE);
+
+	for (; ops; ops = ftrace_ops_next(ops))
+		if (ftrace_ops_is_permanent(ops) && ftrace_ops_may_run(ops, regs) &&
+		    ftrace_ops_wants(ops, site))
+			call_of(ops)(site->ip, ftrace_real_parent(ret, (unsigned long)slot), ops,
+				     regs, site);
+}
+
 long ftrace_regs_func(struct pt_regs *regs, struct dyn_ftrace *site)
 {
 	unsigned long body = arch_site_body(site), sp = user_stack_pointer(regs);
 	unsigned long *slot = (unsigned long *)sp, *ret = arch_return_address(regs);
+	bool hooked = false, nested = true, silent = READ_ONCE(ftrace_silent);
 	struct ftrace_ops *ops;
 	struct ftrace_thread *t;
-	bool hooked = false, nested;
 
 	instruction_pointer_set(regs, body);
-	if (READ_ONCE(ftrace_silent))
+	if (silent && !(site->flags & (FTRACE_SITE_IPMODIFY | FTRACE_SITE_DIRECT)))
 		return FTRACE_GO_ON;
 	t = ftrace_thread_get();
-	if (!t)
-		return FTRACE_GO_ON;
-	nested = ftrace_callback_begin(t, sp, (unsigned long)__builtin_frame_address(0));
+	if (t)
+		nested = ftrace_callback_begin(t, sp, (unsigned long)__builtin_frame_address(0));
 	if (ftrace_site_is_behind_prologue(site))
 		ret = slot = (unsigned long *)arch_frame_pointer(regs) + 1;
 	ops = __atomic_load_n(&site->ops, __ATOMIC_ACQUIRE);
-	if (ops && (call_of(ops) == call_list || ftrace_ops_may_run(ops, regs)))
+	if (silent || !t)
+		call_permanent(regs, slot, *ret, site);
+	else if (ops && (call_of(ops) == call_list || ftrace_ops_may_run(ops, regs)))
 		call_of(ops)(site->ip, ftrace_real_parent(*ret, (unsigned long)slot), ops, regs,
 			     site);
-	if (READ_ONCE(site->graph))
+	if (READ_ONCE(site->graph) && t && !silent)
 		hooked = ftrace_graph_enter(t, site, regs, slot, *ret);
-	ftrace_callback_end(t, nested);
+	if (t)
+		ftrace_callback_end(t, nested);
 
 	if (hooked && (instruction_pointer(regs) != body || user_stack_pointer(regs) != sp ||
 		       ftrace_site_is_behind_prologue(site))) {
@@ -146,8 +162,10 @@ long ftrace_regs_func(struct pt_regs *regs, struct dyn_ftrace *site)
 	return FTRACE_GO_ELSEWHERE;
 }
 
-static int check_ipmodify(struct ftrace_ops *ops)
+/* For ops that change what functions do: can they, and does nobody else? */
+static int check_permanent(struct ftrace_ops *ops, const char *what)
 {
+	bool direct = ops->flags & FTRACE_OPS_FL_DIRECT;
 	u32 n = ftrace_nsites();
 
 	for (u32 id = 1; id < n; id++) {
@@ -156,18 +174,29 @@ static int check_ipmodify(struct ftrace_ops *ops)
 		if (!site || !(site->flags & FTRACE_SITE_ARMED) || !ftrace_ops_wants(ops, site))
 			continue;
 		if (ftrace_site_is_behind_prologue(site))
-			return ft_log(-EINVAL, "IPMODIFY: %s is traced behind its prologue (plain "
-				      "-pg), where another function cannot take over", site->name);
+			return ft_log(-EINVAL, "%s: %s is traced behind its prologue (plain -pg), "
+				      "where another function cannot take over", what, site->name);
 		if (site->flags & FTRACE_SITE_IPMODIFY)
-			return ft_log(-EBUSY, "IPMODIFY: %s has an ops with that flag already",
+			return ft_log(-EBUSY, "%s: %s has an ops with IPMODIFY already", what,
+				      site->name);
+		if (site->flags & FTRACE_SITE_DIRECT)
+			return ft_log(-EBUSY, "%s: %s has a direct call already", what, site->name);
+		if (direct && !ftrace_thunk_possible(site))
+			return ft_log(-EOPNOTSUPP, "%s: %s cannot have a direct call: its site is "
+				      "of a form (or on an architecture) that has none", what,
 				      site->name);
 	}
 	return 0;
 }
 
-static void mark_ipmodify(struct ftrace_ops *ops, bool on)
+static void mark_permanent(struct ftrace_ops *ops, bool on)
 {
-	u32 n = ftrace_nsites();
+	u32 n = ftrace_nsites(), mark = 0;
+
+	if (ops->flags & FTRACE_OPS_FL_IPMODIFY)
+		mark |= FTRACE_SITE_IPMODIFY;
+	if (ops->flags & FTRACE_OPS_FL_DIRECT)
+		mark |= FTRACE_SITE_DIRECT;
 
 	for (u32 id = 1; id < n; id++) {
 		struct dyn_ftrace *site = ftrace_site(id);
@@ -175,9 +204,9 @@ static void mark_ipmodify(struct ftrace_ops *ops, bool on)
 		if (!site || !ftrace_ops_wants(ops, site))
 			continue;
 		if (on)
-			site->flags |= FTRACE_SITE_IPMODIFY;
+			site->flags |= mark;
 		else
-			site->flags &= ~(u32)FTRACE_SITE_IPMODIFY;
+			site->flags &= ~mark;
 	}
 }
 
@@ -217,25 +246,18 @@ static int choose_recursion_bit(struct ftrace_ops *ops)
 	return 0;
 }
 
-FTRACE_PUBLIC int register_ftrace_function(struct ftrace_ops *ops)
+int ftrace_ops_register(struct ftrace_ops *ops, const char *what)
 {
-	int err = ftrace_init();
+	int err = 0;
 
-	if (err)
-		return err;
-	if (ops && (ops->flags & FTRACE_OPS_FL_SAVE_REGS_IF_SUPPORTED))
-		ops->flags |= FTRACE_OPS_FL_SAVE_REGS;
-	err = check(ops);
-	if (err)
-		return err;
 	ft_lock(ftrace_lock);
 	if (!ftrace_nsites() && !(ops->flags & FTRACE_OPS_FL_RECORD && ftrace_patterns_may_wait)) {
-		err = ft_log(-ENODEV, "register_ftrace_function: no loaded object was compiled for "
-			     "tracing (-fpatchable-function-entry=5)");
+		err = ft_log(-ENODEV, "%s: no loaded object was compiled for tracing "
+			     "(-fpatchable-function-entry=5)", what);
 		goto out;
 	}
-	if (ops->flags & FTRACE_OPS_FL_IPMODIFY) {
-		err = check_ipmodify(ops);
+	if (ftrace_ops_is_permanent(ops)) {
+		err = check_permanent(ops, what);
 		if (err)
 			goto out;
 	}
@@ -251,8 +273,8 @@ FTRACE_PUBLIC int register_ftrace_function(struct ftrace_ops *ops)
 			goto out;
 	}
 	ops->flags |= FTRACE_OPS_FL_ENABLED;
-	if (ops->flags & FTRACE_OPS_FL_IPMODIFY)
-		mark_ipmodify(ops, true);
+	if (ftrace_ops_is_permanent(ops))
+		mark_permanent(ops, true);
 	ops->reserved[FTRACE_OPS_NEXT] = ftrace_ops_list;
 	__atomic_store_n(&ftrace_ops_list, ops, __ATOMIC_RELEASE);
 	err = ftrace_update_all();
@@ -260,10 +282,22 @@ out:
 	ft_unlock(ftrace_lock);
 	if (err && ops->flags & FTRACE_OPS_FL_ENABLED) {
 		unregister_ftrace_function(ops);
-		return ft_log(err, "register_ftrace_function: the code of traced functions cannot "
-			      "be changed (error %d)", -err);
+		return ft_log(err, "%s: the code of traced functions cannot be changed (error %d)",
+			      what, -err);
 	}
 	return err;
+}
+
+FTRACE_PUBLIC int register_ftrace_function(struct ftrace_ops *ops)
+{
+	int err = ftrace_init();
+
+	if (err)
+		return err;
+	if (ops && (ops->flags & FTRACE_OPS_FL_SAVE_REGS_IF_SUPPORTED))
+		ops->flags |= FTRACE_OPS_FL_SAVE_REGS;
+	err = check(ops);
+	return err ? err : ftrace_ops_register(ops, "register_ftrace_function");
 }
 
 FTRACE_PUBLIC int unregister_ftrace_function(struct ftrace_ops *ops)
@@ -284,8 +318,8 @@ FTRACE_PUBLIC int unregister_ftrace_function(struct ftrace_ops *ops)
 		return ft_log(-ENOENT, "unregister_ftrace_function: not registered");
 	}
 	__atomic_store_n(at, ftrace_ops_next(ops), __ATOMIC_RELEASE);
-	if (ops->flags & FTRACE_OPS_FL_IPMODIFY)
-		mark_ipmodify(ops, false);
+	if (ftrace_ops_is_permanent(ops))
+		mark_permanent(ops, false);
 	ops->flags &= ~(unsigned long)FTRACE_OPS_FL_ENABLED;
 	err = ftrace_update_all();
 	ft_unlock(ftrace_lock);

@@ -19,7 +19,17 @@ enum {
 	FTRACE_OPS_NEXT,	/* the next registered ops */
 	FTRACE_OPS_PIDS,	/* struct ftrace_pids *, for FTRACE_OPS_FL_PID */
 	FTRACE_OPS_BIT,		/* for FTRACE_OPS_FL_RECURSION: its bit in ftrace_thread.recursion */
+	FTRACE_OPS_TARGET,	/* DIRECT: what is called; REPLACE: what runs instead, 0: func says */
 };
+
+/* A flag of the library's own ops: a replaced function, see thunk.h. Not to be asked for by others. */
+#define FTRACE_OPS_FL_REPLACE	(1ul << 16)
+
+/* Ops that change what a program does rather than watch it: no switch for tracers stops them. */
+static inline bool ftrace_ops_is_permanent(const struct ftrace_ops *ops)
+{
+	return ops->flags & (FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_DIRECT);
+}
 
 /* What the library keeps in fgraph_ops.reserved. */
 enum {
@@ -59,6 +69,12 @@ void ftrace_filter_new_sites(struct ftrace_ops *ops, u32 first, u32 n);
 
 /* May @ops' callback get @regs: are the registers saved that it may change? */
 bool ftrace_ops_may_run(const struct ftrace_ops *ops, const struct pt_regs *regs);
+
+/*
+ * The part of register_ftrace_function() behind the checks of its argument: for the library's own ops,
+ * too, whose kinds of flags others may not use. @what: for log lines.
+ */
+int ftrace_ops_register(struct ftrace_ops *ops, const char *what);
 
 struct ftrace_pids;
 void ftrace_free_pids(struct ftrace_pids *pids);	/* NULL too */

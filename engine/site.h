@@ -51,6 +51,7 @@ enum {
 	FTRACE_SITE_IPMODIFY	= 1 << 5,	/* an ops with IPMODIFY has it */
 	FTRACE_SITE_REFUSED	= 1 << 6,	/* could not be armed; see the object's reasons */
 	FTRACE_SITE_GENERAL	= 1 << 7,	/* no user of the site changes vector registers */
+	FTRACE_SITE_DIRECT	= 1 << 9,	/* it has a direct call */
 };
 
 /* Does the site stand where the function has its frame already (plain -pg)? */
@@ -72,6 +73,7 @@ struct ftrace_object {
 	bool seen;			/* by the scan under way */
 	u32 refused_now;		/* sites that could not be armed ... */
 	const char *refused_why;	/* ... and why the last of them not */
+	struct ftrace_thunks *thunks;	/* thunk.h; NULL: none made yet */
 	u64 dev, ino;
 	struct ftrace_object *next;
 };

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* From what the registered ops ask for to what each site does. */
 #include "arch.h"
+#include "chunk.h"
 #include "graph.h"
 #include "ops.h"
 #include "text.h"
 #include "thread.h"
+#include "thunk.h"
 
 extern struct ftrace_ops ftrace_list_ops, ftrace_list_regs_ops;
 
@@ -14,6 +16,8 @@ struct wishes {
 	u32 ops;			/* function ops, those that only record included */
 	u32 records;			/* of these: FTRACE_OPS_FL_RECORD */
 	u32 regs;			/* of these: SAVE_REGS */
+	bool permanent;			/* one of them: see ftrace_ops_is_permanent() */
+	bool thunk;			/* ... for whom a thunk is worth it */
 	u16 graph;			/* mask of graph ops */
 	u16 graph_records;		/* of these: FGRAPH_OPS_FL_RECORD */
 	bool general;			/* nobody changes vector registers */
@@ -30,6 +34,8 @@ static void collect(struct dyn_ftrace *site, struct wishes *w)
 			w->first = ops;
 		w->ops++;
 		w->regs += !!(ops->flags & FTRACE_OPS_FL_SAVE_REGS);
+		w->permanent |= ftrace_ops_is_permanent(ops);
+		w->thunk |= !!(ops->flags & (FTRACE_OPS_FL_DIRECT | FTRACE_OPS_FL_REPLACE));
 		if (ops->flags & FTRACE_OPS_FL_RECORD)
 			w->records++;
 		else if (!(ops->flags & FTRACE_OPS_FL_GENERAL_REGS))
@@ -55,6 +61,49 @@ static bool graph_callbacks_exist(void)
 		if (fgraph_array[i] && !(fgraph_array[i]->flags & FGRAPH_OPS_FL_RECORD))
 			return true;
 	return false;
+}
+
+/* Where the site's thunk is to lead: past the stub where nobody but that ops has the function. */
+static unsigned long thunk_target(const struct dyn_ftrace *site, const struct wishes *w,
+				  struct ftrace_thunk *thunk)
+{
+	unsigned long target;
+
+	if (w->ops != 1 || w->graph || !w->thunk)
+		return ftrace_stub(site->id);
+	if (w->first->flags & FTRACE_OPS_FL_DIRECT)
+		return ftrace_thunk_direct(thunk);
+	target = (unsigned long)w->first->reserved[FTRACE_OPS_TARGET];
+	return target ? target : ftrace_stub(site->id);
+}
+
+/* What its direct call is to call, where @site has one. */
+static unsigned long direct_target(const struct dyn_ftrace *site)
+{
+	struct ftrace_ops *ops = ftrace_ops_list;
+
+	for (; ops; ops = ftrace_ops_next(ops))
+		if (ops->flags & FTRACE_OPS_FL_DIRECT && ftrace_ops_wants(ops, site))
+			return (unsigned long)ops->reserved[FTRACE_OPS_TARGET];
+	return 0;
+}
+
+/*
+ * The thunk, if there is one: it is led to the stub after the stub is as it is to be, and past it when there
+ * is something behind.
+ */
+static void apply_thunk(struct dyn_ftrace *site, const struct wishes *w)
+{
+	struct ftrace_thunk *thunk = ftrace_thunk_of(site);
+	unsigned long direct;
+
+	if (!thunk)
+		return;
+	/* A thread may be about to call the old one, so none is not an address to leave there. */
+	direct = w->thunk ? direct_target(site) : 0;
+	if (direct)
+		smp_store_release(&thunk->direct, direct);
+	smp_store_release(&thunk->target, thunk_target(site, w, thunk));
 }
 
 /* Set what the site's stub does. Returns whether it is to be on. */
@@ -88,7 +137,7 @@ static bool apply(struct dyn_ftrace *site, bool callbacks_exist)
 		}
 	} else if (!w.graph && !w.regs && !ftrace_site_is_behind_prologue(site)) {
 		entry = ftrace_caller;
-	} else if (!w.graph && !ftrace_site_is_behind_prologue(site)) {
+	} else if (!w.graph && !w.permanent && !ftrace_site_is_behind_prologue(site)) {
 		entry = ftrace_regs_caller;
 	} else {
 		entry = ftrace_graph_caller;
@@ -115,7 +164,36 @@ static bool apply(struct dyn_ftrace *site, bool callbacks_exist)
 		smp_store_release(&site->entry, entry);
 	}
 	smp_store_release(&site->exit, leave);
+	apply_thunk(site, &w);
 	return w.ops || w.graph;
+}
+
+/* Thunks for those of sites [@first, @first + @n) that are to have one and have none. */
+static int make_thunks(u32 first, u32 n, struct dyn_ftrace **batch)
+{
+	struct ftrace_ops *ops = ftrace_ops_list;
+	u32 count = 0;
+
+	while (ops && !(ops->flags & (FTRACE_OPS_FL_DIRECT | FTRACE_OPS_FL_REPLACE)))
+		ops = ftrace_ops_next(ops);
+	for (u32 id = first; ops && id < first + n; id++) {
+		struct dyn_ftrace *site = ftrace_site(id);
+		struct wishes w;
+
+		if (!site || !(site->flags & FTRACE_SITE_ARMED) || site->flags & FTRACE_SITE_GONE ||
+		    ftrace_thunk_of(site) || !ftrace_thunk_possible(site))
+			continue;
+		collect(site, &w);
+		if (w.thunk)
+			batch[count++] = site;
+	}
+	if (count)
+		ftrace_thunks_make(batch, count);
+	/* Replaced functions do without; direct calls cannot. */
+	for (u32 i = 0; i < count; i++)
+		if (batch[i]->flags & FTRACE_SITE_DIRECT && !ftrace_thunk_of(batch[i]))
+			return -ENOMEM;
+	return 0;
 }
 
 int ftrace_update_sites(u32 first, u32 n)
@@ -123,11 +201,12 @@ int ftrace_update_sites(u32 first, u32 n)
 	struct dyn_ftrace **batch;
 	bool callbacks = graph_callbacks_exist();
 	u32 count = 0;
-	int err;
+	int err, err_thunks;
 
 	batch = ft_alloc(n * sizeof(*batch));
 	if (!batch)
 		return -ENOMEM;
+	err_thunks = make_thunks(first, n, batch);
 	for (u32 id = first; id < first + n; id++) {
 		struct dyn_ftrace *site = ftrace_site(id);
 		bool on;
@@ -142,7 +221,7 @@ int ftrace_update_sites(u32 first, u32 n)
 	}
 	err = ftrace_text_toggle(batch, count);
 	ft_free(batch, n * sizeof(*batch));
-	return err;
+	return err ? err : err_thunks;
 }
 
 int ftrace_update_all(void)

@@ -87,4 +87,16 @@
 /* Room for the call frame information of @n stubs. */
 #define ARCH_UNWIND_SIZE(n)	512
 
+/*
+ * A thunk (engine/thunk.h), at offsets where a stub's sp is slot, too:
+ *
+ *	 0  jmp  *ftrace_thunk.target(%rip)
+ *	50  call *ftrace_thunk.direct(%rip)
+ *	56  jmp  body
+ */
+#ifdef __x86_64__
+#define ARCH_HAS_THUNKS
+#define ARCH_THUNK_DIRECT	50
+#endif
+
 #endif /* FTRACE_ARCH_SITE_H */

@@ -31,6 +31,9 @@ extern "C" {
 /* What this library can do on this architecture, as the kernel tells its modules. */
 #define ARCH_SUPPORTS_FTRACE_OPS	1
 #define ARCH_SUPPORTS_FTRACE_SAVE_REGS	1
+#ifdef __x86_64__
+#define ARCH_SUPPORTS_FTRACE_DIRECT_CALLS 1
+#endif
 
 struct ftrace_ops;
 
@@ -75,8 +78,9 @@ enum {
 	FTRACE_OPS_FL_RECURSION = 1 << 4,
 	/*
 	 * The callback changes regs->ip (instruction_pointer_set()) to make another function run
-	 * instead. Needs SAVE_REGS. One such ops a function: a second gets -EBUSY; a function
-	 * whose site lies behind the prologue (plain -pg) gets -EINVAL.
+	 * instead. Needs SAVE_REGS. One such ops a function: a second gets -EBUSY, as does one
+	 * for a function that has a direct call; a function whose site lies behind the prologue
+	 * (plain -pg) gets -EINVAL.
 	 */
 	FTRACE_OPS_FL_IPMODIFY = 1 << 5,
 	/* Only calls by the threads of ftrace_set_pid() are reported. */
@@ -92,6 +96,8 @@ enum {
 	 * tracers; -ENODEV when nothing takes records.
 	 */
 	FTRACE_OPS_FL_RECORD = 1 << 8,
+	/* Set by the library while the ops is registered with register_ftrace_direct(). */
+	FTRACE_OPS_FL_DIRECT = 1 << 9,
 };
 
 /*
@@ -169,9 +175,36 @@ int ftrace_set_pid(struct ftrace_ops *ops, int tid, int reset);
 int ftrace_free_filter(struct ftrace_ops *ops);
 
 /*
+ * Direct calls: the functions that the filter of @ops chose (there must be one) call @addr when they
+ * are entered, a trampoline written for this, without the library in between. It finds every register
+ * as the function's caller left it and, at the top of the stack, the address where the function
+ * goes on, above that the return address into the caller; it changes nothing the function could miss
+ * and ends with a return instruction. @ops->func is not to be set. Together with other ops and
+ * graph ops at one function these are told first; then the trampoline runs.
+ *
+ * One a function, and none with FTRACE_OPS_FL_IPMODIFY beside it: -EBUSY. -EINVAL: no filter, no @addr,
+ * func is set, or a function whose site lies behind the prologue. -EOPNOTSUPP: not on this
+ * architecture, or not at one of these functions (the log line says which). Others as
+ * register_ftrace_function(). A function that a tracer is on for is not traced for the moment
+ * that its first direct call takes to be prepared.
+ */
+int register_ftrace_direct(struct ftrace_ops *ops, unsigned long addr);
+
+/*
+ * Call @addr instead from now on. A thread that has begun to call the old one may still be in it
+ * when this returns: nobody can tell when it has left; the same goes for unregistering.
+ * -EINVAL: not registered as a direct call, or no @addr.
+ */
+int modify_ftrace_direct(struct ftrace_ops *ops, unsigned long addr);
+
+/* End it. @addr: what is called now. @free_filters nonzero: also ftrace_free_filter(). -EINVAL. */
+int unregister_ftrace_direct(struct ftrace_ops *ops, unsigned long addr, int free_filters);
+
+/*
  * Silence every tracer at once (the kernel's function_trace_stop), and let them speak again.
  * One flag that every entry looks at: takes effect at the next call of each thread, changes no
- * code. Async-signal-safe. Not counted: one ftrace_start() ends any number of ftrace_stop().
+ * code. Direct calls, ops with FTRACE_OPS_FL_IPMODIFY and patches are no tracers: they stay.
+ * Async-signal-safe. Not counted: one ftrace_start() ends any number of ftrace_stop().
  */
 void ftrace_stop(void);
 void ftrace_start(void);

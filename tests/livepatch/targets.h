@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TESTS_LIVEPATCH_TARGETS_H
+#define TESTS_LIVEPATCH_TARGETS_H
+
+long target_add(long a, long b);
+long target_twice(long a);
+long target_eight(long a, long b, long c, long d, long e, long f, long g, long h);
+
+#endif
