@@ -12,6 +12,7 @@
  *	insn.c		the bytes of a site and of a stub
  *	insn-copy.c	instructions moved elsewhere
  *	poke.c		making changed code seen by every processor
+ *	stop.c		threads stopped by ptrace
  *	thunk.c		short ways from a function to what replaces it
  *	unwind.c	call frame information for stubs
  */
@@ -36,7 +37,8 @@ struct arch_patch {
 
 /*
  * What arms @site for a stub at @stub, switched off: 1 or 2 patches, in the order they are to be
- * written. -ERANGE: the stub is out of reach.
+ * written. -ERANGE: the stub is out of reach. FTRACE_FORM_MOVED: the one patch that switches it on,
+ * ARCH_SITE_SIZE bytes at @site->ip, which nobody may stand in.
  */
 int arch_site_arm(const struct dyn_ftrace *site, unsigned long stub,
 		  struct arch_patch patch[ARCH_SITE_PATCHES]);
@@ -49,6 +51,11 @@ u8 arch_site_byte(const struct dyn_ftrace *site, bool on);
  * changed? NULL: yes; else why not, in words.
  */
 const char *arch_site_check(const struct dyn_ftrace *site);
+
+/*
+ * The same for FTRACE_FORM_MOVED: are the @len bytes read at a site, @now, those of its file, @orig?
+ */
+const char *arch_moved_check(const u8 *now, const u8 *orig, unsigned int len);
 
 /* How far a stub may be from its site, in bytes. */
 unsigned long arch_site_reach(void);
@@ -65,6 +72,9 @@ unsigned long arch_site_body(const struct dyn_ftrace *site);
  */
 #define ARCH_JUMP_MAX	16
 int arch_function_replace(unsigned long from, unsigned long to, u8 *out);
+
+/* Ask the resolver of an IFUNC, at @resolver, for its choice, as the loader does. */
+unsigned long arch_resolve(unsigned long resolver);
 
 /* ---- thunk.c: where ARCH_HAS_THUNKS is defined; see engine/thunk.h ---- */
 
@@ -84,6 +94,25 @@ struct ftrace_template;
  * instructions refer to. -EINVAL: the template is damaged.
  */
 int arch_copy_write(u8 *out, unsigned long at, unsigned long base, const struct ftrace_template *t);
+
+/* ---- stop.c: threads stopped by ptrace, seen from a process of our own ---- */
+
+/* A process that shares memory and descriptors with this one, running @func(@arg) on the stack that ends
+ * at @stack_end (16-aligned), with signal handlers of its own; no signal tells of its end (wait with
+ * __WALL). Its pid or -errno. */
+int arch_clone_helper(void *stack_end, int (*func)(void *arg), void *arg);
+
+struct arch_stopped {
+	unsigned long pc, sp;
+	bool restarts;		/* it goes back by ARCH_SYSCALL_SIZE bytes, to its system call, when it goes on */
+};
+
+/*
+ * Where the stopped thread @tid is. A system call that gave EINTR because of the stop alone is made to start
+ * again, or to give EINTR if a signal's handler runs first. 0 or -errno.
+ */
+int arch_stopped_get(int tid, struct arch_stopped *s);
+int arch_stopped_set_pc(int tid, unsigned long pc);
 
 /* ---- ptrace.c ---- */
 

@@ -5,6 +5,7 @@
 #include "arch.h"
 #include "chunk.h"
 #include "ops.h"
+#include "plan.h"
 #include "site.h"
 #include "text.h"
 #include "unwind.h"
@@ -14,12 +15,14 @@
 #endif
 
 #define CHUNK_SIZE	(2ul * FTRACE_CHUNK_CODE)
+#define COPIES_SIZE	((unsigned long)FTRACE_CHUNK_SITES * FTRACE_COPY_SIZE)
 
 /*
  * Address of each chunk's stubs; its dyn_ftrace follow at FTRACE_CHUNK_CODE. Site ids count through
  * this array. Id 0 is never given out (a record of it could look like an unwritten slot).
  */
 static unsigned long chunks[FTRACE_MAX_CHUNKS];
+static unsigned long copies[FTRACE_MAX_CHUNKS];	/* of its sites' moved instructions; 0: none */
 static u32 nchunks;
 
 struct ftrace_region ftrace_regions[FTRACE_MAX_REGIONS + 1];
@@ -46,6 +49,12 @@ unsigned long ftrace_stub(u32 id)
 {
 	return chunks[id / FTRACE_CHUNK_SITES] +
 	       (unsigned long)(id % FTRACE_CHUNK_SITES) * FTRACE_STUB_SIZE;
+}
+
+unsigned long ftrace_copy(u32 id)
+{
+	return copies[id / FTRACE_CHUNK_SITES] +
+	       (unsigned long)(id % FTRACE_CHUNK_SITES) * FTRACE_COPY_SIZE;
 }
 
 bool ftrace_is_stub_return(unsigned long ip)
@@ -154,13 +163,13 @@ static void *map_near(unsigned long lo, unsigned long hi, size_t size)
 	return (void *)-ENOMEM;
 }
 
-int ftrace_chunk_reserve(unsigned long lo, unsigned long hi, u32 nsites, u32 *first)
+int ftrace_chunk_reserve(unsigned long lo, unsigned long hi, u32 nsites, bool moved, u32 *first)
 {
 	u32 base = nchunks, skip = base ? 0 : 1;	/* id 0 stays unused */
 	u32 n = (nsites + skip + FTRACE_CHUNK_SITES - 1) / FTRACE_CHUNK_SITES;
-	/* What is behind the chunks holds their call frame information. */
-	size_t size = n * CHUNK_SIZE +
-		      ALIGN_UP(ARCH_UNWIND_SIZE(n * FTRACE_CHUNK_SITES), FT_PAGE_SIZE);
+	/* What is behind the chunks holds their call frame information; then come the copies. */
+	size_t table = ALIGN_UP(ARCH_UNWIND_SIZE(n * FTRACE_CHUNK_SITES), FT_PAGE_SIZE);
+	size_t size = n * CHUNK_SIZE + table + (moved ? n * COPIES_SIZE : 0);
 	char *p, *rw;
 
 	if (base + n > FTRACE_MAX_CHUNKS || nregions == FTRACE_MAX_REGIONS)
@@ -174,15 +183,18 @@ int ftrace_chunk_reserve(unsigned long lo, unsigned long hi, u32 nsites, u32 *fi
 		bool last = i == n;
 
 		rw = p + i * CHUNK_SIZE + (last ? 0 : FTRACE_CHUNK_CODE);
-		rw = ft_mmap(rw, last ? size - n * CHUNK_SIZE : FTRACE_CHUNK_CODE,
+		rw = ft_mmap(rw, last ? table : FTRACE_CHUNK_CODE,
 			     PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 		if (ft_is_err(rw)) {
 			arch_syscall(SYS_munmap, (long)p, (long)size, 0, 0, 0, 0);
 			return (int)(long)rw;
 		}
 	}
-	for (u32 i = 0; i < n; i++)
+	for (u32 i = 0; i < n; i++) {
 		chunks[base + i] = (unsigned long)p + i * CHUNK_SIZE;
+		if (moved)
+			copies[base + i] = (unsigned long)p + n * CHUNK_SIZE + table + i * COPIES_SIZE;
+	}
 	*first = base * FTRACE_CHUNK_SITES + skip;
 	ftrace_regions[nregions].lo = (unsigned long)p;
 	smp_store_release(&ftrace_regions[nregions].size, n * CHUNK_SIZE);
@@ -194,15 +206,13 @@ int ftrace_chunk_reserve(unsigned long lo, unsigned long hi, u32 nsites, u32 *fi
 	return 0;
 }
 
-int ftrace_chunk_write_stubs(u32 first, u32 nsites)
+int ftrace_chunk_write_stubs(struct ftrace_text *text, u32 first, u32 nsites)
 {
-	struct ftrace_text text;
 	u8 *buf = ft_alloc(FTRACE_CHUNK_CODE);
 	int err = 0;
 
 	if (!buf)
 		return -ENOMEM;
-	ftrace_text_open(&text);
 	for (u32 id = first; id < first + nsites && !err;) {
 		unsigned long at = ftrace_stub(id);
 		u32 n = 0;
@@ -220,10 +230,9 @@ int ftrace_chunk_write_stubs(u32 first, u32 nsites)
 					  FTRACE_STUB_SIZE);
 			n++;
 		}
-		err = ftrace_text_write(&text, at, buf, (size_t)n * FTRACE_STUB_SIZE);
+		err = ftrace_text_write(text, at, buf, (size_t)n * FTRACE_STUB_SIZE);
 		id += n;
 	}
-	ftrace_text_close(&text);
 	ft_free(buf, FTRACE_CHUNK_CODE);
 	return err;
 }

@@ -5,16 +5,22 @@
 
 #include "base.h"
 
+struct ftrace_text;
+
 /*
  * Reserve site ids for @nsites sites whose addresses are all in [@lo, @hi), with memory for their
- * stubs within reach. @first gets the first id; the ids follow each other. 0 or -errno.
+ * stubs within reach; @moved: and for the copies of moved instructions. @first gets the first id; the
+ * ids follow each other. 0 or -errno.
  */
-int ftrace_chunk_reserve(unsigned long lo, unsigned long hi, u32 nsites, u32 *first);
+int ftrace_chunk_reserve(unsigned long lo, unsigned long hi, u32 nsites, bool moved, u32 *first);
 
 /* Write the stubs of sites [@first, @first + @nsites), whose dyn_ftrace are filled in. 0 or -errno. */
-int ftrace_chunk_write_stubs(u32 first, u32 nsites);
+int ftrace_chunk_write_stubs(struct ftrace_text *text, u32 first, u32 nsites);
 
 /* Where the stub of site @id is. */
 unsigned long ftrace_stub(u32 id);
+
+/* Where the moved instructions of site @id run (FTRACE_COPY_SIZE bytes): sites of FTRACE_FORM_MOVED. */
+unsigned long ftrace_copy(u32 id);
 
 #endif /* FTRACE_ENGINE_CHUNK_H */

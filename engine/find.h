@@ -20,7 +20,7 @@ enum ftrace_form {
 	FTRACE_FORM_CALL_GOT,	/* a call of __fentry__ through the GOT (6 bytes) */
 	FTRACE_FORM_MCOUNT,	/* a call of mcount behind the prologue, direct (5 bytes) */
 	FTRACE_FORM_MCOUNT_GOT,	/* the same through the GOT (6 bytes) */
-	FTRACE_FORM_MOVED,	/* never recompiled: instructions that can be moved (not yet made) */
+	FTRACE_FORM_MOVED,	/* never recompiled: instructions that can be moved, see plan.h */
 };
 
 enum {

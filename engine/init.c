@@ -16,14 +16,15 @@
 static u32 state;		/* of ftrace_init */
 enum { NOT_YET, UNDER_WAY, DONE, FAILED };
 
-static s32 scanner;		/* the thread that looks at objects under the lock, 0: none */
+static s32 holder;		/* the thread that holds the lock for the loader, 0: none */
+static bool scanning;		/* it looks at objects now */
 
 /* Under a seccomp filter: without a system call. Somebody else has the lock: the next event does it. */
 static void loader_event_quietly(void)
 {
 	static u32 said;
 
-	if (!ft_trylock(ftrace_lock))
+	if (ftrace_loader()->r_state != RT_CONSISTENT || !ft_trylock(ftrace_lock))
 		return;
 	if (ftrace_objects_scan_quietly() && !__atomic_exchange_n(&said, 1, __ATOMIC_RELAXED))
 		ft_log(-EPERM, "a seccomp filter was installed: libraries loaded since are not "
@@ -31,25 +32,45 @@ static void loader_event_quietly(void)
 	ft_unlock(ftrace_lock);
 }
 
-/* The loader calls this (through the jump at its r_brk) around every change of its list. */
+static void hold(s32 self)
+{
+	if (READ_ONCE(holder) == self)
+		return;
+	ft_lock(ftrace_lock);
+	WRITE_ONCE(holder, self);
+}
+
+/*
+ * The loader calls this (through the jump at its r_brk) around every change of its list. From before it
+ * unmaps objects until their sites are put away the lock is held, so that nobody touches their code.
+ */
 static void loader_event(void)
 {
-	if (ftrace_loader()->r_state != RT_CONSISTENT || smp_load_acquire(&state) != DONE)
+	const struct r_debug *loader = ftrace_loader();
+	s32 self;
+
+	if (smp_load_acquire(&state) != DONE)
 		return;
 	if (READ_ONCE(ftrace_no_syscalls)) {
 		loader_event_quietly();
 		return;
 	}
+	self = ft_gettid();
 	/* Reading compressed symbols may load a library: from inside the scan, by this thread. */
-	if (READ_ONCE(scanner) == ft_gettid())
+	if (READ_ONCE(holder) == self && scanning)
 		return;
-	ft_lock(ftrace_lock);
-	WRITE_ONCE(scanner, ft_gettid());
+	if (loader->r_state == RT_DELETE)
+		hold(self);
+	if (loader->r_state != RT_CONSISTENT)
+		return;
+	hold(self);
+	scanning = true;
 	/*
 	 * New objects are mapped, and neither relocated nor initialised: nobody runs their code.
 	 */
 	ftrace_objects_scan(true);
-	WRITE_ONCE(scanner, 0);
+	scanning = false;
+	WRITE_ONCE(holder, 0);
 	ft_unlock(ftrace_lock);
 }
 

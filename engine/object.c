@@ -6,12 +6,15 @@
 
 #include "arch.h"
 #include "chunk.h"
+#include "elf-file.h"
 #include "gdb.h"
 #include "loader.h"
 #include "object.h"
 #include "ops.h"
 #include "perfmap.h"
+#include "plan.h"
 #include "site.h"
+#include "stop.h"
 #include "text.h"
 #include "thunk.h"
 
@@ -99,25 +102,6 @@ static int mapped_range(const char *path, unsigned long base, unsigned long *lo,
 	return *hi > *lo ? 0 : -ENOEXEC;
 }
 
-/* Threads of this process; 1 when it cannot be found out. */
-static unsigned long count_threads(void)
-{
-	char buf[512], *p;
-	long n = ft_read_file("/proc/self/stat", buf, sizeof(buf) - 1);
-	unsigned long threads = 0;
-
-	if (n <= 0)
-		return 1;
-	buf[n] = 0;
-	p = ft_strrchr(buf, ')');
-	/* Field 20 of the line, the 18th behind the name (proc(5)). */
-	for (int field = 2; p && *p && field < 20; p++)
-		field += *p == ' ';
-	for (; p && *p >= '0' && *p <= '9'; p++)
-		threads = threads * 10 + (unsigned long)(*p - '0');
-	return threads ? threads : 1;
-}
-
 static void fill_site(struct dyn_ftrace *site, u32 id, struct ftrace_object *obj,
 		      const struct ftrace_found *found)
 {
@@ -127,7 +111,9 @@ static void fill_site(struct dyn_ftrace *site, u32 id, struct ftrace_object *obj
 	site->entry_delta = (u16)(found->vaddr - found->entry);
 	site->form = found->form;
 	site->len = found->len;
-	site->body_delta = (u8)(arch_site_body(site) - site->ip);
+	/* Moved instructions go on elsewhere, wherever the site's copy is. */
+	site->body_delta = found->form == FTRACE_FORM_MOVED ? 0 :
+			   (u8)(arch_site_body(site) - site->ip);
 	site->entry = ftrace_stub_pass;
 	site->exit = ftrace_graph_return;
 	site->flags = found->flags & FTRACE_FOUND_ENTRY_ONLY ? FTRACE_SITE_ENTRY_ONLY : 0;
@@ -147,13 +133,12 @@ static struct dyn_ftrace *raw_site(u32 id)
 static int arm(struct ftrace_object *obj)
 {
 	struct ftrace_text text;
-	u32 armed = 0, refused = 0;
+	u32 refused = 0;
 	const char *why = NULL;
-	int err = ftrace_chunk_write_stubs(obj->first_site, obj->nsites);
+	int err;
 
-	if (err)
-		return err;
 	ftrace_text_open(&text);
+	err = ftrace_chunk_write_stubs(&text, obj->first_site, obj->nsites);
 	for (u32 id = obj->first_site; id < obj->first_site + obj->nsites && !err;) {
 		/* One write a page; its other bytes are rewritten with themselves. */
 		u8 page[FT_PAGE_SIZE + 16];
@@ -194,7 +179,6 @@ static int arm(struct ftrace_object *obj)
 					  patch[i].len);
 			}
 			site->flags |= FTRACE_SITE_ARMED | FTRACE_SITE_STUB;
-			armed++;
 		}
 		if (end > base && !err)
 			err = ftrace_text_write(&text, base, page, end - base);
@@ -215,19 +199,30 @@ static int arm(struct ftrace_object *obj)
 	return err;
 }
 
+static bool same_plan(const struct ftrace_plan *a, const struct ftrace_plan *b)
+{
+	return a->header && a->header->size == b->header->size &&
+	       a->header->nfuncs == b->header->nfuncs &&
+	       a->header->checksum == b->header->checksum;
+}
+
 /*
  * The same file comes back: its functions keep their ids and stubs. @nsites and the order are the
  * file's, so only addresses change.
  */
 static struct ftrace_object *find_gone(u64 dev, u64 ino, const struct ftrace_finding *find,
-				       unsigned long lo, unsigned long hi)
+				       const struct ftrace_plan *plan, unsigned long lo,
+				       unsigned long hi)
 {
 	for (struct ftrace_object *obj = objects; obj; obj = obj->next) {
 		unsigned long stubs, reach = arch_site_reach();
 
 		if (!obj->gone || obj->dev != dev || obj->ino != ino ||
-		    obj->find.nfound != find->nfound || obj->find.nrefused != find->nrefused ||
 		    ft_strcmp(obj->find.build_id, find->build_id))
+			continue;
+		if (plan->header ? !same_plan(&obj->plan, plan) :
+		    obj->plan.header || obj->find.nfound != find->nfound ||
+		    obj->find.nrefused != find->nrefused)
 			continue;
 		stubs = ftrace_stub(obj->first_site);
 		if ((stubs > lo ? stubs - lo : lo - stubs) + (hi - lo) < reach)
@@ -251,33 +246,127 @@ static char *copy_string(const char *s)
 }
 
 static struct ftrace_object *new_object(const char *path, unsigned long lo, unsigned long hi,
-					struct ftrace_finding *find, int *err)
+					const struct ftrace_finding *find,
+					const struct ftrace_plan *plan, int *err)
 {
 	struct ftrace_object *obj = ft_alloc(sizeof(*obj));
 
-	if (!obj || !(obj->path = copy_string(path))) {
-		*err = -ENOMEM;
-		return NULL;
-	}
+	*err = -ENOMEM;
+	if (!obj || !(obj->path = copy_string(path)))
+		goto fail;
 	ft_snprintf(obj->name, sizeof(obj->name), "%s", base_name(path));
 	obj->find = *find;
-	obj->index = nobjects++;
-	obj->nsites = find->nfound - find->nrefused;
-	*err = obj->nsites ? ftrace_chunk_reserve(lo, hi, obj->nsites, &obj->first_site) : 0;
-	if (*err) {
-		nobjects--;
-		ft_free(obj->path, ft_strlen(obj->path) + 1);
-		ft_free(obj, sizeof(*obj));
-		return NULL;
+	if (plan->header) {
+		*err = ftrace_plan_functions(plan, obj->name, &obj->find, &obj->planned);
+		if (*err)
+			goto fail;
+		obj->plan = *plan;
 	}
+	obj->nsites = obj->find.nfound - obj->find.nrefused;
+	*err = obj->nsites ? ftrace_chunk_reserve(lo, hi, obj->nsites, plan->header,
+						  &obj->first_site) : 0;
+	if (*err)
+		goto fail;
+	obj->index = nobjects++;
 	return obj;
+fail:
+	if (obj && obj->path)
+		ft_free(obj->path, ft_strlen(obj->path) + 1);
+	ft_free(obj, sizeof(*obj));
+	return NULL;
 }
 
-/* An object was mapped at @base: give it sites. @id: its dev and ino. */
+/* The plan for an object without instrumentation, if there is one and it is this file's. */
+static void open_plan(struct ftrace_plan *plan, const char *path, u64 dev, u64 ino,
+		      const struct ftrace_finding *find)
+{
+	const struct ftrace_plan_header *h;
+	struct statx st;
+	char file[ELF_PATH_MAX];
+	int err;
+
+	plan->header = NULL;
+	if (find->nfound || !object_plan ||
+	    object_plan(path, dev, ino, file, sizeof(file)))
+		return;
+	err = ftrace_plan_open(plan, file);
+	if (err) {
+		ft_log(err, "%s: its plan cannot be used: %s: %s", path, file, err == -EINVAL ?
+		       "damaged, or another version's" : "it cannot be opened");
+		return;
+	}
+	h = plan->header;
+	if (h->build_id[0] ? ft_strcmp(h->build_id, find->build_id) :
+	    arch_syscall(SYS_statx, AT_FDCWD, (long)path, 0, STATX_BASIC_STATS, (long)&st, 0) ||
+	    h->object_size != st.stx_size || h->object_mtime_ns !=
+	    (u64)st.stx_mtime.tv_sec * 1000000000u + st.stx_mtime.tv_nsec) {
+		ft_log(-ESTALE, "%s: its plan cannot be used: %s: it was made for another file",
+		       path, file);
+		ftrace_plan_close(plan);
+	}
+}
+
+/* Functions that are chosen when the object is loaded are known by no symbol but the choice. */
+static void name_choices(struct ftrace_object *obj)
+{
+	const struct ftrace_plan *plan = &obj->plan;
+
+	for (u32 i = 0; i < plan->header->nifuncs; i++) {
+		const struct ftrace_planned_ifunc *ifunc = &plan->ifuncs[i];
+		unsigned long resolver = obj->base + ifunc->resolver;
+		struct dyn_ftrace *site;
+		struct ftrace_found *found;
+
+		if (resolver - obj->lo >= obj->hi - obj->lo)
+			continue;
+		site = ftrace_site_at(arch_resolve(resolver));
+		if (!site || site->obj != obj)
+			continue;
+		found = &obj->find.found[ftrace_planned_index(site)];
+		if (found->flags & FTRACE_FOUND_NAMELESS) {
+			found->flags &= (u8)~FTRACE_FOUND_NAMELESS;
+			site->name = found->name = plan->strings + ifunc->name;
+		}
+	}
+}
+
+/* Give @obj's sites what they need to be switched on. */
+static int prepare(struct ftrace_object *obj, bool relocated)
+{
+	if (!obj->plan.header) {
+		/* Five nops are five instructions: a thread could stand between them. */
+		if (obj->fresh || ftrace_count_threads() <= 1)
+			return arm(obj);
+		ft_log(-EBUSY, "%s: its functions cannot be traced: threads were running before "
+		       "the library was loaded; link with it, or preload it", obj->name);
+		obj->refused_now = obj->nsites;
+		obj->refused_why = "threads were running before the tracer was loaded";
+		return 0;
+	}
+	/* Moved ones are changed when somebody wants them. */
+	for (u32 id = obj->first_site; id < obj->first_site + obj->nsites; id++)
+		ftrace_site(id)->flags |= FTRACE_SITE_ARMED;
+	if (relocated)
+		name_choices(obj);
+	return 0;
+}
+
+static void announce(struct ftrace_object *obj)
+{
+	for (struct ftrace_ops *ops = ftrace_ops_list; ops; ops = ftrace_ops_next(ops))
+		ftrace_filter_new_sites(ops, obj->first_site, obj->nsites);
+	for (unsigned int i = 0; i < FGRAPH_MAX_OPS; i++)
+		if (fgraph_array[i])
+			ftrace_filter_new_sites(&fgraph_array[i]->ops, obj->first_site,
+						obj->nsites);
+}
+
+/* An object was mapped at @base: give it sites. @dev, @ino: its file. */
 static void add_object(const char *path, unsigned long base, u64 dev, u64 ino, bool fresh)
 {
 	struct ftrace_finding find;
 	struct ftrace_object *obj;
+	struct ftrace_plan plan;
 	unsigned long lo, hi;
 	bool back;
 	u32 id;
@@ -291,24 +380,27 @@ static void add_object(const char *path, unsigned long base, u64 dev, u64 ino, b
 			ft_log(err, "%s: cannot be read for functions: error %d", path, -err);
 		return;
 	}
-	obj = find_gone(dev, ino, &find, lo, hi);
+	open_plan(&plan, path, dev, ino, &find);
+	obj = find_gone(dev, ino, &find, &plan, lo, hi);
 	back = obj;
-	if (back)
+	if (!back)
+		obj = new_object(path, lo, hi, &find, &plan, &err);
+	if (back || !obj) {
+		if (!obj)
+			ft_log(err, "%s: no room for the stubs of %u functions: error %d", path,
+			       plan.header ? plan.header->nfuncs : find.nfound, -err);
 		ftrace_find_done(&find);
-	else
-		obj = new_object(path, lo, hi, &find, &err);
-	if (!obj) {
-		ft_log(err, "%s: no room for the stubs of %u functions: error %d", path,
-		       find.nfound, -err);
-		ftrace_find_done(&find);
-		return;
+		ftrace_plan_close(&plan);
 	}
+	if (!obj)
+		return;
 	obj->base = base;
 	obj->lo = lo;
 	obj->hi = hi;
 	obj->dev = dev;
 	obj->ino = ino;
 	obj->gone = false;
+	obj->fresh = fresh;
 	id = obj->first_site;
 	for (u32 i = 0; i < obj->find.nfound; i++)
 		if (obj->find.found[i].form != FTRACE_FORM_NONE) {
@@ -325,32 +417,19 @@ static void add_object(const char *path, unsigned long base, u64 dev, u64 ino, b
 		       obj->find.go_runtime ? "the Go runtime moves and scans its stacks" :
 		       "ThreadSanitizer keeps a call stack of its own by return addresses");
 	}
-	if (!obj->nsites)
-		goto out;
-	/* Five nops are five instructions: a thread could stand between them. */
-	if (!fresh && count_threads() > 1) {
-		ft_log(-EBUSY, "%s: its functions cannot be traced: threads were running before "
-		       "the library was loaded; link with it, or preload it", obj->name);
-		obj->refused_now = obj->nsites;
-		obj->refused_why = "threads were running before the tracer was loaded";
-	} else {
-		err = arm(obj);
+	if (obj->nsites) {
+		err = prepare(obj, !fresh);
 		if (err)
 			ft_log(err, "%s: its code cannot be changed: error %d; is /proc mounted "
 			       "and writable, and may the program change its own code?",
 			       obj->name, -err);
+		announce(obj);
 	}
-	for (struct ftrace_ops *ops = ftrace_ops_list; ops; ops = ftrace_ops_next(ops))
-		ftrace_filter_new_sites(ops, obj->first_site, obj->nsites);
-	for (unsigned int i = 0; i < FGRAPH_MAX_OPS; i++)
-		if (fgraph_array[i])
-			ftrace_filter_new_sites(&fgraph_array[i]->ops, obj->first_site,
-						obj->nsites);
-out:
 	if (object_notify)
 		object_notify(obj, false);
 	if (obj->nsites)
 		ftrace_update_sites(obj->first_site, obj->nsites);
+	obj->fresh = false;
 }
 
 static void remove_object(struct ftrace_object *obj)

@@ -134,13 +134,31 @@ static inline u32 ftrace_plan_checksum(const void *data, size_t size)
  */
 struct ftrace_plan {
 	const struct ftrace_plan_header *header;	/* NULL: none */
+	size_t size;
 	const struct ftrace_planned *funcs;
 	const struct ftrace_planned_ifunc *ifuncs;
 	const char *strings;
 };
 int ftrace_plan_open(struct ftrace_plan *plan, const char *path);
 void ftrace_plan_close(struct ftrace_plan *plan);
+/* The template of @func, looked through; NULL: damaged. */
 const struct ftrace_template *ftrace_plan_template(const struct ftrace_plan *plan,
 						   const struct ftrace_planned *func);
+
+/*
+ * The functions of @plan as ftrace_find() would have found them: @find->found, for good, names made where
+ * there are none from @object; and the number in plan->funcs of each that is not refused. 0 or -ENOMEM.
+ */
+struct ftrace_finding;
+int ftrace_plan_functions(const struct ftrace_plan *plan, const char *object,
+			  struct ftrace_finding *find, u32 **planned);
+
+static inline const struct ftrace_copied *ftrace_template_copied(const struct ftrace_template *t)
+{
+	return (const void *)((const struct ftrace_fixup *)(t + 1) + t->nfixups);
+}
+
+/* Where in the copy the instruction at offset @original begins. -ENOENT: no instruction begins there. */
+int ftrace_copied_to(const struct ftrace_template *t, unsigned int original);
 
 #endif /* FTRACE_ENGINE_PLAN_H */

@@ -13,6 +13,7 @@
 #include "arch-site.h"
 #include "base.h"
 #include "find.h"
+#include "plan.h"
 
 struct ftrace_ops;
 struct ftrace_object;
@@ -34,7 +35,7 @@ struct dyn_ftrace {
 	u32 flags;			/* FTRACE_SITE_* */
 	u16 graph;			/* mask of fgraph_ops that want this site */
 	u16 entry_delta;		/* ip minus the symbol's address */
-	u8 body_delta;			/* from ip to where the function goes on */
+	u8 body_delta;			/* from ip to where the function goes on; 0: FTRACE_FORM_MOVED */
 	u8 form;			/* enum ftrace_form */
 	u8 len;				/* bytes at ip that belong to the site */
 #ifdef ARCH_SITE_FIELDS
@@ -43,9 +44,9 @@ struct dyn_ftrace {
 } __attribute__((aligned(64)));
 
 enum {
-	FTRACE_SITE_ARMED	= 1 << 0,	/* the displacement to the stub stands at ip */
+	FTRACE_SITE_ARMED	= 1 << 0,	/* the displacement to the stub stands at ip (MOVED: may be put there) */
 	FTRACE_SITE_ON		= 1 << 1,	/* ... and the instruction there is the jump */
-	FTRACE_SITE_STUB	= 1 << 2,	/* the stub's contents are made */
+	FTRACE_SITE_STUB	= 1 << 2,	/* the stub's contents are made, and the copy's */
 	FTRACE_SITE_ENTRY_ONLY	= 1 << 3,	/* its return must not be hooked */
 	FTRACE_SITE_GONE	= 1 << 4,	/* its object is unloaded */
 	FTRACE_SITE_IPMODIFY	= 1 << 5,	/* an ops with IPMODIFY has it */
@@ -66,17 +67,26 @@ struct ftrace_object {
 	char name[64];			/* base name, for patterns and messages */
 	unsigned long base;		/* load address; 0 for an executable that is not PIE */
 	unsigned long lo, hi;		/* its mapped range */
-	struct ftrace_finding find;	/* what was found in its file */
+	struct ftrace_finding find;	/* what was found in its file, or planned for it */
+	struct ftrace_plan plan;	/* its functions are FTRACE_FORM_MOVED; header NULL: they are not */
+	u32 *planned;			/* number in plan.funcs of each site */
 	u32 first_site, nsites;		/* ids [first_site, first_site + nsites) */
 	u32 index;			/* counts up */
 	bool gone;
 	bool seen;			/* by the scan under way */
+	bool fresh;			/* mapped just now: nobody runs its code */
 	u32 refused_now;		/* sites that could not be armed ... */
 	const char *refused_why;	/* ... and why the last of them not */
 	struct ftrace_thunks *thunks;	/* thunk.h; NULL: none made yet */
 	u64 dev, ino;
 	struct ftrace_object *next;
 };
+
+/* Number in its object's plan.funcs of a site of FTRACE_FORM_MOVED. */
+static inline u32 ftrace_planned_index(const struct dyn_ftrace *site)
+{
+	return site->obj->planned[site->id - site->obj->first_site];
+}
 
 FTRACE_INTERNAL struct dyn_ftrace *ftrace_site(u32 id);	/* NULL: no such id */
 FTRACE_INTERNAL u32 ftrace_nsites(void);			/* ids below this one exist (or are holes) */
@@ -120,5 +130,11 @@ enum {
 	FTRACE_SILENT_PAUSED = 1 << 1,		/* tracing_on is 0 */
 };
 extern FTRACE_INTERNAL u32 ftrace_silent;
+
+/* How often and how long all other threads were made to stand still, to change code of FTRACE_FORM_MOVED. */
+struct ftrace_stops {
+	u64 count, last_ns, max_ns, total_ns;
+};
+extern FTRACE_INTERNAL struct ftrace_stops ftrace_stops;
 
 #endif /* FTRACE_ENGINE_SITE_H */

@@ -66,7 +66,7 @@ static u32 get_id(struct dyn_ftrace *site)
 		/* What a chunk has room for: its first id may be in use by nobody, see chunk.c. */
 		u32 first, n = FTRACE_CHUNK_SITES - 1;
 
-		if (ftrace_chunk_reserve(obj->lo, obj->hi, n, &first))
+		if (ftrace_chunk_reserve(obj->lo, obj->hi, n, false, &first))
 			return 0;
 		thunks->next = first;
 		thunks->end = first + n;

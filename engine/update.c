@@ -3,7 +3,9 @@
 #include "arch.h"
 #include "chunk.h"
 #include "graph.h"
+#include "moved.h"
 #include "ops.h"
+#include "scratch.h"
 #include "text.h"
 #include "thread.h"
 #include "thunk.h"
@@ -198,14 +200,16 @@ static int make_thunks(u32 first, u32 n, struct dyn_ftrace **batch)
 
 int ftrace_update_sites(u32 first, u32 n)
 {
-	struct dyn_ftrace **batch;
+	struct dyn_ftrace **batch, **moved;
 	bool callbacks = graph_callbacks_exist();
-	u32 count = 0;
-	int err, err_thunks;
+	u32 count = 0, nmoved = 0;
+	int err, err_thunks, err_moved;
 
-	batch = ft_alloc(n * sizeof(*batch));
+	/* Toggled sites in the first half, moved ones in the other. */
+	batch = scratch_alloc(2 * n * sizeof(*batch));
 	if (!batch)
 		return -ENOMEM;
+	moved = batch + n;
 	err_thunks = make_thunks(first, n, batch);
 	for (u32 id = first; id < first + n; id++) {
 		struct dyn_ftrace *site = ftrace_site(id);
@@ -216,12 +220,17 @@ int ftrace_update_sites(u32 first, u32 n)
 		on = apply(site, callbacks);
 		if (on == !!(site->flags & FTRACE_SITE_ON))
 			continue;
+		if (site->form == FTRACE_FORM_MOVED) {
+			moved[nmoved++] = site;
+			continue;
+		}
 		site->flags ^= FTRACE_SITE_ON;
 		batch[count++] = site;
 	}
 	err = ftrace_text_toggle(batch, count);
-	ft_free(batch, n * sizeof(*batch));
-	return err ? err : err_thunks;
+	err_moved = ftrace_moved_switch(moved, nmoved);
+	scratch_free(batch, 2 * n * sizeof(*batch));
+	return err ? err : err_moved ? err_moved : err_thunks;
 }
 
 int ftrace_update_all(void)

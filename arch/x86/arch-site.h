@@ -87,6 +87,8 @@
 /* Room for the call frame information of @n stubs. */
 #define ARCH_UNWIND_SIZE(n)	512
 
+#define ARCH_SYSCALL_SIZE	2	/* of the instruction that makes a system call */
+
 /*
  * A thunk (engine/thunk.h), at offsets where a stub's sp is slot, too:
  *

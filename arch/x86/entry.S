@@ -407,8 +407,10 @@ FUNC ftrace_regs_caller
 	leaq	FRAME_SLOT(%rsp), %r8
 	movq	%r8, PT_RSP(%rsp)
 	movzbl	SITE_BODY_DELTA(%rbx), %eax
+	testl	%eax, %eax
+	jz	12f				/* its instructions were moved */
 	addq	%rdi, %rax
-	movq	%rax, PT_RIP(%rsp)
+13:	movq	%rax, PT_RIP(%rsp)
 	movq	%rax, %r13			/* %r13 = the body, over the call */
 	xorl	%r12d, %r12d			/* %r12 = the thread to be marked, 0: none */
 	cmpl	$0, ftrace_silent_local(%rip)
@@ -480,6 +482,12 @@ FUNC ftrace_regs_caller
 	testq	%rax, %rax
 	jnz	1b
 	jmp	8b
+
+	/* The body is where the stub's last instruction jumps. */
+12:	movq	FRAME_STUB(%rsp), %rcx
+	movslq	(ARCH_STUB_BODY + 1 - ARCH_STUB_ENTRY_RET)(%rcx), %rax
+	leaq	(ARCH_STUB_BODY + 5 - ARCH_STUB_ENTRY_RET)(%rcx, %rax), %rax
+	jmp	13b
 ENDFUNC ftrace_regs_caller
 
 /*

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* x86: the bytes of a site and of a stub. The layout is in arch-site.h. */
 #include "arch.h"
+#include "chunk.h"
 #include "site.h"
 #include "thread.h"
 
@@ -33,6 +34,8 @@ static int displacement(u8 *p, unsigned long from, unsigned long to)
 
 unsigned long arch_site_body(const struct dyn_ftrace *site)
 {
+	if (site->form == FTRACE_FORM_MOVED)
+		return ftrace_copy(site->id);
 	/* The rest of a longer site (a 6-byte call) is made a nop when it is armed. */
 	return site->ip + (site->form == FTRACE_FORM_SHORT ? 2 : ARCH_SITE_SIZE);
 }
@@ -65,9 +68,11 @@ int arch_site_arm(const struct dyn_ftrace *site, unsigned long stub,
 	}
 	patch[0].addr = site->ip;
 	patch[0].len = ARCH_SITE_SIZE;
-	patch[0].bytes[0] = ARCH_SITE_OFF;
+	patch[0].bytes[0] = site->form == FTRACE_FORM_MOVED ? OP_JMP : ARCH_SITE_OFF;
 	if (displacement(patch[0].bytes + 1, site->ip, stub))
 		return -ERANGE;
+	if (site->form == FTRACE_FORM_MOVED)
+		return 1;
 	/* What is left of a longer nop or call would not decode by itself. */
 	while (patch[0].len < site->len && patch[0].len < sizeof(patch[0].bytes))
 		patch[0].bytes[patch[0].len++] = 0x90;
@@ -159,6 +164,16 @@ const char *arch_site_check(const struct dyn_ftrace *site)
 	return good ? NULL : changed;
 }
 
+const char *arch_moved_check(const u8 *now, const u8 *orig, unsigned int len)
+{
+	for (unsigned int i = 0; i < len; i++)
+		if (now[i] != orig[i])
+			return now[i] == 0xcc ? "a breakpoint stands there" :
+			       i == 0 && now[i] == OP_JMP ? "something else has put a jump there" :
+			       "its code is not what the file says";
+	return NULL;
+}
+
 int arch_function_replace(unsigned long from, unsigned long to, u8 *out)
 {
 	static const u8 endbr[] = { 0xf3, 0x0f, 0x1e, sizeof(long) == 8 ? 0xfa : 0xfb };
@@ -190,6 +205,11 @@ int arch_function_replace(unsigned long from, unsigned long to, u8 *out)
 	}
 #endif
 	return -EBUSY;
+}
+
+unsigned long arch_resolve(unsigned long resolver)
+{
+	return ((unsigned long (*)(void))resolver)();
 }
 
 #ifdef __x86_64__
