@@ -233,7 +233,11 @@ static int look_at_threads(struct batch *b, struct ftrace_stopped *threads, u32 
 		c = endangered(b, threads[i].pc - (threads[i].restarts ? ARCH_SYSCALL_SIZE : 0));
 		if (!c || c->busy)
 			threads[i].new_pc = 0;
+		else
+			ftrace_stops.moved++;
 	}
+	for (u32 i = 0; i < b->n; i++)
+		ftrace_stops.busy += b->changes[i].busy;
 	return 0;
 }
 

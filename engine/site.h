@@ -134,6 +134,8 @@ extern FTRACE_INTERNAL u32 ftrace_silent;
 /* How often and how long all other threads were made to stand still, to change code of FTRACE_FORM_MOVED. */
 struct ftrace_stops {
 	u64 count, last_ns, max_ns, total_ns;
+	u64 moved;			/* threads that went on in the copy of what they were in the middle of */
+	u64 busy;			/* sites that had to be left for another try */
 };
 extern FTRACE_INTERNAL struct ftrace_stops ftrace_stops;
 
