@@ -23,11 +23,12 @@ import benchlib
 import calls
 import callbacks
 import many
+import moved
 import programs
 import reading
 
 SECTIONS = {"calls": calls.recording, "threads": calls.threads, "callbacks": callbacks.callbacks,
-            "many": many.many, "programs": programs.programs, "reading": reading.reading}
+            "many": many.many, "moved": moved.moved, "programs": programs.programs, "reading": reading.reading}
 
 
 def machine():

@@ -10,6 +10,7 @@ from benchlib import (HERE, SOURCES, Failure, Skip, median, paired_ratio, parse_
 INSTRUMENT = {
     "patchable": ("gcc", ["-fpatchable-function-entry=5"], []),
     "pg": ("gcc", ["-pg"], ["-pg"]),
+    "never": ("gcc", [], []),	# as most programs are
     "xray": ("clang", ["-fxray-instrument", "-fxray-instruction-threshold=1"],
              ["-fxray-instrument"]),
 }

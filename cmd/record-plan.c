@@ -23,15 +23,7 @@
 #include <unistd.h>
 
 #include "cmd/record.h"
-#ifdef HAVE_PLANNER
 #include "planner/planner.h"
-#else	/* until it is there */
-static int planner_write(const char *path, int dir_fd, const char *name, const char **why)
-{
-	*why = "it was not built for tracing; compile it with -fpatchable-function-entry=5 (or -pg)";
-	return -ENOSYS;
-}
-#endif
 
 #define PLANNERS_MAX	4	/* at a time */
 #define SECONDS_MAX	60	/* of processor time for one plan: then it is not worth having */

@@ -125,7 +125,7 @@ static void execute(const struct record *r, const sigset_t *mask, int report)
 	signal(SIGXFSZ, xfsz_before);
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	if (!set_environment(r))
-		execvp(r->program, r->opt->command);
+		execv(r->program, r->opt->command);
 	err = errno;
 	if (write(report, &err, sizeof(err)) != sizeof(err))
 		_exit(126);

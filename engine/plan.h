@@ -42,7 +42,7 @@ struct ftrace_plan_header {
 };
 
 enum {
-	FTRACE_PLAN_NO_SYMBOLS	= 1 << 0,	/* the object has no function symbols of its own (stripped) */
+	FTRACE_PLAN_NO_SYMBOLS	= 1 << 0,	/* stripped: hardly any function that can be traced has a symbol */
 };
 
 /* A function. Refused ones are in the plan as well, with their reason. */

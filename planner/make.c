@@ -92,7 +92,7 @@ struct written {
 	struct ftrace_planned_ifunc *ifuncs;
 	u32 nfuncs, nifuncs;
 	struct { const char *text; u32 at; } reasons[64];
-	u32 nreasons, movable;
+	u32 nreasons, movable, named;
 };
 
 /* Add a name; its offset, 0: no memory. */
@@ -173,6 +173,7 @@ static int add_function(struct written *w, struct ftrace_found *c)
 	f->len = copy.moved;
 	memcpy(f->orig, r->code + (c->vaddr - r->vaddr), copy.moved);
 	w->movable++;
+	w->named += c->name != NULL;
 	return 0;
 }
 
@@ -223,7 +224,8 @@ static int put_together(struct written *w, const struct stat *st, void **plan, s
 	*h = (struct ftrace_plan_header){
 		.magic = FTRACE_PLAN_MAGIC, .version = FTRACE_PLAN_VERSION,
 		.machine = p->finder.elf.machine | (p->finder.elf.wide ? 1u << 31 : 0),
-		.flags = w->movable ? 0 : FTRACE_PLAN_NO_SYMBOLS,
+		/* A stripped program may still export a few (git: error()). */
+		.flags = w->named * 20ull >= w->movable && w->named ? 0 : FTRACE_PLAN_NO_SYMBOLS,
 		.size = all, .object_size = (u64)st->st_size,
 		.object_mtime_ns = (u64)st->st_mtim.tv_sec * 1000000000u + (u64)st->st_mtim.tv_nsec,
 		.nfuncs = w->nfuncs, .funcs = (u32)funcs, .nifuncs = w->nifuncs,
