@@ -27,7 +27,7 @@ check: test-deps all
 	@# Configured before the tests' packages were there: once more.
 	@{ [ "$$(meson introspect --tests $(BUILD))" != "[]" ] && \
 	   ! grep -q 'programs cannot be traced' $(BUILD)/meson-logs/meson-log.txt; } || \
-		{ meson setup --reconfigure $(BUILD) && ninja -C $(BUILD); }
+		{ meson setup --wipe $(BUILD) && ninja -C $(BUILD); }
 	@$(PYTHON) tools/check $(BUILD)
 
 bench: bench-deps all

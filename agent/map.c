@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/utsname.h>
 #include <time.h>
 
 #include "agent/agent.h"
@@ -117,7 +116,6 @@ static void take_time(struct ftrace_map_header *map)
 
 static void fill_header(struct ftrace_map_header *map)
 {
-	struct utsname uts;
 	long n;
 
 	map->pid = (u32)agent.pid;
@@ -127,8 +125,7 @@ static void fill_header(struct ftrace_map_header *map)
 	n = ft_read_file("/proc/self/comm", map->comm, sizeof(map->comm) - 1);
 	if (n > 0 && map->comm[n - 1] == '\n')
 		map->comm[n - 1] = '\0';
-	if (!arch_syscall(SYS_uname, (long)&uts, 0, 0, 0, 0, 0))
-		ft_snprintf(map->machine, sizeof(map->machine), "%s", uts.machine);
+	ft_snprintf(map->machine, sizeof(map->machine), "%s", ARCH_MACHINE);
 	n = arch_syscall(SYS_readlinkat, AT_FDCWD, (long)"/proc/self/exe", (long)map->exe,
 			 sizeof(map->exe) - 1, 0, 0);
 	if (n <= 0)

@@ -14,9 +14,9 @@
 #include "cmd/cmd.h"
 #include "cmd/record.h"
 #include "config.h"
+#include "preload/preload-config.h"
 
-#define LIBRARY_NAME		"libftrace.so.0"
-#define LIBRARY_BUILD_SUBDIR	"../engine"
+#define LIBRARY_NAME	"libftrace.so.0"
 #define MAX_SCRIPTS	4	/* interpreters that are scripts themselves; the kernel's limit */
 
 /* As execvp() would find it. */
@@ -74,46 +74,116 @@ static int not_elf_here(const char *path, const char *why)
 	return -1;
 }
 
-/* The loader that the program names, into @loader; false: none. */
-static bool read_interpreter(int fd, const Elf64_Ehdr *eh, char loader[PATH_MAX])
-{
-	Elf64_Phdr ph;
-	ssize_t n;
+/* An ELF header's part that is asked about, of both classes. */
+struct header {
+	unsigned char class, data;
+	uint16_t type, machine, phnum, phentsize;
+	uint64_t phoff;
+};
 
-	for (int i = 0; i < eh->e_phnum; i++) {
-		if (pread(fd, &ph, sizeof(ph), (off_t)(eh->e_phoff + i * (uint64_t)eh->e_phentsize)) !=
-		    sizeof(ph))
+static int read_header(int fd, struct header *h)
+{
+	union {
+		unsigned char ident[EI_NIDENT];
+		Elf64_Ehdr wide;
+		Elf32_Ehdr narrow;
+	} eh;
+
+	if (fd < 0 || pread(fd, &eh, sizeof(eh), 0) != sizeof(eh))
+		return -1;
+	h->class = eh.ident[EI_CLASS];
+	h->data = eh.ident[EI_DATA];
+	h->type = eh.wide.e_type;
+	h->machine = eh.wide.e_machine;
+	if (h->class == ELFCLASS64) {
+		h->phoff = eh.wide.e_phoff;
+		h->phnum = eh.wide.e_phnum;
+		h->phentsize = eh.wide.e_phentsize;
+	} else {
+		h->phoff = eh.narrow.e_phoff;
+		h->phnum = eh.narrow.e_phnum;
+		h->phentsize = eh.narrow.e_phentsize;
+	}
+	return 0;
+}
+
+/* The loader that the program names, into @loader; false: none. */
+static bool read_interpreter(int fd, const struct header *h, char loader[PATH_MAX])
+{
+	Elf32_Word type;	/* both classes' program headers begin with it */
+	Elf32_Phdr narrow;
+	Elf64_Phdr wide;
+	ssize_t n;
+	int err;
+
+	for (int i = 0; i < h->phnum; i++) {
+		off_t at = (off_t)(h->phoff + i * (uint64_t)h->phentsize);
+
+		if (pread(fd, &type, sizeof(type), at) != sizeof(type))
 			return false;
-		if (ph.p_type != PT_INTERP)
+		if (type != PT_INTERP)
 			continue;
-		n = pread(fd, loader, ph.p_filesz < PATH_MAX ? ph.p_filesz : PATH_MAX - 1,
-			  (off_t)ph.p_offset);
+		if (h->class == ELFCLASS64)
+			err = pread(fd, &wide, sizeof(wide), at) != sizeof(wide);
+		else if (!(err = pread(fd, &narrow, sizeof(narrow), at) != sizeof(narrow)))
+			wide = (Elf64_Phdr){ .p_offset = narrow.p_offset,
+					     .p_filesz = narrow.p_filesz };
+		n = err ? -1 : pread(fd, loader, wide.p_filesz < PATH_MAX ? wide.p_filesz :
+				     PATH_MAX - 1, (off_t)wide.p_offset);
 		loader[n > 0 ? n : 0] = 0;
 		return true;
 	}
 	return false;
 }
 
-/* Compared with our own ELF header: the agent was built for the same. */
+/* The narrow programs of this machine, and how they are called. */
+#ifdef FTRACE_MACHINE_NARROW
+#define NARROW_MACHINE	FTRACE_MACHINE_NARROW
+#else
+#define NARROW_MACHINE	NULL
+#endif
+
+/* Is @h that of a narrow program of the machine that @own is of? */
+static bool is_narrow_here(const struct header *h, const struct header *own)
+{
+	static const struct {
+		uint16_t wide, narrow;
+	} machines[] = { { EM_X86_64, EM_386 }, { EM_S390, EM_S390 } };
+
+	if (h->class != ELFCLASS32 || own->class != ELFCLASS64 || h->data != own->data)
+		return false;
+	for (size_t i = 0; i < sizeof(machines) / sizeof(machines[0]); i++)
+		if (own->machine == machines[i].wide && h->machine == machines[i].narrow)
+			return true;
+	return false;
+}
+
+/* Compared with our own ELF header: the agent was built for the same, and perhaps for narrow programs. */
 static int check_elf(const char *path, int fd)
 {
 	char loader[PATH_MAX];
-	Elf64_Ehdr eh, own;
 	int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	ssize_t n = self < 0 ? -1 : pread(self, &own, sizeof(own), 0);
+	struct header h, own;
+	int err = read_header(self, &own);
 
 	if (self >= 0)
 		close(self);
-	if (n != sizeof(own) || pread(fd, &eh, sizeof(eh), 0) != sizeof(eh))
+	if (err || read_header(fd, &h))
 		return not_elf_here(path, "not a complete ELF file");
-	if (eh.e_ident[EI_CLASS] != own.e_ident[EI_CLASS])
-		return not_elf_here(path, eh.e_ident[EI_CLASS] == ELFCLASS32 ? "a 32-bit program"
-									     : "a 64-bit program");
-	if (eh.e_ident[EI_DATA] != own.e_ident[EI_DATA] || eh.e_machine != own.e_machine)
-		return not_elf_here(path, "a program for another kind of processor");
-	if (eh.e_type != ET_EXEC && eh.e_type != ET_DYN)
+	if (is_narrow_here(&h, &own)) {
+		if (!NARROW_MACHINE) {
+			cmd_error("%s: a 32-bit program, and libftrace was built without the library for these; build it where the compiler makes them (gcc -m32; Debian: gcc-12-multilib)",
+				  path);
+			return -1;
+		}
+	} else if (h.class != own.class || h.data != own.data || h.machine != own.machine) {
+		return not_elf_here(path, h.class == own.class || h.data != own.data ?
+				    "a program for another kind of processor" :
+				    h.class == ELFCLASS32 ? "a 32-bit program" : "a 64-bit program");
+	}
+	if (h.type != ET_EXEC && h.type != ET_DYN)
 		return not_elf_here(path, "neither a program nor a script");
-	if (!read_interpreter(fd, &eh, loader)) {
+	if (!read_interpreter(fd, &h, loader)) {
 		cmd_error("%s: statically linked, so nothing can be loaded into it; link it dynamically, or link libftrace.a into it and use the library's functions (libftrace(3))",
 			    path);
 		return -1;
@@ -193,48 +263,48 @@ int record_check(struct record *r)
 	return check_file(r->program, 0);
 }
 
-/* "DIR/NAME" without links, if it is there. */
-static bool find_file(const char *dir, const char *name, char *path, size_t size)
+/* Is everything below @dir that a program of the class with $LIB @lib needs? */
+static bool has_class(const char *dir, const char *lib)
 {
-	char joined[PATH_MAX], real[PATH_MAX];
+	char path[PATH_MAX + 128];
 
-	if ((size_t)snprintf(joined, sizeof(joined), "%s/%s", dir, name) >= sizeof(joined) ||
-	    !realpath(joined, real) || access(real, R_OK))
+	snprintf(path, sizeof(path), "%s/%s/" FTRACE_AGENT_NAME, dir, lib);
+	if (access(path, R_OK))
 		return false;
-	return (size_t)snprintf(path, size, "%s", real) < size;
+	snprintf(path, sizeof(path), "%s/%s/" LIBRARY_NAME, dir, lib);
+	return !access(path, R_OK);
 }
 
 /*
  * The agent, and the library it is linked with: named as well, so that it comes before libc in
- * the order in which symbols are looked up (it stands in for some of libc's).
+ * the order in which symbols are looked up (it stands in for some of libc's). By folders that
+ * the loader itself names, so that every program gets those of its own class.
  */
-static bool find_preload(struct record *r, const char *agent_dir, const char *library_dir)
+static bool find_preload(struct record *r, const char *folder)
 {
-	char agent[PATH_MAX], library[PATH_MAX];
+	char dir[PATH_MAX];
 
-	if (!find_file(agent_dir, FTRACE_AGENT_NAME, agent, sizeof(agent)) ||
-	    !find_file(library_dir, LIBRARY_NAME, library, sizeof(library)))
+	if (!realpath(folder, dir) || !has_class(dir, FTRACE_LIB_WIDE) || strpbrk(dir, " :$"))
 		return false;
-	return (size_t)snprintf(r->preload, sizeof(r->preload), "%s:%s", agent, library) <
-	       sizeof(r->preload) && !strpbrk(agent, " :") && !strpbrk(library, " :");
+	return (size_t)snprintf(r->preload, sizeof(r->preload), "%s/$LIB/%s:%s/$LIB/%s", dir,
+				FTRACE_AGENT_NAME, dir, LIBRARY_NAME) < sizeof(r->preload);
 }
 
 int record_find_agent(struct record *r)
 {
-	char self[PATH_MAX], agent_dir[PATH_MAX + 64], library_dir[PATH_MAX + 64];
+	char self[PATH_MAX], folder[PATH_MAX + 64];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
 	/* In the build tree first: beside the command's folder. */
 	if (n > 0) {
 		self[n] = 0;
 		*strrchr(self, '/') = 0;
-		snprintf(agent_dir, sizeof(agent_dir), "%s/%s", self, FTRACE_AGENT_BUILD_SUBDIR);
-		snprintf(library_dir, sizeof(library_dir), "%s/%s", self, LIBRARY_BUILD_SUBDIR);
-		if (find_preload(r, agent_dir, library_dir))
+		snprintf(folder, sizeof(folder), "%s/%s", self, FTRACE_PRELOAD_BUILD_SUBDIR);
+		if (find_preload(r, folder))
 			return 0;
 	}
-	if (find_preload(r, FTRACE_AGENT_DIR, FTRACE_AGENT_DIR "/.."))
+	if (find_preload(r, FTRACE_AGENT_DIR "/preload"))
 		return 0;
 	return cmd_error("%s: not found with " LIBRARY_NAME " in %s, or that path has a space or colon, which the loader does not take; install libftrace, or build it whole",
-			 FTRACE_AGENT_NAME, FTRACE_AGENT_DIR);
+			 FTRACE_AGENT_NAME, FTRACE_AGENT_DIR "/preload");
 }

@@ -62,7 +62,7 @@ static void put_env(FILE *f, const struct ftrace_map_header *header)
 	put_string(f, header->exe);
 	fputs(";\n\tarchitecture = ", f);
 	put_string(f, header->machine);
-	fputs(";\n};\n\n", f);
+	fprintf(f, ";\n\tword_size = %u;\n};\n\n", header->word_size);
 }
 
 /*

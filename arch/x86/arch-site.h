@@ -101,4 +101,11 @@
 #define ARCH_THUNK_DIRECT	50
 #endif
 
+/* The machine, as recordings name it. */
+#ifdef __x86_64__
+#define ARCH_MACHINE		"x86_64"
+#else
+#define ARCH_MACHINE		"i386"
+#endif
+
 #endif /* FTRACE_ARCH_SITE_H */
