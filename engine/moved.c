@@ -443,6 +443,8 @@ int ftrace_moved_switch(struct dyn_ftrace **sites, u32 n)
 
 	if (!n)
 		return 0;
+	/* Their callers know what they leave alone, vector registers included. */
+	arch_keep_all_vectors();
 	b.changes = scratch_alloc(n * sizeof(*b.changes));
 	if (!b.changes)
 		return -ENOMEM;
