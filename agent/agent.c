@@ -104,6 +104,8 @@ static void agent_forked(void)
 
 const struct ftrace_stream_ops agent_stream_ops = {
 	.refill = agent_refill,
+	.flush = agent_flush,
+	.lost = agent_lost,
 	.thread_gone = agent_thread_gone,
 	.forked = agent_forked,
 };

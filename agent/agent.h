@@ -97,6 +97,8 @@ void agent_map_object(struct ftrace_object *obj, bool gone);
 /* ---- ring.c: records (struct ftrace_stream_ops) ---- */
 
 int agent_refill(struct ftrace_thread *t, u64 now);
+void agent_flush(struct ftrace_thread *t);
+void agent_lost(struct ftrace_thread *t);
 void agent_thread_gone(struct ftrace_thread *t);
 
 /* The rings are the parent's: forget them. */

@@ -104,18 +104,18 @@ static struct ftrace_ring *make_file(const char *path, u32 npackets)
 	return ring;
 }
 
-static u32 packets_of(u32 k, bool spare)
+static u32 packets_of(u32 k, s32 owner)
 {
 	u32 n = agent.session->ring_packets;
 
-	if ((k >= LARGE_RINGS || agent.forked || spare) && n > MIDDLE_PACKETS)
+	if ((k >= LARGE_RINGS || agent.forked || !owner) && n > MIDDLE_PACKETS)
 		n = MIDDLE_PACKETS;
-	if (k >= MIDDLE_RINGS && n > SMALL_PACKETS)
+	if ((k >= MIDDLE_RINGS || owner & AGENT_RING_RESERVE) && n > SMALL_PACKETS)
 		n = SMALL_PACKETS;
 	return n;
 }
 
-static struct ftrace_ring *make_shared(u32 k, s32 tid)
+static struct ftrace_ring *make_shared(u32 k, s32 owner)
 {
 	char path[AGENT_PATH_MAX], number[16];
 	struct ftrace_ring *ring;
@@ -123,7 +123,7 @@ static struct ftrace_ring *make_shared(u32 k, s32 tid)
 
 	ft_snprintf(number, sizeof(number), "%u", k);
 	agent_path(path, agent.gen, number);
-	for (npackets = packets_of(k, !tid);; npackets = npackets > MIDDLE_PACKETS ? MIDDLE_PACKETS :
+	for (npackets = packets_of(k, owner);; npackets = npackets > MIDDLE_PACKETS ? MIDDLE_PACKETS :
 						   npackets > SMALL_PACKETS ? SMALL_PACKETS : 2) {
 		ring = make_file(path, npackets);
 		if (ring)
@@ -133,7 +133,7 @@ static struct ftrace_ring *make_shared(u32 k, s32 tid)
 	}
 	ring->npackets = npackets;
 	ring->overwrite = agent.session->overwrite;
-	ring->tid = (u32)tid;
+	ring->tid = (u32)(owner & ~AGENT_RING_RESERVE);
 	smp_store_release(&ring->magic, FTRACE_RING_MAGIC);
 	return ring;
 }
@@ -155,7 +155,7 @@ static struct agent_ring *chunk_of(u32 k)
 	return none;
 }
 
-struct agent_ring *agent_ring_make(s32 tid)
+struct agent_ring *agent_ring_make(s32 owner)
 {
 	struct agent_ring *chunk, *r;
 	struct ftrace_ring *shared;
@@ -170,8 +170,8 @@ struct agent_ring *agent_ring_make(s32 tid)
 	if (!chunk)
 		return NULL;
 	r = &chunk[k % CHUNK];
-	WRITE_ONCE(r->owner, 1ull << 32 | (u32)tid);
-	shared = make_shared(k, tid);
+	WRITE_ONCE(r->owner, 1ull << 32 | (u32)owner);
+	shared = make_shared(k, owner);
 	if (!shared) {
 		u32 next = k + 1;
 

@@ -9,7 +9,7 @@
  *
  * refill() may be interrupted by a signal at any instruction, and never be resumed when the handler
  * leaves by longjmp(): every step here can be begun again by the next refill(). While it is under
- * way t->end is NULL, so that a handler's records are dropped.
+ * way t has no packet, so that a handler's records go to the thread's reserve, which has a ring of its own.
  */
 #include <limits.h>
 #include <linux/futex.h>
@@ -51,12 +51,15 @@ static void wake_recorder(const struct ftrace_ring *ring, bool always)
 		agent_ring_doorbell();
 }
 
-static void count_dropped(struct agent_ring *r, const struct ftrace_thread *t)
+/* One operation on memory that outlives the process: exact, wherever a signal or its end comes. */
+void agent_lost(struct ftrace_thread *t)
 {
-	u64 dropped = READ_ONCE(t->dropped);
+	struct agent_ring *r = t->stream;
 
-	r->shared->discarded += dropped - r->dropped_seen;
-	r->dropped_seen = dropped;
+	if (r)
+		__atomic_fetch_add(&r->shared->discarded, 1, __ATOMIC_RELAXED);
+	else if (agent.map)
+		__atomic_fetch_add(&agent.map->records_lost, 1, __ATOMIC_RELAXED);
 }
 
 /*
@@ -170,7 +173,7 @@ static void take_oldest(struct ftrace_ring *ring)
 }
 
 /* Begin packet head, which is free, and let @t write to it. */
-static int open_packet(struct agent_ring *r, struct ftrace_thread *t, u64 now)
+static int open_packet(struct agent_ring *r, struct ftrace_thread *t, u64 now, u64 *closed)
 {
 	struct ftrace_ring *ring = r->shared;
 	u64 head = ring->head;
@@ -197,9 +200,8 @@ static int open_packet(struct agent_ring *r, struct ftrace_thread *t, u64 now)
 	WRITE_ONCE(t->wp, FIRST_SLOT(packet));
 	WRITE_ONCE(t->unwritten, ftrace_unwritten(head / ring->npackets));
 	WRITE_ONCE(t->hi, (u32)(now >> 32));
-	barrier();
 	/* One slot stays free, for close_packet(). */
-	WRITE_ONCE(t->end, END_SLOT(packet) - 1);
+	ftrace_packet_opened(t, closed, END_SLOT(packet) - 1);
 	return 0;
 }
 
@@ -208,10 +210,15 @@ static bool thread_exists(s32 tid)
 	return arch_syscall(SYS_tgkill, agent.pid, tid, 0, 0, 0, 0) != -ESRCH;
 }
 
-/* From @owner, which was seen there, to @tid. False: somebody else was first. */
-static bool set_owner(struct agent_ring *r, u64 *owner, s32 tid)
+static s32 owner_of(const struct ftrace_thread *t)
 {
-	u64 next = ((*owner >> 32) + 1) << 32 | (u32)tid;
+	return t->flags & FTRACE_THREAD_RESERVE ? t->tid | AGENT_RING_RESERVE : t->tid;
+}
+
+/* From @owner, which was seen there, to @to. False: somebody else was first. */
+static bool set_owner(struct agent_ring *r, u64 *owner, s32 to)
+{
+	u64 next = ((*owner >> 32) + 1) << 32 | (u32)to;
 
 	if (!__atomic_compare_exchange_n(&r->owner, owner, next, false, __ATOMIC_ACQ_REL,
 					 __ATOMIC_RELAXED))
@@ -224,22 +231,23 @@ static bool set_owner(struct agent_ring *r, u64 *owner, s32 tid)
 static bool claim(struct agent_ring *r, struct ftrace_thread *t, bool probe)
 {
 	u64 owner = smp_load_acquire(&r->owner);
-	s32 tid = (s32)owner;
+	s32 old = (s32)owner;
 
-	if (!smp_load_acquire(&r->shared) || tid == AGENT_RING_BUSY)
+	if (!smp_load_acquire(&r->shared) || old == AGENT_RING_BUSY)
 		return false;
 	/*
-	 * @t has no ring: one that bears its tid is what an earlier thread of that number left, or
+	 * @t has no ring: one that bears its name is what an earlier thread of that number left, or
 	 * what a handler left half claimed.
 	 */
-	if (tid && tid != t->tid &&
-	    (!probe || READ_ONCE(ftrace_no_syscalls) || thread_exists(tid)))
+	if (old && old != owner_of(t) &&
+	    (!probe || READ_ONCE(ftrace_no_syscalls) ||
+	     thread_exists(old & ~AGENT_RING_RESERVE)))
 		return false;
 	if (!set_owner(r, &owner, AGENT_RING_BUSY))
 		return false;
 	r->thread = t;
-	set_owner(r, &owner, t->tid);
-	if (!tid)
+	set_owner(r, &owner, owner_of(t));
+	if (!old)
 		__atomic_fetch_sub(&nfree, 1, __ATOMIC_RELAXED);
 	return true;
 }
@@ -261,7 +269,7 @@ static struct agent_ring *find_ring(struct ftrace_thread *t)
 		if (r && claim(r, t, true))
 			return r;
 	}
-	return agent_ring_make(t->tid);
+	return agent_ring_make(owner_of(t));
 }
 
 /* A ring for a thread that has none. NULL: it records nothing, now or ever. */
@@ -274,21 +282,19 @@ static struct agent_ring *get_ring(struct ftrace_thread *t)
 	r = find_ring(t);
 	if (!r) {
 		t->flags |= FTRACE_THREAD_OFF;
-		if (agent.map)
+		if (agent.map && !(t->flags & FTRACE_THREAD_RESERVE))
 			__atomic_fetch_add(&agent.map->threads_unrecorded, 1, __ATOMIC_RELAXED);
 		return NULL;
 	}
 	t->stream = r;
-	r->thread = t;		/* one just made has only its owner's tid */
-	r->dropped_seen = READ_ONCE(t->dropped);
+	r->thread = t;		/* one just made has only its owner's name */
 	WRITE_ONCE(r->shared->tid, (u32)t->tid);
 	return r;
 }
 
-/* What cannot be recorded is counted in the ring. */
-static int lost(struct agent_ring *r, int err)
+static int lost(struct ftrace_thread *t, int err)
 {
-	r->shared->discarded++;
+	agent_lost(t);
 	return err;
 }
 
@@ -296,19 +302,17 @@ int agent_refill(struct ftrace_thread *t, u64 now)
 {
 	struct agent_ring *r = t->stream;
 	struct ftrace_ring *ring;
+	u64 *closed = ftrace_packet_closed(t);
 	int err;
 
-	WRITE_ONCE(t->end, NULL);
-	barrier();
 	if (unlikely(READ_ONCE(agent.off)))
 		return -ESHUTDOWN;
 	if (unlikely(!r)) {
 		r = get_ring(t);
 		if (!r)
-			return -ENOSPC;
+			return lost(t, -ENOSPC);
 	}
 	ring = r->shared;
-	count_dropped(r, t);
 	if (packet_is_open(r)) {
 		close_packet(r, t->wp);
 		if (!ring->overwrite)
@@ -316,7 +320,7 @@ int agent_refill(struct ftrace_thread *t, u64 now)
 	}
 	if (unlikely(READ_ONCE(agent.session->stopped))) {
 		agent_stop();
-		return lost(r, -ESHUTDOWN);
+		return lost(t, -ESHUTDOWN);
 	}
 	if (ring->overwrite) {
 		if (ring->head >= ring->npackets)
@@ -324,10 +328,22 @@ int agent_refill(struct ftrace_thread *t, u64 now)
 	} else if (unlikely(is_full(ring))) {
 		err = wait_for_room(r);
 		if (err)
-			return lost(r, err);
+			return lost(t, err);
 	}
 	/* A signal handler may have recorded since @now was read. */
-	return open_packet(r, t, now > r->last ? now : r->last);
+	return open_packet(r, t, now > r->last ? now : r->last, closed);
+}
+
+void agent_flush(struct ftrace_thread *t)
+{
+	struct agent_ring *r = t->stream;
+
+	ftrace_packet_closed(t);
+	if (!r || !packet_is_open(r))
+		return;
+	close_packet(r, t->wp);
+	if (!r->shared->overwrite)
+		wake_recorder(r->shared, false);
 }
 
 void agent_thread_gone(struct ftrace_thread *t)
@@ -335,8 +351,7 @@ void agent_thread_gone(struct ftrace_thread *t)
 	struct agent_ring *r = t->stream;
 	u64 owner;
 
-	WRITE_ONCE(t->end, NULL);
-	barrier();
+	ftrace_packet_closed(t);
 	t->stream = NULL;
 	if (!r)
 		return;
@@ -344,7 +359,6 @@ void agent_thread_gone(struct ftrace_thread *t)
 	/* A newcomer may have noticed first, and the ring be its own by now. */
 	if ((s32)owner <= 0 || r->thread != t || !set_owner(r, &owner, AGENT_RING_BUSY))
 		return;
-	count_dropped(r, t);
 	if (packet_is_open(r))
 		close_packet(r, t->wp);
 	r->thread = NULL;

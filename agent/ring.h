@@ -7,12 +7,14 @@
 
 #define AGENT_MAX_RINGS	65536u
 #define AGENT_RING_BUSY	(-1)
+#define AGENT_RING_RESERVE	(1 << 30)	/* beside a tid: of its reserve, not its own */
 
 /* What this process knows of one of its rings. */
 struct agent_ring {
 	struct ftrace_ring *shared;	/* NULL: being made, or could not be */
 	/*
-	 * Whose it is: tid in the lower half (0: nobody's, AGENT_RING_BUSY: changing hands), how
+	 * Whose it is: tid, with AGENT_RING_RESERVE or not, in the lower half (0: nobody's,
+	 * AGENT_RING_BUSY: changing hands), how
 	 * often that changed in the upper, so that a claim cannot succeed on what was seen of an
 	 * earlier owner.
 	 */
@@ -21,15 +23,14 @@ struct agent_ring {
 	u64 open;			/* 1 + number of the packet that is open; see packet_is_open() */
 	u64 last;			/* time of the last record in completed packets */
 	u64 gave_up;			/* 1 + tail, when a wait for it to move was in vain */
-	u64 dropped_seen;		/* of thread->dropped, what is in shared->discarded */
 };
 
 /* Ring @k, NULL beyond those that were begun. */
 struct agent_ring *agent_ring(u32 k);
 u32 agent_nrings(void);
 
-/* Make one more ring, for @tid (0: for nobody yet). NULL: no room of any kind, or too many. */
-struct agent_ring *agent_ring_make(s32 tid);
+/* Make one more ring, for @owner (0: for nobody yet). NULL: no room of any kind, or too many. */
+struct agent_ring *agent_ring_make(s32 owner);
 
 /* In a child of fork: unmap the parent's, begin anew. */
 void agent_rings_forget(void);

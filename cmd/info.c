@@ -212,7 +212,7 @@ static void print_totals(const struct trace_recording *recording, const struct p
 
 		records += processes[i].records;
 		packets += processes[i].packets;
-		lost += processes[i].lost;
+		lost += processes[i].lost + h->records_lost;
 		streams += recording->processes[i].nstreams;
 		depth += h->calls_dropped;
 		shadow += h->calls_unshadowed;

@@ -120,6 +120,7 @@ void record_count_image(struct record *r, const struct record_process *p)
 	t->calls_dropped += h.calls_dropped;
 	t->calls_unshadowed += h.calls_unshadowed;
 	t->threads_unrecorded += h.threads_unrecorded;
+	t->discarded += h.records_lost;
 	t->map_bytes += h.map_len;
 	count_text(r, p, name, h.map_len);
 }

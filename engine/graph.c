@@ -189,7 +189,7 @@ bool ftrace_graph_enter(struct ftrace_thread *t, struct dyn_ftrace *site, struct
 	if ((unsigned long)slot - t->stack_lo >= t->stack_size) {
 		/* A child of clone(CLONE_VM) with our TLS: as in ftrace_record_slow(). */
 		if (!ftrace_no_syscalls && ft_gettid() != t->tid) {
-			t->dropped++;
+			ftrace_record_lost(t);
 			return false;
 		}
 		if (may_hook && !tail && ftrace_shadow_enter(t, (unsigned long)slot)) {
@@ -224,8 +224,8 @@ bool ftrace_graph_enter(struct ftrace_thread *t, struct dyn_ftrace *site, struct
 		if (is_recorder(gops)) {
 			unsigned long event = may_hook ? FTRACE_EVENT_ENTRY : FTRACE_EVENT_FUNCTION;
 
-			wants = ftrace_record_event(t, FTRACE_ID_EVENT(event, site->id)) &&
-				!tail;
+			wants = ftrace_record_event(t, FTRACE_ID_EVENT(event, site->id),
+						    (unsigned long)slot) && !tail;
 		} else if (!(gops->flags & FGRAPH_OPS_FL_GENERAL_REGS) &&
 			   !arch_vectors_saved(regs)) {
 			wants = false;	/* as ftrace_ops_may_run() */
@@ -273,8 +273,8 @@ static void call_ended(struct ftrace_thread *t, struct fgraph_stack *s, struct f
 		    (unsigned long)gops->reserved[FGRAPH_OPS_EPOCH] > call->epoch)
 			continue;
 		if (is_recorder(gops)) {
-			ftrace_record_event(t, FTRACE_ID_EVENT(FTRACE_EVENT_EXIT,
-							call->site->id));
+			ftrace_record_event(t, FTRACE_ID_EVENT(FTRACE_EVENT_EXIT, call->site->id),
+					    call->slot);
 			continue;
 		}
 		if (!(gops->flags & FGRAPH_OPS_FL_GENERAL_REGS) && !arch_vectors_saved(regs))
@@ -326,8 +326,8 @@ unsigned long ftrace_graph_return_func(struct pt_regs *regs, struct dyn_ftrace *
 			struct fgraph_ops *gops = READ_ONCE(fgraph_array[i]);
 
 			if (gops && (site->graph & 1u << i) && is_recorder(gops))
-				ftrace_record_event(t, FTRACE_ID_EVENT(FTRACE_EVENT_EXIT,
-								site->id));
+				ftrace_record_event(t, FTRACE_ID_EVENT(FTRACE_EVENT_EXIT, site->id),
+						    slot);
 		}
 	}
 	ftrace_callback_end(t, nested);

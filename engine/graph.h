@@ -25,9 +25,12 @@ bool ftrace_graph_is_choosy(void);
 
 /*
  * Write the record @id_event (site id << 2 | enum ftrace_event) to @t's stream, @t being the calling
- * thread's. False: it is lost and counted.
+ * thread's, for the call at @slot. False: it is lost and counted.
  */
-bool ftrace_record_event(struct ftrace_thread *t, unsigned long id_event);
+bool ftrace_record_event(struct ftrace_thread *t, unsigned long id_event, unsigned long slot);
+
+/* A record of @t, or a call that would have made some, is lost: tell who takes the records. */
+void ftrace_record_lost(struct ftrace_thread *t);
 
 /* A call at @slot begins: is it within the depth? And it ends. Frames left by longjmp fall out. */
 bool ftrace_depth_enter(struct ftrace_thread *t, unsigned long slot);

@@ -67,7 +67,8 @@ static void record(unsigned long ip, unsigned long parent_ip, struct ftrace_ops 
 {
 	if (ftrace_self)
 		ftrace_record_event(ftrace_self,
-				    FTRACE_ID_EVENT(FTRACE_EVENT_FUNCTION, site->id));
+				    FTRACE_ID_EVENT(FTRACE_EVENT_FUNCTION, site->id),
+				    user_stack_pointer(regs));
 }
 
 static bool needs_regs(const struct ftrace_ops *ops)

@@ -3,7 +3,14 @@
  * Records that the fast path cannot write: a thread's first, a new packet, a stack without a
  * shadow yet, a slot that a signal handler took; and every record when calls are chosen by depth or
  * duration. Runs in the middle of the traced program's calls.
+ *
+ * A signal handler may interrupt all of this at any instruction, come here itself, and never return. Only
+ * the change from one packet to the next cannot be begun again while it is under way: what a
+ * handler records then goes to a reserve stream of the thread.
  */
+#include <linux/futex.h>
+#include <sys/syscall.h>
+
 #include <ftrace/trace-format.h>
 
 #include "arch.h"
@@ -15,23 +22,62 @@
 #include "site.h"
 #include "thread.h"
 
-/* A handler that finds this many slow paths in its way in a row takes the frame for a dead one. */
-#define NESTED_LIMIT	4096u
+/* Who finds a change of packets in the way that often, and cannot find out, takes it for left. */
+#define NESTED_LIMIT	65536u
+
+/* Does @at still hold @mark? It may be no memory any more. */
+static bool holds(unsigned long at, u32 mark)
+{
+	const struct { long sec, nsec; } at_once = { 0, 0 };
+
+	return arch_syscall(SYS_futex, (long)at, FUTEX_WAIT_PRIVATE, (long)mark, (long)&at_once,
+			    0, 0) != -EAGAIN;
+}
 
 /*
- * Is the slow path's frame that @t has noted still there? A handler running on the same stack is
- * below it; a frame above it says that it was left by longjmp. On another stack (an
- * alternate signal stack) addresses tell nothing: alive, until it has stood in the way for long.
+ * Is somebody changing @of's packet (@of is @t or @t's reserve), now that there is a call at @slot? If
+ * so we are a signal handler that has interrupted it. It may also have been left by longjmp: a call
+ * above its frame on the same stack says so, or that its mark is not there any more.
  */
-static bool slow_path_is_busy(struct ftrace_thread *t, unsigned long here)
+static bool is_refilling(struct ftrace_thread *t, struct ftrace_thread *of, unsigned long slot)
 {
-	unsigned long frame = t->slow_frame;
+	unsigned long frame = of->refill_frame;
 
-	if (!frame || ftrace_frame_is_left(t, frame, here))
+	if (!frame)
 		return false;
-	if (ftrace_is_on_stack(t, here) && ftrace_is_on_stack(t, frame))
-		return true;
-	return ++t->nested < NESTED_LIMIT;
+	if (ftrace_is_on_stack(t, slot) && ftrace_is_on_stack(t, frame))
+		return slot < frame && READ_ONCE(*(u32 *)frame) == of->refill_mark;
+	if (!ftrace_no_syscalls)
+		return holds(frame, of->refill_mark);
+	return ++of->nested < NESTED_LIMIT;
+}
+
+/* @mark is on the stack of who is going to change @of's packet. */
+static void begin_refill(struct ftrace_thread *of, u32 *mark)
+{
+	of->nested = 0;
+	WRITE_ONCE(*mark, (u32)arch_ticks() | 1);
+	WRITE_ONCE(of->refill_mark, *mark);
+	barrier();
+	WRITE_ONCE(of->refill_frame, (unsigned long)mark);
+	barrier();
+}
+
+static void end_refill(struct ftrace_thread *of, u32 *mark)
+{
+	barrier();
+	WRITE_ONCE(*mark, 0);
+	if (of->refill_frame == (unsigned long)mark)
+		WRITE_ONCE(of->refill_frame, 0);
+	barrier();
+}
+
+void ftrace_record_lost(struct ftrace_thread *t)
+{
+	const struct ftrace_stream_ops *stream = ftrace_stream_ops();
+
+	if (stream && stream->lost)
+		stream->lost(t);
 }
 
 static bool is_padding(u64 word)
@@ -40,37 +86,101 @@ static bool is_padding(u64 word)
 	       FTRACE_ID_EVENT(FTRACE_EVENT_EXTENDED, FTRACE_EXT_PADDING);
 }
 
-/* Write @event of @site to @t's stream. False: it is lost, and counted by the backend. */
-static bool write_record(struct ftrace_thread *t, unsigned long id_event)
+/*
+ * A state beside @t, with a stream of its own, for what signal handlers record while they have
+ * interrupted a change of @t's packet. Made by the first such handler. NULL: cannot be had.
+ */
+static struct ftrace_thread *reserve_of(struct ftrace_thread *t)
 {
-	const struct ftrace_stream_ops *stream = ftrace_stream_ops();
+	struct ftrace_thread *r = READ_ONCE(t->reserve), *none = NULL;
 
-	if (!stream || (t->flags & FTRACE_THREAD_OFF))
-		return false;
+	if (r || ftrace_no_syscalls)
+		return r;
+	r = ft_wipeonfork(FT_PAGE_SIZE);
+	if (!r)
+		return NULL;
+	r->tid = t->tid;
+	r->flags = FTRACE_THREAD_RESERVE;
+	if (__atomic_compare_exchange_n(&t->reserve, &none, r, false, __ATOMIC_RELAXED,
+					__ATOMIC_RELAXED))
+		return r;
+	arch_syscall(SYS_munmap, (long)r, FT_PAGE_SIZE, 0, 0, 0, 0);
+	return none;
+}
+
+/*
+ * What @t's reserve holds came before all that @t will write: its packet is closed. @slot: of the
+ * call that is recorded.
+ */
+static void flush_reserve(const struct ftrace_stream_ops *stream, struct ftrace_thread *t,
+			  unsigned long slot)
+{
+	struct ftrace_thread *r = READ_ONCE(t->reserve);
+	u32 mark;
+
+	if (likely(!r) || !ftrace_packet_is_open(r) || is_refilling(t, r, slot))
+		return;
+	begin_refill(r, &mark);
+	stream->flush(r);
+	end_refill(r, &mark);
+}
+
+/*
+ * Room for @to, which is @t or its reserve. False: there is none, and that is counted. The reserve is
+ * flushed behind a change of @t's packet; and ahead of it where a handler left the last one by longjmp.
+ */
+static bool refill(const struct ftrace_stream_ops *stream, struct ftrace_thread *t,
+		   struct ftrace_thread *to, u64 now, unsigned long slot)
+{
+	u32 mark;
+	int err;
+
+	if (to == t)
+		flush_reserve(stream, t, slot);
+	begin_refill(to, &mark);
+	err = stream->refill(to, now);
+	end_refill(to, &mark);
+	if (to == t)
+		flush_reserve(stream, t, slot);
+	return !err;
+}
+
+/*
+ * Write a record of the call at @at to @to, which is @t or its reserve. False: it is lost, and
+ * counted.
+ */
+static bool write_to(const struct ftrace_stream_ops *stream, struct ftrace_thread *t,
+		     struct ftrace_thread *to, unsigned long id_event, unsigned long at)
+{
 	/* Each turn but the last finds a slot taken by a handler, or ends a packet. */
 	for (unsigned int i = 0; i < FTRACE_PACKET_SIZE; i++) {
 		/* What an unwritten slot holds, before where it is: see RECORD in entry-record.S. */
-		u64 unwritten = READ_ONCE(t->unwritten), now;
+		u64 unwritten = READ_ONCE(to->unwritten), now;
 		u64 *slot;
 
 		barrier();
-		slot = READ_ONCE(t->wp);
+		slot = READ_ONCE(to->wp);
 		barrier();
 		now = arch_ticks();
 		/*
 		 * Packets are aligned to their size: a write pointer that an interrupted writer has
 		 * set back into an earlier packet is told by its upper bits.
 		 */
-		if (!slot || slot >= READ_ONCE(t->end) || (u32)(now >> 32) != t->hi ||
-		    ((unsigned long)slot ^ (unsigned long)t->end) >= FTRACE_PACKET_SIZE) {
-			if (stream->refill(t, now))
+		if (!slot || slot >= READ_ONCE(to->end) || (u32)(now >> 32) != to->hi ||
+		    ((unsigned long)slot ^ (unsigned long)to->end) >= FTRACE_PACKET_SIZE) {
+			if (is_refilling(t, to, at)) {
+				if (to == t && reserve_of(t))
+					return write_to(stream, t, t->reserve, id_event, at);
+				break;
+			}
+			if (!refill(stream, t, to, now, at))
 				return false;
 			continue;
 		}
 		if (__atomic_compare_exchange_n(slot, &unwritten,
 						ftrace_record_word((u32)now, id_event), false,
 						__ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-			WRITE_ONCE(t->wp, slot + 1);
+			WRITE_ONCE(to->wp, slot + 1);
 			return true;
 		}
 		/* A call taken back left padding here: ours, unless something came behind it. */
@@ -79,12 +189,26 @@ static bool write_record(struct ftrace_thread *t, unsigned long id_event)
 		    __atomic_compare_exchange_n(slot, &unwritten,
 						ftrace_record_word((u32)now, id_event), false,
 						__ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-			WRITE_ONCE(t->wp, slot + 1);
+			WRITE_ONCE(to->wp, slot + 1);
 			return true;
 		}
-		WRITE_ONCE(t->wp, slot + 1);
+		WRITE_ONCE(to->wp, slot + 1);
 	}
+	ftrace_record_lost(t);
 	return false;
+}
+
+bool ftrace_record_event(struct ftrace_thread *t, unsigned long id_event, unsigned long slot)
+{
+	const struct ftrace_stream_ops *stream = ftrace_stream_ops();
+
+	if (!stream)
+		return false;
+	if (t->flags & FTRACE_THREAD_OFF) {
+		ftrace_record_lost(t);
+		return false;
+	}
+	return write_to(stream, t, t, id_event, slot);
 }
 
 /*
@@ -124,7 +248,7 @@ static void frames_left(struct ftrace_thread *t, unsigned long slot, bool tail)
 	while (top - t->stack_lo < t->stack_size && (tail ? top < slot : top <= slot)) {
 		unsigned long around = arch_shadow(top)[ARCH_SHADOW_AROUND];
 
-		write_record(t, FTRACE_ID_EVENT(FTRACE_EVENT_EXTENDED, FTRACE_EXT_LEFT));
+		ftrace_record_event(t, FTRACE_ID_EVENT(FTRACE_EVENT_EXTENDED, FTRACE_EXT_LEFT), slot);
 		top = around > top ? around : FTRACE_TOP_NONE;
 	}
 	if (top - t->stack_lo >= t->stack_size)
@@ -154,10 +278,11 @@ static long enter(struct ftrace_thread *t, unsigned long id_event, unsigned long
 		return 1;
 	}
 	frames_left(t, (unsigned long)slot, tail);
-	if (!write_record(t, id_event))
+	if (!ftrace_record_event(t, id_event, (unsigned long)slot))
 		return 1;
 	if (tail) {
-		write_record(t, FTRACE_ID_EVENT(FTRACE_EVENT_EXTENDED, FTRACE_EXT_TAIL));
+		ftrace_record_event(t, FTRACE_ID_EVENT(FTRACE_EVENT_EXTENDED, FTRACE_EXT_TAIL),
+				    (unsigned long)slot);
 		WRITE_ONCE(t->top, (unsigned long)slot);
 		return 1;
 	}
@@ -171,54 +296,27 @@ static long enter(struct ftrace_thread *t, unsigned long id_event, unsigned long
 	return 0;
 }
 
-bool ftrace_record_event(struct ftrace_thread *t, unsigned long id_event)
-{
-	bool written;
-
-	if (slow_path_is_busy(t, (unsigned long)__builtin_frame_address(0))) {
-		t->dropped++;
-		return false;
-	}
-	t->nested = 0;
-	WRITE_ONCE(t->slow_frame, (unsigned long)__builtin_frame_address(0));
-	barrier();
-	written = write_record(t, id_event);
-	barrier();
-	WRITE_ONCE(t->slow_frame, 0);
-	return written;
-}
-
 long ftrace_record_slow(unsigned long id_event, unsigned long *slot, unsigned long fp)
 {
-	unsigned long here = (unsigned long)__builtin_frame_address(0);
 	struct ftrace_thread *t;
-	long pass = 1;
 
 	if (READ_ONCE(ftrace_silent))
 		return 1;
 	t = ftrace_thread_get();
 	if (!t)
 		return 1;
-	if (slow_path_is_busy(t, here)) {
-		t->dropped++;
-		return 1;
-	}
-	t->nested = 0;
-	WRITE_ONCE(t->slow_frame, here);
-	barrier();
 	/*
 	 * A child of clone(CLONE_VM) without a TLS of its own runs with its parent's: its calls are
 	 * nobody's. It has its own stack, so it comes here.
 	 */
 	if ((unsigned long)slot - t->stack_lo >= t->stack_size && !ftrace_no_syscalls &&
 	    ft_gettid() != t->tid) {
-		t->dropped++;
-		goto out;
+		ftrace_record_lost(t);
+		return 1;
 	}
 	switch (id_event & 3) {
 	case FTRACE_EVENT_ENTRY:
-		pass = enter(t, id_event, slot, fp);
-		break;
+		return enter(t, id_event, slot, fp);
 	case FTRACE_EVENT_EXIT:
 		ftrace_depth_exit(t, (unsigned long)slot);
 		WRITE_ONCE(t->top, arch_shadow((unsigned long)slot)[ARCH_SHADOW_AROUND]);
@@ -227,13 +325,9 @@ long ftrace_record_slow(unsigned long id_event, unsigned long *slot, unsigned lo
 			t->dropped_by_choice++;
 			break;
 		}
-		write_record(t, id_event);
-		break;
+		/* fall through */
 	default:
-		write_record(t, id_event);
+		ftrace_record_event(t, id_event, (unsigned long)slot);
 	}
-out:
-	barrier();
-	WRITE_ONCE(t->slow_frame, 0);
-	return pass;
+	return 1;
 }

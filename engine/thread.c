@@ -81,9 +81,15 @@ bool ftrace_thread_dead(const struct ftrace_thread *t)
 static void reclaim(struct ftrace_thread *t)
 {
 	const size_t tid_end = offsetof(struct ftrace_thread, tid) + sizeof(t->tid);
+	struct ftrace_thread *reserve = t->reserve;
 
 	if (stream_ops && stream_ops->thread_gone && t->stream)
 		stream_ops->thread_gone(t);
+	if (reserve) {
+		if (stream_ops && stream_ops->thread_gone && reserve->stream)
+			stream_ops->thread_gone(reserve);
+		arch_syscall(SYS_munmap, (long)reserve, FT_PAGE_SIZE, 0, 0, 0, 0);
+	}
 	ftrace_shadow_thread_gone(t);
 	ftrace_graph_thread_gone(t);
 	ftrace_depth_thread_gone(t);
@@ -206,7 +212,6 @@ struct counter {
 };
 
 static struct counter counters[] = {
-	{ offsetof(struct ftrace_thread, dropped), 0 },
 	{ offsetof(struct ftrace_thread, unshadowed), 0 },
 	{ offsetof(struct ftrace_thread, dropped_by_choice), 0 },
 };
@@ -243,17 +248,12 @@ static u64 sum_up(const struct counter *c)
 	return sum.total;
 }
 
-FTRACE_INTERNAL u64 ftrace_threads_dropped(void)
+FTRACE_INTERNAL u64 ftrace_threads_unshadowed(void)
 {
 	return sum_up(&counters[0]);
 }
 
-FTRACE_INTERNAL u64 ftrace_threads_unshadowed(void)
-{
-	return sum_up(&counters[1]);
-}
-
 FTRACE_INTERNAL u64 ftrace_threads_dropped_by_choice(void)
 {
-	return sum_up(&counters[2]);
+	return sum_up(&counters[1]);
 }

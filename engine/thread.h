@@ -16,7 +16,7 @@ struct ftrace_depth;
 
 struct ftrace_thread {
 	/* The record stream: slots [wp, end) of the open packet. Written by this thread only. */
-	u64 *wp;		/* next slot, or one that is used already (see ftrace_record_slow) */
+	u64 *wp;		/* next slot, or one that is used already (see RECORD) */
 	u64 *end;		/* wp >= end: slow path; one slot remains behind it, for padding */
 	u64 unwritten;		/* what an unwritten slot of this packet holds */
 	u32 hi;			/* upper half of the tick counter in this packet */
@@ -37,21 +37,23 @@ struct ftrace_thread {
 	unsigned long stack_size;
 	/* ---- second cache line ---- */
 	/*
-	 * Where the slow path's frame stands, 0: not in it. A signal handler that gets there too
-	 * (its frame is below) gives up; a frame above means that the old one was left by longjmp.
+	 * Where on the stack who is changing the packet has put refill_mark, 0: nobody is. A signal
+	 * handler that wants to as well writes to the reserve. See is_refilling() in record.c.
 	 */
-	unsigned long slow_frame;
+	unsigned long refill_frame;
+	struct ftrace_thread *reserve;	/* see reserve_of() in record.c; NULL: not needed yet */
 	void *stream;		/* the stream backend's own (agent: the ring) */
 	struct fgraph_stack *fgraph;	/* calls whose return somebody wants, made when needed */
 	struct ftrace_depth *depth;	/* recorded calls, for a limit on their depth */
-	u64 dropped;		/* calls not recorded: nested slow path, no stream, no shadow */
 	u64 recursion;		/* ops with FTRACE_OPS_FL_RECURSION this thread is in: a mask */
 	/* A stack without shadow: not looked up again. */
 	unsigned long bad_lo, bad_size;
 	u64 unshadowed;		/* calls not hooked because of that */
 	u64 dropped_by_choice;	/* calls left out by depth or threshold */
 	u32 flags;		/* FTRACE_THREAD_* */
-	u32 nested;		/* slow paths given up in a row: see ftrace_record_slow */
+	u32 refill_mark;
+	u32 refills;		/* begun so far */
+	u32 nested;		/* times refill_frame was in the way in a row */
 	u32 stack_own;		/* the current stack is this thread's own, not a coroutine's */
 };
 
@@ -59,6 +61,7 @@ struct ftrace_thread {
 
 enum {
 	FTRACE_THREAD_OFF = 1 << 0,	/* records nothing: no stream could be had */
+	FTRACE_THREAD_RESERVE = 1 << 1,	/* not a thread's own state, but its reserve */
 };
 
 /*
@@ -76,34 +79,69 @@ bool ftrace_thread_dead(const struct ftrace_thread *t);
 /*
  * Who takes the records. One backend a process, set before anything records.
  *
- * refill() is called in the slow path, never nested in one thread, with signals as they are: a
- * signal handler may run in the middle and its traced calls are dropped until it returns. It
- * gives @t room for at least one record at tick @now: sets wp, end, unwritten and hi = @now >> 32,
- * in an order in which a record written between any two of the stores would be a sound one (end
- * = NULL first, wp and unwritten, hi, end last). It first closes the packet that is open, with a
+ * refill() is called in the slow path, never nested for one @t, with signals as they are: a
+ * signal handler may run in the middle, and refill another @t with the same tid, the reserve. It
+ * gives @t room for at least one record at tick @now: ftrace_packet_closed() first, then wp,
+ * unwritten and hi = @now >> 32, ftrace_packet_opened() last. It first closes the packet that is open, with a
  * padding record in the next free slot, so that a writer interrupted there fails. For that, end is
  * always set one slot before the packet's real end. Returns 0, or negative: no room, this record
  * is lost (and counted by it).
  * It allocates nothing, takes no lock another thread may hold for long, and makes no system call
  * when nothing but the next packet of the same ring is needed.
  *
+ * flush(): @t's open packet, if there is one, is complete. Called as refill().
+ * lost(): a record of @t is lost, or a call that would have made some; count it. May be NULL.
  * thread_gone(): @t's thread has ended; its stream may be given to another.
  * forked(): this process is a new child of fork; all streams belong to the parent.
  */
 struct ftrace_stream_ops {
 	int (*refill)(struct ftrace_thread *t, u64 now);
+	void (*flush)(struct ftrace_thread *t);
+	void (*lost)(struct ftrace_thread *t);
 	void (*thread_gone)(struct ftrace_thread *t);
 	void (*forked)(void);
 };
+
+/*
+ * In between @t has no packet: its end is a number that is no address, another one each time. A signal
+ * handler may do a whole change of packets when we have given up the mark that forbids it: then end
+ * is not that number any more, and what it opened stays.
+ */
+#define FTRACE_END_NUMBERS	4096u
+
+static inline bool ftrace_packet_is_open(const struct ftrace_thread *t)
+{
+	return (unsigned long)READ_ONCE(t->end) >= FTRACE_END_NUMBERS;
+}
+
+static inline u64 *ftrace_packet_closed(struct ftrace_thread *t)
+{
+	u64 *end = (u64 *)(unsigned long)(t->refills++ % FTRACE_END_NUMBERS);
+
+	if (!READ_ONCE(t->wp))		/* never below end, so that it sends all to the slow path */
+		WRITE_ONCE(t->wp, (u64 *)~7ul);
+	barrier();
+	WRITE_ONCE(t->end, end);
+	barrier();
+	return end;
+}
+
+/* @closed: what ftrace_packet_closed() returned. */
+static inline void ftrace_packet_opened(struct ftrace_thread *t, u64 *closed, u64 *end)
+{
+	barrier();
+	WRITE_ONCE(t->refill_frame, 0);
+	barrier();
+	__atomic_compare_exchange_n(&t->end, &closed, end, false, __ATOMIC_RELAXED,
+				    __ATOMIC_RELAXED);
+}
+
 FTRACE_INTERNAL int ftrace_set_stream_ops(const struct ftrace_stream_ops *ops);
 
 /* Call @func for every thread state in use, under the thread lock. */
 FTRACE_INTERNAL void ftrace_for_each_thread(void (*func)(struct ftrace_thread *t, void *data), void *data);
 
-/* Totals of ->dropped over all threads, also those that ended. */
-FTRACE_INTERNAL u64 ftrace_threads_dropped(void);
-
-/* The same of ->unshadowed, and of ->dropped_by_choice. */
+/* Totals of ->unshadowed and of ->dropped_by_choice over all threads, also those that ended. */
 FTRACE_INTERNAL u64 ftrace_threads_unshadowed(void);
 FTRACE_INTERNAL u64 ftrace_threads_dropped_by_choice(void);
 

@@ -42,6 +42,7 @@ static inline void trace_swap_map(struct ftrace_map_header *h)
 	TRACE_SWAP(h->calls_unshadowed);
 	TRACE_SWAP(h->calls_dropped);
 	TRACE_SWAP(h->threads_unrecorded);
+	TRACE_SWAP(h->records_lost);
 	TRACE_SWAP(h->untraceable);
 	TRACE_SWAP(h->word_size);
 }
@@ -58,6 +59,7 @@ static inline void trace_swap_stack(struct ftrace_stack_trace *t)
 	TRACE_SWAP(t->top);
 	TRACE_SWAP(t->tid);
 	TRACE_SWAP(t->nframes);
+	TRACE_SWAP(t->first);
 	for (uint32_t i = 0; i < FTRACE_STACK_FRAMES; i++) {
 		TRACE_SWAP(t->frames[i].ip);
 		TRACE_SWAP(t->frames[i].parent_ip);

@@ -151,7 +151,7 @@ static void add_process(struct trace_merge *merge, struct trace_recording *recor
 		c->window = NULL;
 		c->window_len = 0;
 		c->window_size = window;
-		c->time = c->packet.timestamp_begin;
+		c->time = c->first;
 		merge->ncursors++;
 	}
 }
@@ -200,7 +200,7 @@ struct trace_cursor *trace_merge_packet(struct trace_merge *merge)
 		struct trace_cursor *c = merge->heap[0];
 
 		if (next_packet(merge, c)) {
-			c->time = c->packet.timestamp_begin;
+			c->time = c->first;
 			sift_down(merge, 0);
 		} else {
 			drop_first(merge);

@@ -189,6 +189,21 @@ static void warn_damage(struct trace_cursor *c, uint64_t pos, const char *what)
 		   what, (unsigned long long)pos);
 }
 
+/* @p: what follows the header of the packet under the cursor, @len bytes of the file. */
+static uint64_t time_of_first(const struct trace_cursor *c, const char *p, size_t len)
+{
+	uint64_t begin = c->packet.timestamp_begin, time;
+	uint32_t half[2];	/* in memory: the tick, and the rest; all ones: a slot nobody wrote */
+
+	if (len < sizeof(half) || c->packet.content_size <= HEADER * 8)
+		return begin;
+	memcpy(half, p, sizeof(half));
+	if (half[1] == UINT32_MAX)
+		return begin;
+	time = (begin & ~0xffffffffull) | (c->swapped ? __builtin_bswap32(half[0]) : half[0]);
+	return time < begin ? begin : time;
+}
+
 int trace_cursor_packet(struct trace_cursor *c)
 {
 	uint64_t pos = c->has_packet ? c->pos + c->packet.packet_size / 8 : 0;
@@ -197,7 +212,7 @@ int trace_cursor_packet(struct trace_cursor *c)
 	size_t len;
 
 	for (;;) {
-		p = bytes_at(c, pos, HEADER, &len);
+		p = bytes_at(c, pos, HEADER + sizeof(uint64_t), &len);
 		if (len < HEADER) {
 			if (pos < c->size)
 				warn_damage(c, pos, "cut short in a packet's header");
@@ -224,6 +239,7 @@ int trace_cursor_packet(struct trace_cursor *c)
 	c->has_seq = 1;
 	c->next_seq = c->packet.packet_seq_num + 1;
 	c->discarded = c->packet.events_discarded;
+	c->first = time_of_first(c, p + HEADER, len - HEADER);
 	c->pos = pos;
 	c->read = HEADER;
 	c->has_packet = 1;

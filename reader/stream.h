@@ -15,6 +15,7 @@
 struct trace_cursor {
 	/* The packet under the cursor. */
 	struct ftrace_packet packet;
+	uint64_t first;		/* time of its first record; of its beginning if there is none */
 	uint64_t lost;		/* records lost between the packet before and this one */
 	uint64_t lost_packets;	/* packets missing between them (damage, disk full) */
 	struct trace_process *process;

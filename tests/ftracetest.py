@@ -283,6 +283,19 @@ def packets(path):
         position += size // 8
 
 
+def packet_spans(path):
+    """(thread, time of its first record, end) of each packet of a stream file that holds records."""
+    position = 0
+    with open(path, "rb") as file:
+        data = file.read()
+    while position < len(data):
+        _, _, begin, end, content, size, _, _, tid, _ = PACKET.unpack_from(data, position)
+        if content // 8 > PACKET.size:
+            first, = struct.unpack_from("<I", data, position + PACKET.size)
+            yield tid, begin & ~0xffffffff | first, end
+        position += size // 8
+
+
 def read_stream(path):
     """One stream file: its threads' ids, and (time, event, site) of every record."""
     tids, records = set(), []
@@ -297,9 +310,25 @@ def ctf_traces(folder):
 
 
 def check_streams(folder):
-    """Checks every stream of a recording with packets(); returns the number of events."""
-    return sum(len(low) for trace in ctf_traces(folder) for name in sorted(os.listdir(trace))
-               if name.startswith("stream") for _, _, low, _ in packets(os.path.join(trace, name)))
+    """
+    Checks every stream of a recording with packets(), and that a thread's packets, in whatever
+    streams they are, follow each other; returns the number of events.
+    """
+    total = 0
+    for trace in ctf_traces(folder):
+        spans = {}
+        for name in sorted(os.listdir(trace)):
+            if not name.startswith("stream"):
+                continue
+            path = os.path.join(trace, name)
+            total += sum(len(low) for _, _, low, _ in packets(path))
+            for tid, begin, end in packet_spans(path):
+                spans.setdefault(tid, []).append((begin, end))
+        for tid, times in spans.items():
+            times.sort()
+            for (_, end), (begin, _) in zip(times, times[1:]):
+                assert end <= begin, (trace, tid, end, begin)
+    return total
 
 
 def need_ftrace():

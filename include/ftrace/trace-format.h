@@ -202,6 +202,7 @@ struct ftrace_map_header {
 	char comm[16];
 	char machine[16];		/* "x86_64", "s390x", ... */
 	char exe[1024];
+	uint64_t records_lost;		/* of threads that had no ring, or none yet */
 };
 
 /*
