@@ -59,6 +59,7 @@ unsigned long ftrace_copy(u32 id)
 
 bool ftrace_is_stub_return(unsigned long ip)
 {
+	ip = ARCH_CODE_ADDRESS(ip);
 	if (ip % FTRACE_STUB_SIZE != ARCH_STUB_RET)
 		return false;
 	for (u32 i = 0; ftrace_regions[i].size; i++)

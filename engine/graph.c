@@ -150,7 +150,7 @@ static void drop_dead(struct ftrace_thread *t, struct fgraph_stack *s, unsigned 
 
 static unsigned long parent_of(unsigned long ret, unsigned long slot)
 {
-	return ftrace_is_stub_return(ret) ? *arch_shadow(slot) : ret;
+	return ARCH_CODE_ADDRESS(ftrace_is_stub_return(ret) ? *arch_shadow(slot) : ret);
 }
 
 unsigned long ftrace_real_parent(unsigned long ip, unsigned long slot)

@@ -8,7 +8,17 @@
 #include "site.h"
 #include "thread.h"
 
+static struct ftrace_thread nobody;
+
 __thread struct ftrace_thread *ftrace_self __attribute__((tls_model("initial-exec")));
+__thread struct ftrace_thread *ftrace_self_or_nobody __attribute__((tls_model("initial-exec"))) =
+	&nobody;
+
+static void set_self(struct ftrace_thread *t)
+{
+	ftrace_self = t;
+	ftrace_self_or_nobody = t;
+}
 
 u32 ftrace_no_syscalls;
 
@@ -105,7 +115,7 @@ static struct ftrace_thread *claim(struct ftrace_thread *t, s32 tid)
 	if (!__atomic_compare_exchange_n(&t->tid, &nobody, tid, false, __ATOMIC_ACQ_REL,
 					 __ATOMIC_RELAXED))
 		return NULL;
-	ftrace_self = t;
+	set_self(t);
 	return t;
 }
 
@@ -138,7 +148,7 @@ static struct ftrace_thread *new_page(s32 tid)
 			       !__atomic_compare_exchange_n(&npages, &have, n + 1, false,
 							    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 				;
-			ftrace_self = page;
+			set_self(page);
 			return page;
 		}
 	}
@@ -171,7 +181,7 @@ struct ftrace_thread *ftrace_thread_get(void)
 				mine = &pages[i][k];
 	if (mine) {
 		reclaim(mine);
-		ftrace_self = mine;
+		set_self(mine);
 		return mine;
 	}
 	if (n && !ftrace_no_syscalls) {

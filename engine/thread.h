@@ -16,9 +16,9 @@ struct ftrace_depth;
 
 struct ftrace_thread {
 	/* The record stream: slots [wp, end) of the open packet. Written by this thread only. */
+	u64 unwritten;		/* what an unwritten slot of this packet holds */
 	u64 *wp;		/* next slot, or one that is used already (see RECORD) */
 	u64 *end;		/* wp >= end: slow path; one slot remains behind it, for padding */
-	u64 unwritten;		/* what an unwritten slot of this packet holds */
 	u32 hi;			/* upper half of the tick counter in this packet */
 	s32 tid;
 	/*
@@ -69,6 +69,12 @@ enum {
  * A child of vfork or clone(CLONE_VM) shares it with its parent: compare tid in slow paths.
  */
 extern __thread struct ftrace_thread *ftrace_self __attribute__((tls_model("initial-exec")));
+
+/*
+ * The same for trampolines that do not ask whether there is a state: before the first call it is one
+ * without a stack and without room for records, which sends them to the slow path.
+ */
+extern __thread struct ftrace_thread *ftrace_self_or_nobody __attribute__((tls_model("initial-exec")));
 
 /* Make it, if need be. Any path but the fastest. NULL: no memory. Async-signal-safe. */
 struct ftrace_thread *ftrace_thread_get(void);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 #include <string.h>
+
+#ifdef HAVE_IBERTY
 #include <libiberty/demangle.h>
+#endif
 
 #include "reader/demangle.h"
 
@@ -12,8 +15,10 @@ char *trace_demangle(const char *name, int raw)
 {
 	char *shown = NULL;
 
+#ifdef HAVE_IBERTY
 	if (!raw && name[0] == '_' && strlen(name) <= MAX_MANGLED)
 		shown = cplus_demangle(name, DMGL_AUTO);
+#endif
 	if (!shown)
 		shown = strdup(name);
 	if (shown)

@@ -84,6 +84,9 @@
 /* The word that holds the return address of the call at @slot, while its stub has not gone on. */
 #define ARCH_RETURN_WORD(slot)	((unsigned long *)(slot))
 
+/* The address that a code pointer means. */
+#define ARCH_CODE_ADDRESS(addr)	(addr)
+
 /* Room for the call frame information of @n stubs. */
 #define ARCH_UNWIND_SIZE(n)	512
 

@@ -18,6 +18,8 @@
 #define ARCH_SELFTEST_ARGUMENT	"di"
 /* Do floating-point arguments come in registers? */
 #define ARCH_SELFTEST_FP_REGISTERS	1
+/* ... and does a pair of them go back in registers? */
+#define ARCH_SELFTEST_PAIR_IN_REGISTERS	1
 
 /* A value that is large and odd. */
 #define ARCH_SELFTEST_SEED	0x5a00000000000001ul
@@ -35,6 +37,7 @@ static inline unsigned long arch_selftest_sp(const struct pt_regs *out)
 #define ARCH_SELFTEST_MINIMUM \
 	"ax", "dx", "cx"
 #define ARCH_SELFTEST_FP_REGISTERS	0
+#define ARCH_SELFTEST_PAIR_IN_REGISTERS	0
 #define ARCH_SELFTEST_SEED	0x5a000001ul
 
 static inline unsigned long arch_selftest_sp(const struct pt_regs *out)

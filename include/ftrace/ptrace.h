@@ -16,13 +16,21 @@ extern "C" {
 /* Where execution continues after the callback. */
 static inline unsigned long instruction_pointer(const struct pt_regs *regs)
 {
+#ifdef FTRACE_CODE_ADDRESS
+	return FTRACE_CODE_ADDRESS(FTRACE_REGS_IP(regs));
+#else
 	return FTRACE_REGS_IP(regs);
+#endif
 }
 
 /* Continue at @ip instead (FTRACE_OPS_FL_IPMODIFY). */
 static inline void instruction_pointer_set(struct pt_regs *regs, unsigned long ip)
 {
+#ifdef FTRACE_CODE_POINTER
+	FTRACE_REGS_IP(regs) = FTRACE_CODE_POINTER(ip);
+#else
 	FTRACE_REGS_IP(regs) = ip;
+#endif
 }
 
 /* The stack pointer as the caller's call left it: on x86 the word there is the return address. */

@@ -122,10 +122,23 @@ static const struct selftest *numbered(unsigned int number)
 	return NULL;
 }
 
+/* An emulator to run each test with, where the system does not by itself. */
+#define MAX_RUN_WITH	16
+static char *run_with[MAX_RUN_WITH + 1];
+
+static void set_run_with(char *command)
+{
+	int n = 0;
+
+	for (char *word = strtok(command, " "); word && n < MAX_RUN_WITH; word = strtok(NULL, " "))
+		run_with[n++] = word;
+}
+
 static int spawn_one(unsigned int number, pid_t *pid)
 {
-	char text[16], rounds[32];
-	char *args[] = { "ftrace-selftest", "--one", text, "--rounds", rounds, NULL };
+	char text[16], rounds[32], self[4096];
+	char *args[MAX_RUN_WITH + 6];
+	int n = 0;
 	posix_spawn_file_actions_t actions;
 	int out[2], err;
 
@@ -137,7 +150,16 @@ static int spawn_one(unsigned int number, pid_t *pid)
 	posix_spawn_file_actions_adddup2(&actions, out[1], 1);
 	posix_spawn_file_actions_addclose(&actions, out[0]);
 	posix_spawn_file_actions_addclose(&actions, out[1]);
-	err = posix_spawn(pid, "/proc/self/exe", &actions, NULL, args, environ);
+	for (; run_with[n]; n++)
+		args[n] = run_with[n];
+	args[n++] = run_with[0] && realpath("/proc/self/exe", self) ? self : "ftrace-selftest";
+	args[n++] = "--one";
+	args[n++] = text;
+	args[n++] = "--rounds";
+	args[n++] = rounds;
+	args[n] = NULL;
+	err = run_with[0] ? posix_spawnp(pid, args[0], &actions, NULL, args, environ) :
+			    posix_spawn(pid, "/proc/self/exe", &actions, NULL, args, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	close(out[1]);
 	if (!err)
@@ -260,7 +282,8 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "tap", no_argument, NULL, 't' }, { "list", no_argument, NULL, 'l' },
 		{ "stress", optional_argument, NULL, 's' }, { "rounds", required_argument, NULL, 'r' },
-		{ "one", required_argument, NULL, '1' }, { NULL, 0, NULL, 0 },
+		{ "one", required_argument, NULL, '1' }, { "run-with", required_argument, NULL, 'w' },
+		{ NULL, 0, NULL, 0 },
 	};
 	const char *number = NULL;
 	bool tap = false;
@@ -273,6 +296,7 @@ int main(int argc, char **argv)
 		case 's': selftest_rounds = optarg ? strtoul(optarg, NULL, 10) : STRESS_ROUNDS; break;
 		case 'r': selftest_rounds = strtoul(optarg, NULL, 10); break;
 		case '1': number = optarg; break;
+		case 'w': set_run_with(optarg); break;
 		default: return 2;
 		}
 	}
