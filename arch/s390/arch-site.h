@@ -79,4 +79,13 @@
 /* Room for the call frame information of @n stubs. */
 #define ARCH_UNWIND_SIZE(n)	(128 + (n) * 56ul)
 
+#define ARCH_SYSCALL_SIZE	2	/* of the instruction that makes a system call */
+
+/* The machine, as recordings name it. */
+#ifdef __s390x__
+#define ARCH_MACHINE		"s390x"
+#else
+#define ARCH_MACHINE		"s390"
+#endif
+
 #endif /* FTRACE_ARCH_SITE_H */

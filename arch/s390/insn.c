@@ -135,11 +135,6 @@ int arch_function_replace(unsigned long from, unsigned long to, u8 *out)
 	return ARCH_SITE_SIZE;
 }
 
-int arch_copy_write(u8 *out, unsigned long at, unsigned long base, const struct ftrace_template *t)
-{
-	return -EOPNOTSUPP;		/* nobody makes templates for this machine */
-}
-
 /* The instructions of a stub, as wide as the registers. */
 #ifdef __s390x__
 #define STM_LAST	0x24		/* stmg */
