@@ -66,6 +66,7 @@ struct planner {
 	bool is_unwinder;		/* libgcc_s: what has no name in it is of the unwinder */
 	struct region region[MAX_REGIONS];	/* by rising address */
 	u32 nregions, last_region;
+	u32 last_unwind;		/* where the last look-up in the unwind table ended */
 	struct ref *refs;		/* by rising from */
 	size_t nrefs, refs_capacity;
 	struct computed *computed;	/* by rising at */

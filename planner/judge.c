@@ -3,28 +3,42 @@
 #include "planner/internal.h"
 #include "recognise.h"
 
-/* The unwind entry that @addr is in: its index; false: none. */
+/*
+ * The unwind entry that begins at or before @addr: its index; false: none. Its end is for eh_rows_at() to see.
+ * Mostly it is the one behind the last that was asked for.
+ */
 static bool unwind_entry(struct planner *p, u64 addr, u32 *i)
 {
 	const struct eh_frame *eh = &p->finder.eh;
-	u32 after = eh_frame_lower(eh, addr + 1);
+	u32 k = p->last_unwind + 1;
 
-	if (!after)
+	if (k < eh->count && eh_frame_start(eh, k) == addr) {
+		p->last_unwind = *i = k;
+		return true;
+	}
+	k = eh_frame_lower(eh, addr + 1);
+	if (!k)
 		return false;
-	*i = after - 1;
-	return addr - eh_frame_start(eh, *i) < eh_frame_size(eh, *i);
+	p->last_unwind = *i = k - 1;
+	return true;
 }
 
 /* Is the frame at @addr as a call leaves it? */
 static const char *check_frame(struct planner *p, u64 addr)
 {
+	static const char no_unwind[] =
+		"no unwind information: it cannot be told whether it is called like a function";
 	const struct probe_entry *entry = probe_entry(p->probe);
 	struct eh_rows rows;
 	u32 i;
 
 	if (!unwind_entry(p, addr, &i))
-		return "no unwind information: it cannot be told whether it is called like a function";
-	if (!eh_rows_open(&rows, &p->finder.eh, i) || !eh_rows_at(&rows, addr))
+		return no_unwind;
+	if (!eh_rows_open(&rows, &p->finder.eh, i))
+		return "its unwind information is not understood";
+	if (addr >= rows.last)
+		return no_unwind;
+	if (!eh_rows_at(&rows, addr))
 		return "its unwind information is not understood";
 	if (rows.signal)
 		return "returns from signal handlers";

@@ -85,9 +85,16 @@ static void *blob_add(struct blob *b, size_t len)
 	return b->data + b->size - len;
 }
 
+/* What is kept of a function that can be moved. */
+struct judged {
+	u32 code;		/* its template: offset in code */
+	u8 moved;
+};
+
 struct written {
 	struct planner *p;
 	struct blob strings, code;
+	struct judged *judged;	/* one a candidate */
 	struct ftrace_planned *funcs;
 	struct ftrace_planned_ifunc *ifuncs;
 	u32 nfuncs, nifuncs;
@@ -143,13 +150,12 @@ static bool add_template(struct written *w, const struct probe_copy *c, u32 *at)
 	return true;
 }
 
-static int add_function(struct written *w, struct ftrace_found *c)
+static int add_function(struct written *w, struct ftrace_found *c, const struct judged *j)
 {
 	struct planner *p = w->p;
 	struct ftrace_planned *f = &w->funcs[w->nfuncs++];
 	const struct func_symbol *sym = c->name ? symbols_best(&p->finder.symbols, c->vaddr) : NULL;
 	struct region *r = planner_region(p, c->vaddr);
-	struct probe_copy copy;
 
 	f->vaddr = c->vaddr;
 	f->size = c->size > UINT32_MAX ? UINT32_MAX : (u32)c->size;
@@ -166,12 +172,10 @@ static int add_function(struct written *w, struct ftrace_found *c)
 		f->reason = add_reason(w, c->reason);
 		return f->reason ? 0 : -ENOMEM;
 	}
-	/* Judged before: made again rather than kept. */
-	if (judge(p, c, &copy) || !add_template(w, &copy, &f->code))
-		return -ENOMEM;
+	f->code = j->code;
 	f->form = FTRACE_FORM_MOVED;
-	f->len = copy.moved;
-	memcpy(f->orig, r->code + (c->vaddr - r->vaddr), copy.moved);
+	f->len = j->moved;
+	memcpy(f->orig, r->code + (c->vaddr - r->vaddr), j->moved);
 	w->movable++;
 	w->named += c->name != NULL;
 	return 0;
@@ -244,6 +248,28 @@ static int put_together(struct written *w, const struct stat *st, void **plan, s
 	return 0;
 }
 
+static int judge_all(struct written *w)
+{
+	struct finder *f = &w->p->finder;
+	struct probe_copy copy;
+	u32 i;
+
+	for (i = 0; i < f->n; i++) {
+		struct ftrace_found *c = &f->found[i];
+
+		c->reason = judge(w->p, c, &copy);
+		c->form = c->reason ? FTRACE_FORM_NONE : FTRACE_FORM_MOVED;
+		if (c->reason)
+			continue;
+		if (!add_template(w, &copy, &w->judged[i].code))
+			return -ENOMEM;
+		w->judged[i].moved = copy.moved;
+	}
+	finder_mark_readers(f);
+	finder_mark_tails(f);
+	return 0;
+}
+
 static int write_down(struct planner *p, const struct stat *st, void **plan, size_t *size)
 {
 	struct written w = { .p = p };
@@ -251,10 +277,13 @@ static int write_down(struct planner *p, const struct stat *st, void **plan, siz
 	u32 i;
 
 	w.funcs = calloc(p->finder.n ? p->finder.n : 1, sizeof(*w.funcs));
-	if (!w.funcs || !blob_add(&w.strings, 1))	/* offset 0: no string */
+	w.judged = calloc(p->finder.n ? p->finder.n : 1, sizeof(*w.judged));
+	if (!w.funcs || !w.judged || !blob_add(&w.strings, 1))	/* offset 0: no string */
 		ret = -ENOMEM;
+	if (!ret)
+		ret = judge_all(&w);
 	for (i = 0; i < p->finder.n && !ret; i++)
-		ret = add_function(&w, &p->finder.found[i]);
+		ret = add_function(&w, &p->finder.found[i], &w.judged[i]);
 	if (!ret)
 		ret = add_ifuncs(&w);
 	if (!ret)
@@ -262,28 +291,12 @@ static int write_down(struct planner *p, const struct stat *st, void **plan, siz
 	free(w.strings.data);
 	free(w.code.data);
 	free(w.funcs);
+	free(w.judged);
 	free(w.ifuncs);
 	return ret;
 }
 
 /* ---- all of it ---- */
-
-static int judge_all(struct planner *p)
-{
-	struct finder *f = &p->finder;
-	struct probe_copy copy;
-	u32 i;
-
-	for (i = 0; i < f->n; i++) {
-		struct ftrace_found *c = &f->found[i];
-
-		c->reason = judge(p, c, &copy);
-		c->form = c->reason ? FTRACE_FORM_NONE : FTRACE_FORM_MOVED;
-	}
-	finder_mark_readers(f);
-	finder_mark_tails(f);
-	return 0;
-}
 
 static int look(struct planner *p, const char *path, const char **why)
 {
@@ -324,7 +337,7 @@ static int look(struct planner *p, const char *path, const char **why)
 	if (ret)
 		return ret;
 	landing_pads(p);
-	return judge_all(p);
+	return 0;
 }
 
 int planner_make(const char *path, void **plan, size_t *size, const char **why)

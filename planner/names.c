@@ -41,19 +41,23 @@ static const struct { const char *begin, *why; bool whole; } never[] = {
 
 const char *never_traced(const char *name, size_t len)
 {
+	const char *dot;
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(never); i++) {
+	/* No other letter begins any of them: nearly every name is out here. */
+	for (i = 0; len && strchr("_uem", name[0]) && i < ARRAY_SIZE(never); i++) {
 		size_t n = strlen(never[i].begin);
 
 		if (len >= n && !memcmp(name, never[i].begin, n) && (!never[i].whole || len == n))
 			return never[i].why;
 	}
 	/* gcc: FUNCTION.cold, FUNCTION.cold.1; the part of a function that is hardly ever executed. */
-	for (i = 1; i + 5 <= len; i++)
-		if (name[i] == '.' && !memcmp(name + i, ".cold", 5) &&
-		    (i + 5 == len || name[i + 5] == '.'))
+	for (dot = memchr(name, '.', len); dot; dot = memchr(dot + 1, '.', len - (size_t)(dot + 1 - name))) {
+		size_t left = len - (size_t)(dot - name);
+
+		if (dot > name && left >= 5 && !memcmp(dot, ".cold", 5) && (left == 5 || dot[5] == '.'))
 			return "a part of another function, not an entry";
+	}
 	return NULL;
 }
 
