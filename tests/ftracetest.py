@@ -4,6 +4,8 @@
 Nothing here asserts about one program; see the test files. Environment:
 
 FTRACE_BUILD_DIR	the build tree (default: build/ of the source tree)
+FTRACE_TEST_ARCH	what programs are compiled for (default: this machine's architecture); i386 on
+			x86_64: as `make check` does once more for some of the files
 FTRACE_TEST_NATIVE	1: record() runs the program without ftrace, so that the programs themselves can
 			be checked (native against native); tests about recordings are skipped
 """
@@ -31,6 +33,11 @@ FTRACE = os.path.join(BUILD, "ftrace")
 WORK = os.path.join(BUILD, "tests-e2e")		# compiled programs, kept from run to run
 NATIVE = os.environ.get("FTRACE_TEST_NATIVE") == "1"
 PATCHABLE = "-fpatchable-function-entry=5"
+ARCH = os.environ.get("FTRACE_TEST_ARCH") or os.uname().machine
+COMPAT = ARCH != os.uname().machine	# programs, library and agent are the narrow ones
+# Debian has the headers of both widths in one folder.
+ARCH_FLAGS = {"i386": ["-m32", "-idirafter", "/usr/include/x86_64-linux-gnu"]}[ARCH] if COMPAT else []
+ARCH_FOLDER = {"x86_64": "x86", "i386": "x86"}.get(ARCH, ARCH)
 
 # ---- running ----
 
@@ -144,7 +151,7 @@ def build(source, *flags, cc="gcc", name=None, deps=()):
     if not os.path.isabs(source):
         source = os.path.join(TESTS, "programs", source)
     name = name or os.path.splitext(os.path.basename(source))[0]
-    return compile_once([compiler_for(source, cc), "-g", source, *flags],
+    return compile_once([compiler_for(source, cc), *ARCH_FLAGS, "-g", source, *flags],
                         [source, *deps], name)
 
 
@@ -152,8 +159,8 @@ def compiles(cc, language, *flags):
     """True where the compiler takes these flags; otherwise its first line of complaint."""
     key = (cc, language, flags)
     if key not in compiles.known:
-        done = subprocess.run([compiler_for("x.cc" if language == "c++" else "x.c", cc), "-x",
-                               language, "-Werror", *flags, "-c", "-o", "/dev/null", "-"],
+        done = subprocess.run([compiler_for("x.cc" if language == "c++" else "x.c", cc),
+                               *ARCH_FLAGS, "-x", language, "-Werror", *flags, "-c", "-o", "/dev/null", "-"],
                               input=b"int f(void) { return 1; }\n", stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, check=False)
         lines = done.stdout.decode(errors="replace").splitlines() or ["no message"]
@@ -168,7 +175,7 @@ compiles.known = {}
 
 def libftrace():
     """Path of the built libftrace.so."""
-    for folder in ("engine", "."):
+    for folder in ("compat",) if COMPAT else ("engine", "."):
         for name in ("libftrace.so", "libftrace.so.0"):
             path = os.path.join(BUILD, folder, name)
             if os.path.exists(path):
@@ -181,8 +188,7 @@ def library_flags():
     """Flags to compile and link a program against the built library."""
     library = libftrace()
     return ["-I" + os.path.join(SOURCE, "include"),
-            "-I" + os.path.join(SOURCE, "arch", os.uname().machine.replace("x86_64", "x86"),
-                                "include"),
+            "-I" + os.path.join(SOURCE, "arch", ARCH_FOLDER, "include"),
             library, "-Wl,-rpath," + os.path.dirname(library)]
 
 
