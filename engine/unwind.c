@@ -217,6 +217,77 @@ FTRACE_PUBLIC int _dl_find_object(void *pc, struct dl_find_object *result) __THR
 FTRACE_PUBLIC int dl_iterate_phdr(phdr_callback_t *callback, void *data)
 	__attribute__((weak, alias("iterate_phdr")));
 
+/*
+ * On the older architectures libc has what libgcc once had, the search for a pc's FDE by all
+ * objects that libc knows of; where it comes before libgcc_s in the order of symbols, libgcc_s calls
+ * it, too. So ours comes first.
+ */
+#ifdef ARCH_LIBC_FINDS_FDE
+
+struct dwarf_eh_bases {
+	void *tbase, *dbase, *func;
+};
+
+typedef const void *find_fde_t(void *pc, struct dwarf_eh_bases *bases);
+
+/* By the table of .eh_frame_hdr (arch_unwind_table): addresses relative to its begin, sorted. */
+static const void *region_fde(const struct ftrace_unwind_region *r, unsigned long pc,
+			      struct dwarf_eh_bases *bases)
+{
+	const char *hdr = r->hdr;
+	const struct { s32 start, fde; } *row = (const void *)(hdr + 12);
+	u32 lo = 0, hi = *(const u32 *)(hdr + 8);
+
+	while (hi - lo > 1) {
+		u32 mid = lo + (hi - lo) / 2;
+
+		if ((unsigned long)hdr + (unsigned long)row[mid].start <= pc)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	bases->tbase = bases->dbase = NULL;
+	bases->func = (void *)((unsigned long)hdr + (unsigned long)row[lo].start);
+	return hdr + row[lo].fde;
+}
+
+static find_fde_t find_fde;
+
+static find_fde_t *get_find_fde(void)
+{
+	static find_fde_t *libc_find_fde;
+	find_fde_t *func = smp_load_acquire(&libc_find_fde);
+
+	if (unlikely(!func)) {
+		func = (find_fde_t *)find_next("_Unwind_Find_FDE", (void *)find_fde);
+		smp_store_release(&libc_find_fde, func);
+	}
+	return func;
+}
+
+static const void *find_fde(void *pc, struct dwarf_eh_bases *bases)
+{
+	const struct ftrace_unwind_region *r = ftrace_unwind_find((unsigned long)pc);
+	find_fde_t *next;
+
+	if (r)
+		return region_fde(r, (unsigned long)pc, bases);
+	next = get_find_fde();
+	return next ? next(pc, bases) : NULL;
+}
+
+FTRACE_PUBLIC const void *_Unwind_Find_FDE(void *pc, struct dwarf_eh_bases *bases)
+	__attribute__((weak, alias("find_fde")));
+
+#else
+
+static void *get_find_fde(void)
+{
+	return NULL;
+}
+
+#endif
+
 /* ---- registration, where interposing does not work ---- */
 
 /*
@@ -281,6 +352,7 @@ int ftrace_unwind_init(void)
 		return must_register && !static_program() ? -ENOSYS : 0;
 	done = true;
 	get_iterate_phdr();
+	get_find_fde();
 	if (get_find_object() && libc_find_object((void *)find_object, &own) == 0)
 		own_map = own.dlfo_link_map;
 	if (interposed())

@@ -88,4 +88,7 @@
 #define ARCH_MACHINE		"s390"
 #endif
 
+/* Its libc has a copy of the unwinder's _Unwind_Find_FDE(), which libgcc_s calls in place of its own. */
+#define ARCH_LIBC_FINDS_FDE
+
 #endif /* FTRACE_ARCH_SITE_H */

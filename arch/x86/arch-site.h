@@ -109,6 +109,8 @@
 #define ARCH_MACHINE		"x86_64"
 #else
 #define ARCH_MACHINE		"i386"
+/* Its libc has a copy of the unwinder's _Unwind_Find_FDE(), which libgcc_s calls in place of its own. */
+#define ARCH_LIBC_FINDS_FDE
 #endif
 
 #endif /* FTRACE_ARCH_SITE_H */
