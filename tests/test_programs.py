@@ -123,6 +123,8 @@ def prepare(name):
         pytest.skip("this processor has no AVX-512")
     if "-mavx" in flags and " avx " not in open("/proc/cpuinfo").read():
         pytest.skip("this processor has no AVX")
+    if name.startswith("ifunc") and ftracetest.ARCH == "i386":
+        flags = flags + ["-fno-pie", "-no-pie"]		# ld takes the address of no IFUNC otherwise
     for extra in more:
         added = extra(cc) if extra is with_constructor_threads else extra()
         if isinstance(added, str):

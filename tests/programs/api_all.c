@@ -17,9 +17,10 @@
 
 #define NO_TRACE	__attribute__((patchable_function_entry(0)))
 
-static unsigned long private_counters[2], *counters = private_counters;
+static unsigned long long private_counters[2], *counters = private_counters;
 
 /* Everything call-clobbered that inline assembly can reach. */
+#ifdef __x86_64__
 #define CLOBBER_GENERAL()							\
 	__asm__ volatile("mov $-1, %%rax; mov %%rax, %%rcx; mov %%rax, %%rdx; mov %%rax, %%rsi\n\t"	\
 			 "mov %%rax, %%rdi; mov %%rax, %%r8; mov %%rax, %%r9; mov %%rax, %%r10\n\t"	\
@@ -34,11 +35,27 @@ static unsigned long private_counters[2], *counters = private_counters;
 			 "movaps %%xmm0, %%xmm15" ::: "xmm0", "xmm1", "xmm2", "xmm3", "xmm4",	\
 			 "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",	\
 			 "xmm14", "xmm15", "memory")
+#define CLOBBER_X87()	do { } while (0)		/* the ABI passes and keeps nothing there */
+#else
+#define CLOBBER_GENERAL()							\
+	__asm__ volatile("mov $-1, %%eax; mov %%eax, %%ecx; mov %%eax, %%edx; stc"		\
+			 ::: "eax", "ecx", "edx", "cc", "memory")
+#define CLOBBER_SSE()								\
+	__asm__ volatile("pcmpeqd %%xmm0, %%xmm0; movaps %%xmm0, %%xmm1; movaps %%xmm0, %%xmm2\n\t"	\
+			 "movaps %%xmm0, %%xmm3; movaps %%xmm0, %%xmm4; movaps %%xmm0, %%xmm5\n\t"	\
+			 "movaps %%xmm0, %%xmm6; movaps %%xmm0, %%xmm7" ::: "memory")
+/* All eight registers of its stack, which a function finds empty. */
+#define CLOBBER_X87()								\
+	__asm__ volatile("fldpi; fldpi; fldpi; fldpi; fldpi; fldpi; fldpi; fldpi\n\t"		\
+			 "fstp %%st(0); fstp %%st(0); fstp %%st(0); fstp %%st(0)\n\t"		\
+			 "fstp %%st(0); fstp %%st(0); fstp %%st(0); fstp %%st(0)" ::: "memory")
+#endif
 
 static NO_TRACE void clobber(int vectors)
 {
 	if (vectors) {
 		CLOBBER_SSE();
+		CLOBBER_X87();
 		if (__builtin_cpu_supports("avx"))
 			__asm__ volatile("vzeroall" ::: "memory");
 	}

@@ -35,7 +35,11 @@ NOINLINE long double long_double(long double a) { KEEP(); return a / 3; }
 NOINLINE _Complex float complex_float(_Complex float a) { KEEP(); return a * a; }
 NOINLINE _Complex double complex_double(_Complex double a) { KEEP(); return a * a; }
 NOINLINE _Complex long double complex_long_double(_Complex long double a) { KEEP(); return a * a; }
+#ifdef __SIZEOF_INT128__
 NOINLINE __int128 int128(__int128 a, long b) { KEEP(); return a * b; }
+#else
+NOINLINE long long int128(long long a, long b) { KEEP(); return a * b; }	/* in two registers, too */
+#endif
 NOINLINE _Bool boolean(long a) { KEEP(); return a & 1; }
 NOINLINE signed char small(long a) { KEEP(); return a; }
 
@@ -108,7 +112,11 @@ int main(void)
 		_Complex float cf = complex_float(x + 1.0f * I);
 		_Complex double cd = complex_double(x + 2.0 * I);
 		_Complex long double cl = complex_long_double(x + 3.0L * I);
+#ifdef __SIZEOF_INT128__
 		__int128 wide = int128(((__int128)n << 70) + n, n);
+#else
+		long long wide = int128(((long long)n << 40) + n, n);
+#endif
 
 		printf("%a %a %a %ld %ld %a %ld %ld\n", td.a, td.b, dl.a, dl.b, ld.a, ld.b, tl.a, tl.b);
 		printf("%ld %ld %a %a %d %d %d %a %ld\n", m.x[1], m.x[4], f.a, f.d, p.a, p.b, p.c, v.b, v.c);
@@ -116,7 +124,7 @@ int main(void)
 		       boolean(n), small(n * 40));
 		printf("%a %a %a %a %La %La\n", crealf(cf), cimagf(cf), creal(cd), cimag(cd),
 		       creall(cl), cimagl(cl));
-		printf("%lx %lx\n", (long)(wide >> 64), (long)wide);
+		printf("%lx %lx\n", (long)(wide >> 4 * sizeof(wide)), (long)wide);
 		printf("%a\n", many(x, 2, 3, 4, 5, 6, 7, 8, 9, x, n, 2, 3, 4, 5, 6, 7, n, m, x, x));
 		printf("%a %ld\n", sum_doubles(12, x, 2., 3., 4., 5., 6., 7., 8., 9., 10., 11., x),
 		       sum_mixed("ildDmilddddddddddiiiii", round, n, x, (long double)x, m, 1, n, 2.,

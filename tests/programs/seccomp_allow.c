@@ -19,7 +19,12 @@ int main(int argc, char **argv)
 	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 		ALLOW(SYS_write), ALLOW(SYS_read), ALLOW(SYS_exit_group), ALLOW(SYS_exit),
-		ALLOW(SYS_rt_sigreturn), ALLOW(SYS_newfstatat),
+		ALLOW(SYS_rt_sigreturn),
+#ifdef SYS_newfstatat
+		ALLOW(SYS_newfstatat),
+#else
+		ALLOW(SYS_fstatat64), ALLOW(SYS_statx),
+#endif
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 	};
 	struct sock_fprog program = { sizeof(filter) / sizeof(filter[0]), filter };
