@@ -64,7 +64,8 @@ static const char *object_name(const char *line, const char *end)
 }
 
 /* An object's line comes before all that is said of it. */
-static void count_lines(struct record *r, const struct record_process *p, const char *text, size_t len)
+static void count_lines(struct record *r, const struct record_process *p, const char *exe,
+			const char *text, size_t len)
 {
 	const char *stop = text + len, *line, *end, *name;
 	bool counts = true;
@@ -81,14 +82,19 @@ static void count_lines(struct record *r, const struct record_process *p, const 
 		} else if (*line == 'x' && counts) {
 			r->totals.untraceable += refused(line, end);
 			r->totals.untraceable_in_libs |= objects > 1;	/* the executable is the first */
+			if (!r->totals.untraceable_in[0] || p->pid == (uint32_t)r->child)
+				snprintf(r->totals.untraceable_in, sizeof(r->totals.untraceable_in),
+					 "%s", exe);
 		} else if (*line == 's') {
 			r->totals.any_site = true;
 		}
 	}
 }
 
-static void count_text(struct record *r, const struct record_process *p, const char *name, uint64_t len)
+static void count_text(struct record *r, const struct record_process *p, const char *name,
+		       const struct ftrace_map_header *h)
 {
+	uint64_t len = h->map_len;
 	int fd = openat(r->session_fd, name, O_RDONLY | O_CLOEXEC);
 	struct stat st;
 	char *map;
@@ -104,7 +110,7 @@ static void count_text(struct record *r, const struct record_process *p, const c
 	close(fd);
 	if (map == MAP_FAILED)
 		return;
-	count_lines(r, p, map + FTRACE_MAP_HEADER_SIZE, len);
+	count_lines(r, p, h->exe, map + FTRACE_MAP_HEADER_SIZE, len);
 	munmap(map, FTRACE_MAP_HEADER_SIZE + len);
 }
 
@@ -122,7 +128,7 @@ void record_count_image(struct record *r, const struct record_process *p)
 	t->threads_unrecorded += h.threads_unrecorded;
 	t->discarded += h.records_lost;
 	t->map_bytes += h.map_len;
-	count_text(r, p, name, h.map_len);
+	count_text(r, p, name, &h);
 }
 
 void record_count_done(struct record *r)

@@ -194,7 +194,7 @@ void record_summary(const struct record *r)
 	print_count(stderr, t->untraceable, "function", " that cannot be traced");
 	if (t->untraceable)
 		fprintf(stderr, " (see 'ftrace list --refused%s %s')",
-			t->untraceable_in_libs ? " --libs" : "", r->program);
+			t->untraceable_in_libs ? " --libs" : "", t->untraceable_in);
 	if (r->still_running)
 		fprintf(stderr, "; %u process%s still running, no longer recorded", r->still_running,
 			r->still_running == 1 ? "" : "es");

@@ -73,7 +73,8 @@ struct record_totals {
 	uint64_t calls, records, discarded, stalls;
 	uint64_t untraceable, calls_dropped, calls_unshadowed, threads_unrecorded;
 	uint64_t map_bytes;		/* of text in their maps */
-	bool untraceable_in_libs;	/* not only in executables */
+	char untraceable_in[1024];	/* the first executable with such functions, or with libraries that have ... */
+	bool untraceable_in_libs;	/* ... and it is not only in executables */
 	bool any_site;			/* any function of any of them can be traced */
 	uint64_t threads, rings;
 	uint32_t images, processes;

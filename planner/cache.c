@@ -74,9 +74,23 @@ static u64 mix(u64 hash, u64 value)
 	return (hash ^ value) * 0x100000001b3ull;
 }
 
+static u64 mix_bytes(u64 hash, const u8 *p, u64 size)
+{
+	u64 word;
+
+	for (; size >= sizeof(word); p += sizeof(word), size -= sizeof(word)) {
+		memcpy(&word, p, sizeof(word));
+		hash = mix(hash, word);
+		hash ^= hash >> 29;
+	}
+	while (size--)
+		hash = mix(hash, *p++);
+	return hash;
+}
+
 /*
- * A build-id stays when symbols are stripped, and names come from a separate debug file as well: either
- * makes another plan.
+ * A build-id stays when symbols are stripped, or merely have other names (linkers leave symbols out
+ * of it); and names come from a separate debug file as well: each makes another plan.
  */
 static u64 mix_file(u64 hash, const char *path)
 {
@@ -94,8 +108,11 @@ static u64 symbol_files(const struct elf *e, const char *real, const char *build
 	int dir = slash ? (int)(slash - real) + 1 : 0;
 	u64 hash = mix(0xcbf29ce484222325ull, e->size);
 	char path[2 * PATH_MAX];
+	struct elf_section s;
 	u32 crc;
 
+	if (elf_find_section(e, ".strtab", &s) && s.data)
+		hash = mix_bytes(hash, s.data, s.size);
 	if (build_id[0] && build_id[1] && build_id[2]) {
 		snprintf(path, sizeof(path), "/usr/lib/debug/.build-id/%.2s/%s.debug", build_id,
 			 build_id + 2);

@@ -299,7 +299,7 @@ def test_profile_no_room(record):
     ftracetest.need_ftrace()
     program = build("profile_many.c", "-O0", PATCHABLE)
     # 160 blocks of 512 bytes: room for 256 + 512 functions, not for the next chunk.
-    recording = record(["dash", "-c", f"ulimit -f 160; exec {program}"], ["--profile"])
+    recording = record(["dash", "-c", f"ulimit -f 160; exec {program}"], ["--profile", "-N", "dash+*"])
     assert recording.result.status == 0, str(recording.result)
     shown = run([FTRACE, "report", "--json", "-i", recording.folder])
     assert shown.status == 0, str(shown)
