@@ -56,7 +56,7 @@ def test_malloc_interposed(malloc, form, record):
     same(record, [plain("libc_calls.c", "-lm")], FORMS[form], env=env)
     same(record, [plain("exc_threads.cc")], FORMS[form], env=env)
     script = "import json, threading; print(len(json.dumps([list(range(i)) for i in range(300)])))"
-    same(record, [tool("python3"), "-I", "-c", script], FORMS[form], env=env)
+    same(record, ["/usr/bin/python3", "-I", "-c", script], FORMS[form], env=env)
 
 
 @form
