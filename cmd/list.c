@@ -2,17 +2,15 @@
 /* ftrace list: which functions of a program can be traced, and which cannot and why. */
 #include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cmd/cmd.h"
+#include "cmd/libraries.h"
 #include "cmd/options.h"
 #include "cmd/pager.h"
 #include "engine/elf-file.h"
@@ -35,7 +33,7 @@ static const struct cmd_usage usage = {
 	.synopsis = "[OPTION...] PROGRAM [GLOB...]",
 	.about = "Lists the functions of a program or shared library that can be traced, one a line, "
 		 "as the\nsymbol table has them: the names that 'ftrace record -F' takes. With GLOBs "
-		 "only those that\nmatch one of them (*, ?, [a-z], [!a-z]).",
+		 "only those that\nmatch one of them (*, ?, [a-z], [!a-z]); one that matches a C++ or Rust name as people write it\nshows that.",
 	.tables = { options },
 	.notes = "Exit status: 1 if a file cannot be read or, but for --refused, nothing was listed.",
 };
@@ -73,12 +71,12 @@ static char *find_file(const char *name)
 	return strdup(name);
 }
 
-static int wanted(const struct list *l, const char *name, const char *shown)
+static int wanted(const struct list *l, const char *name)
 {
 	if (!*l->globs)
 		return 1;
 	for (char **g = l->globs; *g; g++)
-		if (ftrace_glob(*g, strlen(*g), name) || ftrace_glob(*g, strlen(*g), shown))
+		if (ftrace_glob(*g, strlen(*g), name))
 			return 1;
 	return 0;
 }
@@ -87,14 +85,16 @@ static int wanted(const struct list *l, const char *name, const char *shown)
 static void print_function(struct list *l, const char *name, const char *reason, const char *library)
 {
 	char *shown;
+	int raw;
 
 	if (!reason != !l->refused)
 		return;
-	shown = trace_demangle(name, !l->demangle);
+	shown = trace_demangle(name, 0);
 	if (!shown)
 		exit(cmd_error("list: no memory"));
-	if (wanted(l, name, shown)) {
-		fputs(shown, stdout);
+	raw = wanted(l, name);
+	if (raw || wanted(l, shown)) {
+		fputs(raw && !l->demangle ? name : shown, stdout);
 		if (library)
 			printf(" [%s]", library);
 		if (reason)
@@ -233,83 +233,9 @@ static void list_object(struct list *l, const char *path, int library)
 	ftrace_find_done(&f);
 }
 
-/* ---- the libraries a program needs, as its loader finds them ---- */
-
-static char *interpreter_of(const char *path)
+static void list_library(const char *file, void *data)
 {
-	struct elf_section s;
-	struct elf e;
-	char *interp = NULL;
-	int library;
-
-	if (elf_open(&e, path, NULL))
-		return NULL;
-	library = e.type == ET_DYN;
-	if (elf_find_section(&e, ".interp", &s) && s.data && s.size && !s.data[s.size - 1])
-		interp = strdup((const char *)s.data);
-	elf_close(&e);
-	/* A library names no loader; our own knows what it needs as well. */
-	return interp || !library || !strcmp(path, "/proc/self/exe") ? interp :
-	       interpreter_of("/proc/self/exe");
-}
-
-static void list_libraries(struct list *l, const char *path)
-{
-	char *interp = interpreter_of(path), list_arg[] = "--list", *line = NULL;
-	char file_arg[PATH_MAX + 2], *argv[] = { interp, list_arg, file_arg, NULL };
-	posix_spawn_file_actions_t actions;
-	int fds[2], status = 0, err;
-	size_t size = 0;
-	FILE *out;
-	pid_t pid;
-
-	if (!interp)
-		return;		/* static: needs none */
-	/* A name without a slash would be searched for as a library. */
-	snprintf(file_arg, sizeof(file_arg), "%s%s", strchr(path, '/') ? "" : "./", path);
-	if (pipe2(fds, O_CLOEXEC)) {
-		free(interp);
-		l->failed = cmd_error("%s: its libraries cannot be listed: pipe: %s; try again",
-				      path, strerror(errno));
-		return;
-	}
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, fds[1], 1);
-	err = posix_spawn(&pid, interp, &actions, NULL, argv, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	close(fds[1]);
-	out = err ? NULL : fdopen(fds[0], "r");
-	if (!out) {
-		close(fds[0]);
-		l->failed = cmd_error("%s: its libraries cannot be listed: %s: %s; is it installed?",
-				      path, interp, strerror(err ? err : errno));
-		free(interp);
-		return;
-	}
-	/*
-	 * "\tlibc.so.6 => /lib/libc.so.6 (0x...)"; "\t/by/its/path.so (0x...)", which the loader
-	 * itself is as well; the kernel's own has no slash.
-	 */
-	while (getline(&line, &size, out) > 0) {
-		char *file = strstr(line, " => "), *end;
-
-		file = file ? file + 4 : line + 1;
-		if (*file != '/' || (!strncmp(file, interp, strlen(interp)) &&
-				     file[strlen(interp)] == ' '))
-			continue;
-		end = strrchr(file, '(');
-		if (!end || end == file)
-			continue;
-		end[-1] = '\0';
-		list_object(l, file, 1);
-	}
-	fclose(out);
-	free(line);
-	waitpid(pid, &status, 0);
-	if (!WIFEXITED(status) || WEXITSTATUS(status))
-		l->failed = cmd_error("%s: its libraries cannot be listed: %s says why above; set LD_LIBRARY_PATH, or list without --libs",
-				      path, interp);
-	free(interp);
+	list_object(data, file, 1);
 }
 
 int cmd_list(int argc, char **argv)
@@ -345,7 +271,7 @@ int cmd_list(int argc, char **argv)
 	cmd_pager(pager);
 	list_object(&l, path, 0);
 	if (l.libs && !l.failed)
-		list_libraries(&l, path);
+		l.failed |= cmd_for_each_library(path, list_library, &l);
 	free(path);
 	return l.failed || (!l.listed && !l.refused);
 }

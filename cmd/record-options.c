@@ -15,8 +15,9 @@ static const struct cmd_option record_options[] = {
 	{ "output", 'o', "DIR", "record into DIR (default ftrace.data); a recording that is there\n"
 				"already becomes DIR.old" },
 	{ "filter", 'F', "PATTERN", "trace only functions that match: globs (*, ?, [a-z]), several\n"
-				    "parted by spaces or commas, or a /regular expression/; may be\n"
-				    "given several times" },
+				    "parted by spaces or commas, or a /regular expression/, for the\n"
+				    "symbol name or the C++ or Rust name (ns::Class::*); may be given\n"
+				    "several times" },
 	{ "notrace", 'N', "PATTERN", "do not trace functions that match; wins over -F" },
 	{ "libs", 'L', "GLOB", "trace functions of these libraries, too: path or file name" },
 	{ "depth", 'D', "N", "record only calls at most N deep" },
@@ -224,6 +225,7 @@ void record_options_free(struct record_options *opt)
 		struct record_choice *c = opt->choices;
 
 		opt->choices = c->next;
+		free(c->setting);
 		free(c);
 	}
 }

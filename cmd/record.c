@@ -114,7 +114,7 @@ int cmd_record(int argc, char **argv)
 	}
 	r->opt = &opt;
 	record_raise_limits();
-	if (record_check(r) || record_find_agent(r))
+	if (record_check(r) || record_find_agent(r) || record_resolve_names(&opt, r->program))
 		err = 1;
 	else
 		err = record(r);

@@ -4,6 +4,7 @@
  *
  *	record.c		the course of a recording
  *	record-options.c	the command line
+ *	record-names.c		functions chosen by demangled names
  *	record-check.c		can this program be traced at all?
  *	record-output.c		the recording's directory, the space it may take
  *	record-session.c	the directory shared with traced processes, their settings
@@ -32,6 +33,7 @@
 struct record_choice {
 	const char *file;		/* "set_ftrace_filter", ... */
 	const char *value;
+	char *setting;			/* what traced processes are told instead; NULL: the value */
 	struct record_choice *next;
 };
 
@@ -134,6 +136,11 @@ struct record {
 /* Fill @opt from the command line. Bad use has been said when it returns the exit status for it. */
 int record_parse(struct record_options *opt, int argc, char **argv);
 void record_options_free(struct record_options *opt);
+
+/* ---- record-names.c ---- */
+
+/* Make the settings of -F and -N for @program. 0; or 1, and the user was told why. */
+int record_resolve_names(struct record_options *opt, const char *program);
 
 /* ---- record-check.c ---- */
 

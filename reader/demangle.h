@@ -9,4 +9,7 @@
  */
 char *trace_demangle(const char *name, int raw);
 
+/* The same with parameters, "ns::f(int, char)". NULL: @name is not a mangled one, or no memory. */
+char *trace_demangle_full(const char *name);
+
 #endif /* TRACE_DEMANGLE_H */

@@ -11,8 +11,15 @@
 
 struct trace_pattern {
 	char *glob;		/* NULL: a regular expression */
+	int parameters;
 	regex_t regex;
 };
+
+int trace_filter_has_parameters(const char *pattern)
+{
+	/* In an expression a bare one is a group. */
+	return strstr(pattern, pattern[0] == '/' ? "\\(" : "(") != NULL;
+}
 
 int trace_filter_add(struct trace_filter *filter, enum trace_filter_kind kind, const char *pattern,
 		     char *why, size_t size)
@@ -37,6 +44,7 @@ int trace_filter_add(struct trace_filter *filter, enum trace_filter_kind kind, c
 	filter->patterns[kind] = list;
 	new = &list[filter->npatterns[kind]];
 	memset(new, 0, sizeof(*new));
+	new->parameters = trace_filter_has_parameters(pattern);
 	if (len < 3 || pattern[0] != '/' || pattern[len - 1] != '/') {
 		new->glob = strdup(pattern);
 		if (!new->glob)
@@ -78,15 +86,28 @@ int trace_filter_is_empty(const struct trace_filter *filter)
 	return !filter->depth && !filter->threshold;
 }
 
+static int matches(const struct trace_pattern *p, const char *name)
+{
+	return p->glob ? !fnmatch(p->glob, name, 0) : !regexec(&p->regex, name, 0, NULL, 0);
+}
+
+/* With its parameters, for a pattern that has some. */
+static int matches_full(const struct trace_pattern *p, const char *name)
+{
+	char *full = p->parameters ? trace_demangle_full(name) : NULL;
+	int yes = full && matches(p, full);
+
+	free(full);
+	return yes;
+}
+
 int trace_filter_match(const struct trace_filter *filter, enum trace_filter_kind kind,
 		       const char *name, const char *shown)
 {
 	for (size_t i = 0; i < filter->npatterns[kind]; i++) {
 		const struct trace_pattern *p = &filter->patterns[kind][i];
 
-		if (p->glob ? !fnmatch(p->glob, name, 0) || !fnmatch(p->glob, shown, 0) :
-			      !regexec(&p->regex, name, 0, NULL, 0) ||
-			      !regexec(&p->regex, shown, 0, NULL, 0))
+		if (matches(p, name) || matches(p, shown) || matches_full(p, name))
 			return 1;
 	}
 	return 0;

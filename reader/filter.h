@@ -39,6 +39,9 @@ void trace_filter_free(struct trace_filter *filter);
 /* Does it let everything pass? */
 int trace_filter_is_empty(const struct trace_filter *filter);
 
+/* Is @pattern for names with their parameters? It has a round bracket then. */
+int trace_filter_has_parameters(const char *pattern);
+
 /* Does @name (demangled: @shown) match one of the patterns of @kind? */
 int trace_filter_match(const struct trace_filter *filter, enum trace_filter_kind kind,
 		       const char *name, const char *shown);
