@@ -4,6 +4,7 @@
 
 #include "arch.h"
 #include "chunk.h"
+#include "copy-frames.h"
 #include "ops.h"
 #include "plan.h"
 #include "site.h"
@@ -168,10 +169,11 @@ int ftrace_chunk_reserve(unsigned long lo, unsigned long hi, u32 nsites, bool mo
 {
 	u32 base = nchunks, skip = base ? 0 : 1;	/* id 0 stays unused */
 	u32 n = (nsites + skip + FTRACE_CHUNK_SITES - 1) / FTRACE_CHUNK_SITES;
-	/* What is behind the chunks holds their call frame information; then come the copies. */
+	/* Behind the chunks: their call frame information, that of the copies, the copies. */
 	size_t table = ALIGN_UP(ARCH_UNWIND_SIZE(n * FTRACE_CHUNK_SITES), FT_PAGE_SIZE);
-	size_t size = n * CHUNK_SIZE + table + (moved ? n * COPIES_SIZE : 0);
-	char *p, *rw;
+	size_t frames = moved ? n * FTRACE_COPY_FRAMES_SIZE : 0;
+	size_t size = n * CHUNK_SIZE + table + frames + (moved ? n * COPIES_SIZE : 0);
+	char *p, *rw, *room;
 
 	if (base + n > FTRACE_MAX_CHUNKS || nregions == FTRACE_MAX_REGIONS)
 		return -ENOSPC;
@@ -184,7 +186,7 @@ int ftrace_chunk_reserve(unsigned long lo, unsigned long hi, u32 nsites, bool mo
 		bool last = i == n;
 
 		rw = p + i * CHUNK_SIZE + (last ? 0 : FTRACE_CHUNK_CODE);
-		rw = ft_mmap(rw, last ? table : FTRACE_CHUNK_CODE,
+		rw = ft_mmap(rw, last ? table + frames : FTRACE_CHUNK_CODE,
 			     PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 		if (ft_is_err(rw)) {
 			arch_syscall(SYS_munmap, (long)p, (long)size, 0, 0, 0, 0);
@@ -193,8 +195,12 @@ int ftrace_chunk_reserve(unsigned long lo, unsigned long hi, u32 nsites, bool mo
 	}
 	for (u32 i = 0; i < n; i++) {
 		chunks[base + i] = (unsigned long)p + i * CHUNK_SIZE;
-		if (moved)
-			copies[base + i] = (unsigned long)p + n * CHUNK_SIZE + table + i * COPIES_SIZE;
+		if (!moved)
+			continue;
+		room = p + n * CHUNK_SIZE + table;
+		copies[base + i] = (unsigned long)room + frames + i * COPIES_SIZE;
+		ftrace_copies_add(copies[base + i], (base + i) * FTRACE_CHUNK_SITES,
+				  room + i * FTRACE_COPY_FRAMES_SIZE);
 	}
 	*first = base * FTRACE_CHUNK_SITES + skip;
 	ftrace_regions[nregions].lo = (unsigned long)p;

@@ -57,6 +57,7 @@ struct eh_return {
 
 struct eh_rows {
 	const struct elf *elf;
+	const u8 *common, *common_end;	/* what all functions of its common entry begin with */
 	const u8 *p, *end;	/* what follows of the program */
 	u64 code_align;
 	s64 data_align;
@@ -81,5 +82,14 @@ bool eh_rows_open(struct eh_rows *r, const struct eh_frame *t, u32 i);
  * leads there has an instruction that is not known.
  */
 bool eh_rows_at(struct eh_rows *r, u64 pc);
+
+/* One instruction of the program, r->p being behind it then. */
+enum eh_step {
+	EH_STEP_OTHER,
+	EH_STEP_ADVANCE,	/* by *@advance bytes */
+	EH_STEP_END,
+	EH_STEP_UNKNOWN,	/* nothing can be said of what follows */
+};
+enum eh_step eh_rows_step(struct eh_rows *r, u64 *advance);
 
 #endif /* FTRACE_ENGINE_EH_FRAME_H */

@@ -171,26 +171,33 @@ static bool execute(struct eh_rows *r, u8 op)
 	return true;
 }
 
+enum eh_step eh_rows_step(struct eh_rows *r, u64 *advance)
+{
+	u8 op;
+
+	if (r->p >= r->end)
+		return EH_STEP_END;
+	op = *r->p++;
+	if ((op & 0xc0) == CFA_ADVANCE)
+		*advance = op & 0x3f;
+	else if (op >= CFA_ADVANCE1 && op <= CFA_ADVANCE4)
+		*advance = read_fixed(r, 1u << (op - CFA_ADVANCE1));
+	else
+		return execute(r, op) ? EH_STEP_OTHER : EH_STEP_UNKNOWN;
+	*advance *= r->code_align;
+	return EH_STEP_ADVANCE;
+}
+
 /* Up to the next row: *@advance, or up to the end. False: not known. */
 static bool next_row(struct eh_rows *r, u64 *advance, bool *ended)
 {
-	*ended = false;
-	while (r->p < r->end) {
-		u8 op = *r->p++;
+	enum eh_step step;
 
-		if ((op & 0xc0) == CFA_ADVANCE)
-			*advance = op & 0x3f;
-		else if (op >= CFA_ADVANCE1 && op <= CFA_ADVANCE4)
-			*advance = read_fixed(r, 1u << (op - CFA_ADVANCE1));
-		else if (execute(r, op))
-			continue;
-		else
-			return false;
-		*advance *= r->code_align;
-		return true;
-	}
-	*ended = true;
-	return true;
+	do
+		step = eh_rows_step(r, advance);
+	while (step == EH_STEP_OTHER);
+	*ended = step == EH_STEP_END;
+	return step != EH_STEP_UNKNOWN;
 }
 
 bool eh_rows_open(struct eh_rows *r, const struct eh_frame *t, u32 i)
@@ -224,6 +231,8 @@ bool eh_rows_open(struct eh_rows *r, const struct eh_frame *t, u32 i)
 	r->end = entry.cie_end;
 	if (sized)
 		skip(r, uleb(r));
+	r->common = r->p;
+	r->common_end = r->end;
 	r->cfa.reg = EH_NO_REG;
 	r->cfa.offset = 0;
 	r->ra = r->ra_first = (struct eh_return){ false, 0 };

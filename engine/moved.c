@@ -6,6 +6,7 @@
 
 #include "arch.h"
 #include "chunk.h"
+#include "copy-frames.h"
 #include "plan.h"
 #include "scratch.h"
 #include "site.h"
@@ -60,6 +61,7 @@ static int write_copies(struct ftrace_text *text, u32 first, u32 n, u8 *buf)
 					      ~(u32)FTRACE_SITE_ARMED;
 		}
 	}
+	ftrace_copies_used(ftrace_copy(first));
 	return ftrace_text_write(text, ftrace_copy(first), buf, (size_t)n * FTRACE_COPY_SIZE);
 }
 

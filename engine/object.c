@@ -343,7 +343,8 @@ static int prepare(struct ftrace_object *obj, bool relocated)
 		obj->refused_why = "threads were running before the tracer was loaded";
 		return 0;
 	}
-	/* Moved ones are changed when somebody wants them. */
+	/* Moved ones are changed when somebody wants them. Their callers know what they leave alone. */
+	arch_keep_all_vectors();
 	for (u32 id = obj->first_site; id < obj->first_site + obj->nsites; id++)
 		ftrace_site(id)->flags |= FTRACE_SITE_ARMED;
 	if (relocated)

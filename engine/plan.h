@@ -113,7 +113,7 @@ struct ftrace_copied {
  */
 static inline u32 ftrace_plan_checksum(const void *data, size_t size)
 {
-	const u64 prime = 0x9e3779b97f4a7c15ull, *p = data;
+	const u64 prime = 0x9e3779b97f4a7c15ull, *p = (const u64 *)data;
 	u64 lane[4] = { 1, 2, 3, 4 }, sum;
 	size_t i, n = size / 8;
 
@@ -155,7 +155,7 @@ int ftrace_plan_functions(const struct ftrace_plan *plan, const char *object,
 
 static inline const struct ftrace_copied *ftrace_template_copied(const struct ftrace_template *t)
 {
-	return (const void *)((const struct ftrace_fixup *)(t + 1) + t->nfixups);
+	return (const struct ftrace_copied *)((const struct ftrace_fixup *)(t + 1) + t->nfixups);
 }
 
 /* Where in the copy the instruction at offset @original begins. -ENOENT: no instruction begins there. */

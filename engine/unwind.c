@@ -14,6 +14,7 @@
 #include <dlfcn.h>
 
 #include "arch.h"
+#include "copy-frames.h"
 #include "gdb.h"
 #include "site.h"
 
@@ -133,9 +134,19 @@ static void reached(bool *which)
 static int find_object(void *pc, struct dl_find_object *result)
 {
 	const struct ftrace_unwind_region *r = ftrace_unwind_find((unsigned long)pc);
+	const struct ftrace_copies *c = r ? NULL : ftrace_copies_find((unsigned long)pc);
 	find_object_t *next;
 
 	reached(&find_reached);
+	if (c) {
+		*result = (struct dl_find_object){
+			.dlfo_map_start = (void *)c->start,
+			.dlfo_map_end = (void *)c->end,
+			.dlfo_link_map = own_map,
+			.dlfo_eh_frame = c->room,
+		};
+		return 0;
+	}
 	if (r) {
 		*result = (struct dl_find_object){
 			.dlfo_map_start = (void *)r->start,
@@ -156,6 +167,42 @@ struct walk {
 	bool shown;
 };
 
+static int show_copies(struct walk *w, u64 adds, u64 subs)
+{
+	const struct ftrace_copies *c;
+	int ret = 0;
+
+	for (u32 i = 0; !ret && (c = ftrace_copies_number(i)); i++) {
+		const ElfW(Phdr) phdr[2] = {
+			{
+				.p_type = PT_LOAD,
+				.p_flags = PF_R | PF_X,
+				.p_filesz = c->end - c->start,
+				.p_memsz = c->end - c->start,
+				.p_align = FT_PAGE_SIZE,
+			}, {
+				.p_type = PT_GNU_EH_FRAME,
+				.p_flags = PF_R,
+				.p_vaddr = (unsigned long)c->room - c->start,
+				.p_filesz = c->eh_frame,
+				.p_memsz = c->eh_frame,
+				.p_align = 4,
+			},
+		};
+		struct dl_phdr_info info = {
+			.dlpi_addr = c->start,
+			.dlpi_name = "[ftrace]",
+			.dlpi_phdr = phdr,
+			.dlpi_phnum = ARRAY_SIZE(phdr),
+			.dlpi_adds = adds,
+			.dlpi_subs = subs,
+		};
+
+		ret = w->callback(&info, sizeof(info), w->data);
+	}
+	return ret;
+}
+
 static int show_regions(struct walk *w, u64 adds, u64 subs)
 {
 	const struct ftrace_unwind_region *r;
@@ -173,7 +220,7 @@ static int show_regions(struct walk *w, u64 adds, u64 subs)
 
 		ret = w->callback(&info, sizeof(info), w->data);
 	}
-	return ret;
+	return ret ? ret : show_copies(w, adds, subs);
 }
 
 /*
@@ -205,7 +252,8 @@ static int walk_object(struct dl_phdr_info *info, size_t size, void *data)
 
 static int iterate_phdr(phdr_callback_t *callback, void *data)
 {
-	struct walk w = {callback, data, smp_load_acquire(&nregions), false};
+	struct walk w = {callback, data, smp_load_acquire(&nregions) + ftrace_copies_count(),
+			 false};
 
 	reached(&iterate_reached);
 	return get_iterate_phdr()(walk_object, &w);

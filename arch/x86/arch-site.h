@@ -90,6 +90,13 @@
 /* Room for the call frame information of @n stubs. */
 #define ARCH_UNWIND_SIZE(n)	512
 
+/* The stack pointer's number in unwind tables. */
+#ifdef __x86_64__
+#define ARCH_DWARF_SP	7
+#else
+#define ARCH_DWARF_SP	4
+#endif
+
 #define ARCH_SYSCALL_SIZE	2	/* of the instruction that makes a system call */
 
 /*

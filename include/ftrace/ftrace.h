@@ -45,7 +45,8 @@ struct ftrace_ops;
  * It runs on the traced thread's stack, below the function's arguments, with the stack aligned
  * as the ABI wants it. Vector registers are saved around it (see FTRACE_OPS_FL_GENERAL_REGS): 0-15
  * in the widest form the processor has. (zmm16-31 and k0-7 are not: no caller keeps anything in
- * them over a call of a function compiled for tracing, gcc turns -fipa-ra off there.) The direction
+ * them over a call of a function compiled for tracing, gcc turns -fipa-ra off there; they are saved as
+ * well where functions that were not compiled for it are traced.) The direction
  * flag is taken for clear, as the x86_64 psABI (3.2.1) has it at every function's entry; with
  * SAVE_REGS it is looked after all the same. errno is not saved: a callback that may change it does
  * so. It must return: no longjmp() (also not out of a handler of a signal that interrupts
@@ -61,7 +62,8 @@ enum {
 	FTRACE_OPS_FL_DYNAMIC = 1 << 1,
 	/*
 	 * @regs holds every general register, flags as they were at entry, sp as the caller's
-	 * call left it (it points at the return address), ip. Every one of them is put back from
+	 * call left it (it points at the return address), ip: where the function goes on, which is in
+	 * its copy if its first instructions were moved. Every one of them is put back from
 	 * @regs when the callback returns, changed ones included.
 	 * Without it @regs holds the documented minimum: the argument registers (x86_64: rax,
 	 * rdi, rsi, rdx, rcx, r8, r9 and r10), ip and sp, and only those are put back; the rest

@@ -74,6 +74,7 @@
 	.endm
 
 	.macro patchable_entry
+#ifndef MOVED		/* its first instructions are moved instead */
 9:	nop
 	nop
 	nop
@@ -83,6 +84,7 @@
 	.balign	8
 	.quad	9b
 	.popsection
+#endif
 	.endm
 
 	.macro driver name, callee

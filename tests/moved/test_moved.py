@@ -16,24 +16,39 @@ if os.uname().machine != "x86_64":
     pytest.skip("plans are made for x86_64 only", allow_module_level=True)
 
 
-def program(source, *flags):
+INCLUDE = [f"{option}{os.path.join(ft.SOURCE, name)}"
+           for option, names in (("-I", ("", "include", "arch/x86/include")),
+                                 ("-iquote", ("engine", "arch", "arch/x86"))) for name in names]
+
+
+def program(source, *more, flags=(), name=None):
     """Builds a program of this folder with the library in it."""
     ft.need_library()
-    path = os.path.join(HERE, source)
+    paths = [os.path.join(HERE, path) for path in (source, *more)]
     objects = os.path.join(ft.BUILD, "engine", "libftrace-objects.a")
-    include = [f"-I{os.path.join(ft.SOURCE, name)}"
-               for name in ("", "include", "arch/x86/include", "engine", "arch", "arch/x86")]
-    return ft.compile_once([ft.compiler_for(path), "-g", "-O2", "-Wall", "-D_GNU_SOURCE", *include,
-                            path, "-Wl,--whole-archive", objects, "-Wl,--no-whole-archive",
-                            "-pthread", *flags],
-                           [path, os.path.join(HERE, "moved-test.h"), ft.libftrace()],
-                           os.path.splitext(source)[0])
+    return ft.compile_once([ft.compiler_for(source), "-g", "-O2", "-Wall", *INCLUDE, *paths,
+                            "-Wl,--whole-archive", objects, "-Wl,--no-whole-archive", "-pthread",
+                            *flags],
+                           [*paths, os.path.join(HERE, "moved-test.h"), ft.libftrace()],
+                           name or os.path.splitext(os.path.basename(source))[0])
 
 
 def plan(path, folder, names=None):
+    """A plan made here, of simple functions and without much proof."""
     file = os.path.join(folder, os.path.basename(path) + ".plan")
     with open(file, "wb") as out:
         out.write(makeplan.make(path, names))
+    return file
+
+
+def planned(path, folder):
+    """A plan made by the planner."""
+    tool = os.path.join(ft.BUILD, "tests", "moved", "make-plan")
+    if not os.path.exists(tool):
+        pytest.skip("the build has no planner (libzydis-dev is missing)")
+    file = os.path.join(folder, os.path.basename(path) + ".plan")
+    made = ft.run([tool, path, file])
+    assert made.status == 0, str(made)
     return file
 
 
@@ -49,3 +64,25 @@ def test_toggle(tmp_path):
     path = program("toggle.c")
     made = plan(path, tmp_path, ["slow_path", "quick_read", "last_read"])
     tap(ft.run([path, made, "1500"], timeout=120))
+
+
+@pytest.mark.parametrize("tracer", ["graph", "function"])
+def test_unwinding(tmp_path, tracer):
+    """From every instruction of copies."""
+    path = program("step.cc")
+    tap(ft.run([path, planned(path, tmp_path), tracer], timeout=120))
+
+
+@pytest.mark.parametrize("mode", ["minimal", "regs", "general", "regs-general", "several", "graph",
+                                  "graph-general", "both", "twice", "change", "off"])
+def test_fidelity(tmp_path, mode):
+    """Every register, zmm16-31 and the masks too: callers know what such a function leaves alone.
+    (The planner refuses this target, which reads flags.)"""
+    path = program("../fidelity/fidelity.c", "../fidelity/driver.S",
+                   flags=["-DMOVED", "-DWITH_LIBRARY", "-Wno-unused-function"], name="fidelity-moved")
+    command = [path, mode, "20000", "31", "upper", plan(path, tmp_path, ["fidelity_target",
+                                                                         "fidelity_tail"])]
+    if mode in ("minimal", "general"):
+        command.append("no-df")
+    result = ft.run(command, timeout=60)
+    assert result.status == 0 and result.stdout.startswith(b"ok 20000"), str(result)

@@ -4,6 +4,7 @@
  * moved, and others are blocked in system calls. TAP. Linked with the library's objects; the first argument is
  * the plan, the second how many times.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
