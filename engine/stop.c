@@ -18,7 +18,8 @@
 #include "thread.h"
 
 #define HELPER_STACK	(64ul << 10)
-#define STOP_TIMEOUT_NS	200000000ull	/* for all threads to stand still */
+#define STOP_SLOW_NS	20000000ull	/* who is not there by then may be in the kernel for long */
+#define STOP_TIMEOUT_NS	5000000000ull	/* for all threads to stand still */
 #define MAX_TID		(4u << 20)	/* the kernel's own limit (PID_MAX_LIMIT) */
 
 struct ftrace_stops ftrace_stops;
@@ -101,15 +102,22 @@ u32 ftrace_count_threads(void)
 	return p ? (u32)number(&p, 10) : 0;
 }
 
-/* The thread is gone, or as good as. */
-static bool is_zombie(struct stop *s, s32 tid)
+/* Its state as ps(1) shows it; 'X': it is gone. */
+static char task_state(struct stop *s, s32 tid)
 {
 	char buf[512], *p;
 
 	if (!task_file(s, tid, "stat", buf, sizeof(buf)))
-		return true;
+		return 'X';
 	p = ft_strrchr(buf, ')');
-	return p && p[1] == ' ' && (p[2] == 'Z' || p[2] == 'X');
+	return p && p[1] == ' ' ? p[2] : '?';
+}
+
+static bool is_zombie(struct stop *s, s32 tid)
+{
+	char state = task_state(s, tid);
+
+	return state == 'Z' || state == 'X';
 }
 
 /* ---- in the helper: making them stand ---- */
@@ -202,6 +210,7 @@ static struct ftrace_stopped *find(struct stop *s, s32 tid)
 /* Take what the kernel has to say of seized threads, without waiting. False: nothing more. */
 static bool take_event(struct stop *s)
 {
+	struct arch_stopped regs;
 	struct ftrace_stopped *t;
 	int status = 0;
 	long tid = arch_syscall(SYS_wait4, -1, (long)&status, __WALL | WNOHANG, 0, 0, 0);
@@ -221,6 +230,12 @@ static bool take_event(struct stop *s)
 	}
 	/* An event of our own making, or a signal on its way, which it gets when it goes on. */
 	t->signal = status >> 16 ? 0 : (u32)WSTOPSIG(status);
+	/* Whatever becomes of this stop: its system call must not know. */
+	if (!arch_stopped_get((s32)tid, &regs)) {
+		t->pc = regs.pc;
+		t->sp = regs.sp;
+		t->restarts = regs.restarts;
+	}
 	return true;
 }
 
@@ -266,31 +281,57 @@ static bool stands_in_kernel(struct stop *s, struct ftrace_stopped *t)
 	return t->pc;
 }
 
-static int wait_for_all(struct stop *s, u64 deadline)
+/*
+ * Those that have not come: 1: they can be counted as standing, 0: they are on their way and want to be
+ * waited for, -errno.
+ */
+static int look_at_pending(struct stop *s)
+{
+	for (u32 i = 0; i < s->n; i++) {
+		struct ftrace_stopped *t = &s->threads[i];
+		char state;
+
+		if (!t->pending || t->fixed)
+			continue;
+		state = task_state(s, t->tid);
+		if (state == 'Z' || state == 'X')
+			continue;
+		if (state != 'D')
+			return 0;
+		if (!stands_in_kernel(s, t))
+			return refuse(s, -EAGAIN, "a thread does not stop: it is in vfork(), or busy in "
+				      "the kernel");
+	}
+	return 1;
+}
+
+/*
+ * Threads that could run are waited for much longer than others: a system call of theirs that was
+ * interrupted is only seen to when they stand.
+ */
+static int wait_for_all(struct stop *s, u64 began)
 {
 	const u64 sigchld = 1ull << (SIGCHLD - 1);
 	struct timespec pause = { 0, 1000000 };
 
 	for (;;) {
+		u64 waited = now_ns() - began;
+
 		while (take_event(s))
 			;
 		if (!s->npending)
 			return 0;
-		if (now_ns() > deadline)
-			break;
+		if (waited > STOP_SLOW_NS) {
+			int ret = look_at_pending(s);
+
+			if (ret)
+				return ret < 0 ? ret : 0;
+		}
+		if (waited > STOP_TIMEOUT_NS)
+			return refuse(s, -EAGAIN, "a thread does not stop");
 		arch_syscall(SYS_rt_sigtimedwait, (long)&sigchld, 0, (long)&pause, sizeof(sigchld),
 			     0, 0);
 	}
-	for (u32 i = 0; i < s->n; i++) {
-		struct ftrace_stopped *t = &s->threads[i];
-
-		if (!t->pending || stands_in_kernel(s, t))
-			continue;
-		if (!is_zombie(s, t->tid))
-			return refuse(s, -EAGAIN, "a thread does not stop: it is in vfork(), or busy in "
-				      "the kernel");
-	}
-	return 0;
 }
 
 /* Is there a process that runs in our memory and is none of our threads? */
@@ -315,7 +356,6 @@ static bool memory_is_shared(struct stop *s, s32 tid)
 
 static int stop_all(struct stop *s)
 {
-	u64 deadline = now_ns() + STOP_TIMEOUT_NS;
 	char path[32];
 	int dir, err, fresh;
 
@@ -327,7 +367,7 @@ static int stop_all(struct stop *s)
 	/* Threads that had not stopped yet may have made others: until nobody new is there. */
 	do {
 		fresh = seize_new(s, dir);
-		err = fresh < 0 ? fresh : wait_for_all(s, deadline);
+		err = fresh < 0 ? fresh : wait_for_all(s, s->began);
 	} while (!err && fresh);
 	ft_close(dir);
 	return err;
@@ -359,7 +399,6 @@ static int find_stack_end(const struct ft_mapping *m, void *data)
 
 static int look_at_all(struct stop *s)
 {
-	struct arch_stopped regs;
 	struct stack_walk w;
 	struct by_sp *order;
 	u32 n = 0;
@@ -373,20 +412,8 @@ static int look_at_all(struct stop *s)
 	for (u32 i = 0; i < s->n; i++) {
 		struct ftrace_stopped *t = &s->threads[i];
 
-		if (t->pending && !t->fixed)		/* a zombie */
+		if (!t->sp)			/* a zombie, or killed meanwhile */
 			continue;
-		if (t->tid != s->caller && !t->fixed) {
-			err = arch_stopped_get(t->tid, &regs);
-			if (err == -ESRCH)		/* killed meanwhile */
-				continue;
-			if (err) {
-				scratch_free(order, s->n * sizeof(*order));
-				return refuse(s, err, "a thread's registers cannot be read");
-			}
-			t->pc = regs.pc;
-			t->sp = regs.sp;
-			t->restarts = regs.restarts;
-		}
 		order[n++] = (struct by_sp){ t->sp, t };
 	}
 	err = n > 1 ? ft_sort(order, n, sizeof(*order)) : 0;
