@@ -96,6 +96,7 @@ int elf_from_memory(struct elf *e, const void *data, size_t size)
 	if (size < SIZEOF(e, Ehdr))
 		return -EIO;
 	e->type = elf_u16(e, AT(e, d, Ehdr, e_type));
+	e->entry = elf_word(e, AT(e, d, Ehdr, e_entry));
 	e->machine = elf_u16(e, AT(e, d, Ehdr, e_machine));
 	return read_sections(e);
 }

@@ -28,6 +28,7 @@ struct elf {
 	bool wide;		/* 64-bit class */
 	bool swapped;		/* the other byte order */
 	u16 type, machine;
+	u64 entry;		/* where the kernel or the loader jumps to */
 	u32 nsections;
 	u32 nsegments;		/* in the program header table */
 	const u8 *shdrs, *phdrs;

@@ -32,6 +32,9 @@ static const char *check_frame(struct planner *p, u64 addr)
 	struct eh_rows rows;
 	u32 i;
 
+	/* Old start files do not say so in their unwind information. */
+	if (addr == p->finder.elf.entry)
+		return "the program's first instructions: nobody has called them";
 	if (!unwind_entry(p, addr, &i))
 		return no_unwind;
 	if (!eh_rows_open(&rows, &p->finder.eh, i))
