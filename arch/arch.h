@@ -57,6 +57,9 @@ const char *arch_site_check(const struct dyn_ftrace *site);
  */
 const char *arch_moved_check(const u8 *now, const u8 *orig, unsigned int len);
 
+/* A jump to @back bytes before itself (at most FTRACE_BEFORE_MAX), ARCH_SHORT_SIZE bytes. */
+void arch_short_jump(u8 *out, unsigned int back);
+
 /* How far a stub may be from its site, in bytes. */
 unsigned long arch_site_reach(void);
 

@@ -26,6 +26,7 @@ enum probe_kind {
 struct probe_insn {
 	u8 len;
 	u8 kind;		/* enum probe_kind */
+	bool trap;		/* PADDING that nobody gets to: int3 */
 	bool takes;		/* @ref is not accessed, its address is taken (lea) */
 	u8 jump_reg;		/* JUMP_INDIRECT by register: its number, else PROBE_NO_REG */
 	u8 copy_from, copy_to;	/* one register gets another's value; else PROBE_NO_REG */
@@ -74,12 +75,12 @@ struct probe_copy {
 };
 
 /*
- * Make the copy of the first instructions of the function of @size bytes at @vaddr. @avail: bytes that can
- * be read at @code, @size and what follows it. NULL: done; else why they cannot be moved, in words.
- * Whether anything branches into them is the caller's to find out.
+ * Make the copy of the first instructions, @need bytes or a few more, of the function of @size bytes at
+ * @vaddr. @avail: bytes that can be read at @code, @size and what follows it. NULL: done; else why they
+ * cannot be moved, in words. Whether anything branches into them is the caller's to find out.
  */
 const char *probe_move(struct probe *p, const u8 *code, size_t avail, u64 size, u64 vaddr,
-		       struct probe_copy *copy);
+		       unsigned int need, struct probe_copy *copy);
 
 /* Does the code at @code return from a signal handler (a restorer, which unwinders know by its bytes)? */
 bool probe_is_restorer(const u8 *code, size_t avail);

@@ -253,24 +253,44 @@ static int read_text(struct ftrace_text *text, unsigned long addr, u8 *buf, size
 	return 0;
 }
 
-/* What must stand at @c's site now, and what is to. NULL: so it is; else why not. */
+/* Where what is written for @c begins. */
+static unsigned long first_byte(const struct change *c)
+{
+	return c->ip - c->func->before;
+}
+
+/* What must stand at @c's site (@at) now, and what is to. NULL: so it is; else why not. */
 static const char *change_bytes(const struct change *c, u8 *at)
 {
+	const unsigned int len = c->func->len, before = c->func->before;
+	struct dyn_ftrace far = *c->site;
 	struct arch_patch patch[ARCH_SITE_PATCHES];
+	u8 *jump = at - before, back[ARCH_SHORT_SIZE];
 
-	if (arch_site_arm(c->site, ftrace_stub(c->site->id), patch) != 1)
+	/* The jump to the stub is at the function, or before it with a short one that leads there. */
+	far.ip -= before;
+	if (arch_site_arm(&far, ftrace_stub(c->site->id), patch) != 1)
 		return "its stub is out of reach";
+	if (before)
+		arch_short_jump(back, before);
 	if (c->on) {
-		const char *why = arch_moved_check(at, c->func->orig, c->func->len);
+		const char *why = arch_moved_check(at, c->func->orig, len);
 
+		if (!why && before)
+			why = arch_moved_check(jump, c->func->orig + len, ARCH_SITE_SIZE);
 		if (why)
 			return why;
-		ft_memcpy(at, patch[0].bytes, patch[0].len);
-	} else {
-		if (ft_memcmp(at, patch[0].bytes, patch[0].len))
-			return "somebody else has changed the jump to its stub";
-		ft_memcpy(at, c->func->orig, patch[0].len);
+		ft_memcpy(jump, patch[0].bytes, ARCH_SITE_SIZE);
+		if (before)
+			ft_memcpy(at, back, sizeof(back));
+		return NULL;
 	}
+	if (ft_memcmp(jump, patch[0].bytes, ARCH_SITE_SIZE) ||
+	    (before && ft_memcmp(at, back, sizeof(back))))
+		return "somebody else has changed the jump to its stub";
+	ft_memcpy(jump, c->func->orig + (before ? len : 0), ARCH_SITE_SIZE);
+	if (before)
+		ft_memcpy(at, c->func->orig, sizeof(back));
 	return NULL;
 }
 
@@ -282,9 +302,9 @@ static bool is_due(const struct change *c)
 /* Changes [@first, @end), which lie together. */
 static void write_window(struct batch *b, u32 first, u32 end)
 {
-	unsigned long lo = b->changes[first].ip;
+	unsigned long lo = first_byte(&b->changes[first]);
 	size_t len = b->changes[end - 1].ip + b->changes[end - 1].func->len - lo;
-	u8 buf[WINDOW + FTRACE_MOVED_MAX];
+	u8 buf[WINDOW + FTRACE_MOVED_MAX + FTRACE_BEFORE_MAX];
 	bool any = false;
 	int err = read_text(&b->text, lo, buf, len);
 
@@ -323,7 +343,7 @@ static void write_all(struct batch *b)
 			continue;
 		}
 		while (end < b->n && b->changes[end].ip + b->changes[end].func->len -
-				     b->changes[i].ip <= WINDOW)
+				     first_byte(&b->changes[i]) <= WINDOW)
 			end++;
 		write_window(b, i, end);
 		i = end;

@@ -47,8 +47,12 @@ static bool check_tables(const struct ftrace_plan *plan)
 			return false;
 		if (f->form == FTRACE_FORM_NONE)
 			continue;
-		if (f->form != FTRACE_FORM_MOVED || f->len < ARCH_SITE_SIZE ||
-		    f->len > FTRACE_MOVED_MAX || f->vaddr < end)
+		if (f->form != FTRACE_FORM_MOVED || f->len > FTRACE_MOVED_MAX ||
+		    f->vaddr < f->before || f->vaddr - f->before < end)
+			return false;
+		if (f->before ? f->len < ARCH_SHORT_SIZE || f->before < ARCH_SITE_SIZE ||
+				f->before > FTRACE_BEFORE_MAX ||
+				f->len + (u32)ARCH_SITE_SIZE > FTRACE_MOVED_MAX : f->len < ARCH_SITE_SIZE)
 			return false;
 		end = f->vaddr + f->len;
 	}

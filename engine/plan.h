@@ -12,6 +12,10 @@
  * bytes, and fixups where they depend on where the object and the copy are. No
  * branch of the object leads into the moved bytes but to their beginning, and no return address can
  * lie inside of them: a call that is moved pushes the address behind the original one and jumps.
+ *
+ * Where so many bytes cannot be moved (glibc's memcpy: mempcpy jumps to its fourth), but there is padding
+ * before the function, the jump to the stub stands there, and a jump back to it (ARCH_SHORT_SIZE) at the function:
+ * ftrace_planned.before. Who falls through the padding into the function is taken by the jump as well.
  */
 #ifndef FTRACE_ENGINE_PLAN_H
 #define FTRACE_ENGINE_PLAN_H
@@ -19,9 +23,10 @@
 #include "base.h"
 
 #define FTRACE_PLAN_MAGIC	0x504c4e31u	/* "PLN1" */
-#define FTRACE_PLAN_VERSION	1
+#define FTRACE_PLAN_VERSION	2
 #define FTRACE_COPY_SIZE	64u		/* room for one copy, final jump included */
 #define FTRACE_MOVED_MAX	20u		/* moved bytes: 4, and the longest instruction; rounded */
+#define FTRACE_BEFORE_MAX	126u		/* how far a short jump leads back */
 
 struct ftrace_plan_header {
 	u32 magic, version;
@@ -54,9 +59,10 @@ struct ftrace_planned {
 	u32 code;			/* its template: offset from @code of the header, 8-aligned */
 	u8 form;			/* FTRACE_FORM_MOVED or FTRACE_FORM_NONE */
 	u8 flags;			/* FTRACE_FOUND_* */
-	u8 len;				/* bytes to be moved, ARCH_SITE_SIZE..FTRACE_MOVED_MAX */
+	u8 len;				/* bytes to be moved: (@before ? ARCH_SHORT_SIZE : ARCH_SITE_SIZE)..FTRACE_MOVED_MAX */
 	u8 orig[FTRACE_MOVED_MAX];	/* what must stand there, len bytes; the rest 0 */
-	u8 pad;
+	u8 before;			/* nonzero: the jump to the stub goes this many bytes before vaddr,
+					   where the ARCH_SITE_SIZE bytes behind @len in @orig must stand */
 };
 
 /* A function whose address is chosen at load time: @resolver returns it. */

@@ -66,6 +66,7 @@ struct planner {
 	bool is_unwinder;		/* libgcc_s: what has no name in it is of the unwinder */
 	struct region region[MAX_REGIONS];	/* by rising address */
 	u32 nregions, last_region;
+	u64 written_end;		/* of what is written for the last that can be moved */
 	u32 last_unwind;		/* where the last look-up in the unwind table ended */
 	struct ref *refs;		/* by rising from */
 	size_t nrefs, refs_capacity;
@@ -104,7 +105,10 @@ void scan_close(struct planner *p);
 int targets_find(struct planner *p);
 void landing_pads(struct planner *p);
 
-/* Judge candidate @i: NULL: @copy is its copy; else why not. */
-const char *judge(struct planner *p, const struct ftrace_found *c, struct probe_copy *copy);
+/*
+ * Judge candidate @c: NULL: @copy is its copy, @before as in struct ftrace_planned; else why not. Called
+ * for each once, in order: what is written for one must not meet what is for the one before.
+ */
+const char *judge(struct planner *p, const struct ftrace_found *c, struct probe_copy *copy, u8 *before);
 
 #endif /* FTRACE_PLANNER_INTERNAL_H */

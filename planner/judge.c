@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Which candidates can be moved, and why the others cannot. */
+#include "arch-site.h"
 #include "planner/internal.h"
 #include "recognise.h"
 
@@ -91,7 +92,65 @@ static const char *check_branches(struct planner *p, const struct ftrace_found *
 	return NULL;
 }
 
-const char *judge(struct planner *p, const struct ftrace_found *c, struct probe_copy *copy)
+/*
+ * How far before @c there is padding that the jump to its stub can stand over: nops or int3, that nothing
+ * branches into. In the jump's place there is one instruction, so that nobody is in its middle, or int3, that nobody is
+ * in at all. 0: there is none.
+ */
+static u8 padding_before(struct planner *p, const struct ftrace_found *c, const struct region *r)
+{
+	const u64 off = c->vaddr - r->vaddr;
+	u64 at = off, next = off, traps = 0;
+
+	while (at > 0 && off - --at <= FTRACE_BEFORE_MAX && c->vaddr - (off - at) >= p->written_end) {
+		struct probe_insn in;
+
+		if (!(r->marks[at] & MARK_INSN)) {
+			if (r->marks[at])
+				return 0;
+			continue;
+		}
+		if (r->marks[at] != MARK_INSN ||
+		    !probe_decode(p->probe, r->code + at, (size_t)(next - at), r->vaddr + at, &in) ||
+		    in.kind != PROBE_PADDING || at + in.len != next)
+			return 0;
+		traps = in.trap ? traps + 1 : 0;
+		if (in.len >= ARCH_SITE_SIZE || traps == ARCH_SITE_SIZE)
+			return (u8)(off - at);
+		next = at;
+	}
+	return 0;
+}
+
+/* Where a jump to the stub fits, or a short one to one before the function. */
+static const char *find_room(struct planner *p, const struct ftrace_found *c, const struct region *r,
+			     struct probe_copy *copy, u8 *before)
+{
+	u64 off = c->vaddr - r->vaddr;
+	const char *why = NULL, *why_short;
+
+	*before = 0;
+	if (c->vaddr >= p->written_end) {
+		why = probe_move(p->probe, r->code + off, (size_t)(r->size - off), c->size, c->vaddr,
+				 ARCH_SITE_SIZE, copy);
+		if (!why)
+			why = check_branches(p, c, r, copy);
+		if (!why)
+			return NULL;
+	}
+	*before = padding_before(p, c, r);
+	if (!*before)
+		return why ? why : "its bytes belong to the function before it";
+	why_short = probe_move(p->probe, r->code + off, (size_t)(r->size - off), c->size, c->vaddr,
+			       ARCH_SHORT_SIZE, copy);
+	if (!why_short && copy->moved + (u32)ARCH_SITE_SIZE > FTRACE_MOVED_MAX)
+		why_short = "its first instructions are too long";
+	if (!why_short)
+		why_short = check_branches(p, c, r, copy);
+	return why_short && why ? why : why_short;
+}
+
+const char *judge(struct planner *p, const struct ftrace_found *c, struct probe_copy *copy, u8 *before)
 {
 	struct region *r = planner_region(p, c->vaddr);
 	u64 off = c->vaddr - r->vaddr;
@@ -125,6 +184,8 @@ const char *judge(struct planner *p, const struct ftrace_found *c, struct probe_
 		return "it jumps back to its first byte itself";
 	if (marks & MARK_FLAGS)
 		return "it begins by reading flags";
-	why = probe_move(p->probe, r->code + off, (size_t)(r->size - off), c->size, c->vaddr, copy);
-	return why ? why : check_branches(p, c, r, copy);
+	why = find_room(p, c, r, copy, before);
+	if (!why)
+		p->written_end = c->vaddr + copy->moved;
+	return why;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "arch-site.h"
 #include "engine/scratch.h"
 #include "planner/internal.h"
 
@@ -88,7 +89,7 @@ static void *blob_add(struct blob *b, size_t len)
 /* What is kept of a function that can be moved. */
 struct judged {
 	u32 code;		/* its template: offset in code */
-	u8 moved;
+	u8 moved, before;
 };
 
 struct written {
@@ -175,7 +176,10 @@ static int add_function(struct written *w, struct ftrace_found *c, const struct 
 	f->code = j->code;
 	f->form = FTRACE_FORM_MOVED;
 	f->len = j->moved;
+	f->before = j->before;
 	memcpy(f->orig, r->code + (c->vaddr - r->vaddr), j->moved);
+	if (j->before)
+		memcpy(f->orig + j->moved, r->code + (c->vaddr - r->vaddr) - j->before, ARCH_SITE_SIZE);
 	w->movable++;
 	w->named += c->name != NULL;
 	return 0;
@@ -257,7 +261,7 @@ static int judge_all(struct written *w)
 	for (i = 0; i < f->n; i++) {
 		struct ftrace_found *c = &f->found[i];
 
-		c->reason = judge(w->p, c, &copy);
+		c->reason = judge(w->p, c, &copy, &w->judged[i].before);
 		c->form = c->reason ? FTRACE_FORM_NONE : FTRACE_FORM_MOVED;
 		if (c->reason)
 			continue;

@@ -22,7 +22,7 @@ const struct probe_entry *probe_entry(const struct probe *p)
 }
 
 const char *probe_move(struct probe *p, const u8 *code, size_t avail, u64 size, u64 vaddr,
-		       struct probe_copy *copy)
+		       unsigned int need, struct probe_copy *copy)
 {
 	return "not understood";
 }

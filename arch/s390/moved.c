@@ -16,6 +16,12 @@ const char *arch_moved_check(const u8 *now, const u8 *orig, unsigned int len)
 	return "functions never compiled for tracing cannot be traced on this machine";
 }
 
+void arch_short_jump(u8 *out, unsigned int back)
+{
+	/* Never asked for: nothing is moved here. */
+	ft_memset(out, ARCH_STUB_FILL, ARCH_SHORT_SIZE);
+}
+
 unsigned long arch_resolve(unsigned long resolver)
 {
 	return 0;

@@ -174,6 +174,12 @@ const char *arch_moved_check(const u8 *now, const u8 *orig, unsigned int len)
 	return NULL;
 }
 
+void arch_short_jump(u8 *out, unsigned int back)
+{
+	out[0] = ARCH_SITE_SHORT_ON;
+	out[1] = (u8)-(back + ARCH_SHORT_SIZE);
+}
+
 int arch_function_replace(unsigned long from, unsigned long to, u8 *out)
 {
 	static const u8 endbr[] = { 0xf3, 0x0f, 0x1e, sizeof(long) == 8 ? 0xfa : 0xfb };

@@ -7,7 +7,6 @@
 #include <Zydis/Zydis.h>
 
 #include "../probe.h"
-#include "arch-site.h"
 
 struct probe {
 	ZydisDecoder decoder;
@@ -249,6 +248,7 @@ bool probe_decode(struct probe *p, const u8 *code, size_t avail, u64 vaddr,
 		insn->ref = next + (u64)in.raw.disp.value;
 	else if (in.raw.disp.size == 32)
 		insn->number[1] = (u32)in.raw.disp.value;
+	insn->trap = in.mnemonic == ZYDIS_MNEMONIC_INT3;
 	insn->takes = in.mnemonic == ZYDIS_MNEMONIC_LEA;
 	insn->computes = computes(p, &in);
 	insn->copy_from = insn->copy_to = PROBE_NO_REG;
@@ -276,6 +276,7 @@ struct move {
 	const struct probe *p;
 	struct probe_copy *c;
 	u64 vaddr;
+	unsigned int need;
 	u8 original;		/* offset of the instruction that is being moved */
 	u8 constant;		/* where the constant's displacement is; 0: there is none */
 	const char *why;
@@ -471,8 +472,8 @@ static void move_insn(struct move *m, const ZydisDecodedInstruction *in, const u
 		return;
 	case PROBE_CALL:
 	case PROBE_CALL_INDIRECT:
-		/* Its return address must not be where the jump to the stub stands. */
-		if (m->original + in->length < ARCH_SITE_SIZE)
+		/* Its return address must not be where a jump will stand. */
+		if (m->original + in->length < m->need)
 			m->why = "a short call returns to where its first bytes are";
 		else if (kind_of(in) == PROBE_CALL)
 			move_call(m, in, target);
@@ -506,12 +507,12 @@ static void finish(struct move *m)
 	bytes(m, zero, 8);
 }
 
-/* Is nothing but padding in [@from, ARCH_SITE_SIZE)? */
-static bool padding(struct probe *p, const u8 *code, size_t avail, size_t from)
+/* Is nothing but padding in [@from, @to)? */
+static bool padding(struct probe *p, const u8 *code, size_t avail, size_t from, size_t to)
 {
 	ZydisDecodedInstruction in;
 
-	while (from < ARCH_SITE_SIZE) {
+	while (from < to) {
 		if (from >= avail || !decode(p, code + from, avail - from, &in) ||
 		    kind_of(&in) != PROBE_PADDING)
 			return false;
@@ -521,14 +522,14 @@ static bool padding(struct probe *p, const u8 *code, size_t avail, size_t from)
 }
 
 const char *probe_move(struct probe *p, const u8 *code, size_t avail, u64 size, u64 vaddr,
-		       struct probe_copy *copy)
+		       unsigned int need, struct probe_copy *copy)
 {
-	struct move m = { .p = p, .c = copy, .vaddr = vaddr };
+	struct move m = { .p = p, .c = copy, .vaddr = vaddr, .need = need };
 	ZydisDecodedInstruction in;
 	size_t at = 0;
 
 	memset(copy, 0, sizeof(*copy));
-	while (at < ARCH_SITE_SIZE && at < size) {
+	while (at < need && at < size) {
 		if (!decode(p, code + at, avail - at, &in))
 			return "its first instructions are not understood";
 		if (at + in.length > size)
@@ -539,10 +540,10 @@ const char *probe_move(struct probe *p, const u8 *code, size_t avail, u64 size, 
 			return m.why;
 		at += in.length;
 	}
-	if (at < ARCH_SITE_SIZE) {
-		if (!padding(p, code, avail, at))
+	if (at < need) {
+		if (!padding(p, code, avail, at, need))
 			return "too short, and no padding behind it";
-		at = ARCH_SITE_SIZE;
+		at = need;
 	}
 	copy->moved = (u8)at;
 	finish(&m);

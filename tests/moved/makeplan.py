@@ -137,7 +137,7 @@ def make(path, names=None):
     body = b"".join(funcs) + bytes(templates) + bytes(strings)
     stat = os.stat(path)
     tables = size + 48 * len(funcs)
-    return struct.pack(HEADER, 0x504c4e31, 1, 62 | 1 << 31, 0, size + len(body), stat.st_size,
+    return struct.pack(HEADER, 0x504c4e31, 2, 62 | 1 << 31, 0, size + len(body), stat.st_size,
                        stat.st_mtime_ns, build_id(path).encode(), len(funcs), size, 0, size,
                        tables + len(templates), len(strings), tables, len(templates),
                        checksum(body), 0) + body

@@ -5,7 +5,7 @@
  */
 
 	.macro begin name
-	.p2align 4
+	.p2align 4, 0xf4		/* hlt: nothing a jump may stand over */
 	.globl \name
 	.type \name, @function
 \name:
@@ -62,6 +62,7 @@
 	begin ok_tail_memory
 	jmp *16(%rdi)
 	done ok_tail_memory
+	.p2align 4
 
 	begin ok_tail_slot
 	jmp *slot(%rip)
@@ -295,6 +296,90 @@
 	ret
 	done ok_switch
 
+	/* ---- with a short jump to padding before them ---- */
+	.macro pad
+	.p2align 4
+	nopw 0x0(%rax,%rax,1)
+	nopl 0x0(%rax)
+	.byte 0x90, 0x90, 0x90
+	.p2align 4
+	.endm
+
+	pad
+	begin ok_before_loop
+	xor %eax, %eax
+1:	inc %eax
+	dec %edi
+	jnz 1b
+	ret
+	done ok_before_loop
+
+	pad
+	begin ok_before_short_call
+	call *%rax
+	mov $1, %eax
+	ret
+	done ok_before_short_call
+
+	pad
+	begin ok_before_memcpy
+	mov %rdi, %rax
+.Lmemcpy:
+	mov $1, %ecx
+	ret
+	done ok_before_memcpy
+
+	begin ok_mempcpy
+	mov %rdi, %rax
+	add %rdx, %rax
+	jmp .Lmemcpy
+	done ok_mempcpy
+
+	pad
+	begin ok_before_short
+	xor %eax, %eax
+	ret
+	.globl ok_behind_short
+	.type ok_behind_short, @function
+ok_behind_short:
+	mov $1, %eax
+	ret
+	done ok_before_short
+
+	.byte 0xcc, 0xcc, 0xcc, 0xcc, 0xcc
+	.p2align 4, 0xcc
+	begin ok_before_traps
+	xor %eax, %eax
+1:	inc %eax
+	dec %edi
+	jnz 1b
+	ret
+	done ok_before_traps
+
+	.p2align 4
+	.skip 9, 0x90
+	nopl (%rax)			/* four bytes of padding in front of it are too few, and nops one by one */
+	nopl 0(%rax)
+	begin no_before_small
+	xor %eax, %eax
+1:	inc %eax
+	dec %edi
+	jnz 1b
+	ret
+	done no_before_small
+
+	.p2align 4
+	.skip 10, 0x90
+.Lpadding:
+	.byte 0x66, 0x0f, 0x1f, 0x44, 0, 0
+	begin no_before_target		/* something jumps into that padding */
+	xor %eax, %eax
+1:	inc %eax
+	dec %edi
+	jnz 1b
+	jmp .Lpadding
+	done no_before_target
+
 	/* ---- refused ---- */
 	begin no_loop			/* something branches into its first instructions */
 	xor %eax, %eax
@@ -477,7 +562,7 @@ a_symbol_inside:
 	syscall
 	done no_restorer
 
-	.p2align 4
+	.p2align 4, 0xf4
 	.globl no_unwind
 	.type no_unwind, @function
 no_unwind:

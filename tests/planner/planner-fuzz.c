@@ -33,7 +33,9 @@ static void check_function(const struct ftrace_plan_header *h, const struct ftra
 		return;
 	movable++;
 	MUST(f->form == FTRACE_FORM_MOVED);
-	MUST(f->len >= ARCH_SITE_SIZE && f->len <= FTRACE_MOVED_MAX);
+	MUST(f->len >= (f->before ? ARCH_SHORT_SIZE : ARCH_SITE_SIZE) && f->len <= FTRACE_MOVED_MAX);
+	MUST(!f->before || (f->before >= ARCH_SITE_SIZE && f->before <= FTRACE_BEFORE_MAX &&
+			    f->len + (u32)ARCH_SITE_SIZE <= FTRACE_MOVED_MAX));
 	MUST(f->code % 8 == 0 && f->code + sizeof(*t) <= h->code_size);
 	t = (const void *)(plan + h->code + f->code);
 	size = sizeof(*t) + t->nfixups * sizeof(struct ftrace_fixup) +
@@ -55,6 +57,7 @@ static void check(const void *plan, size_t size)
 	const struct ftrace_plan_header *h = plan;
 	const struct ftrace_planned *f;
 	const struct ftrace_planned_ifunc *ifunc;
+	u64 end = 0;
 
 	MUST(size >= sizeof(*h) && h->size == size && size % 8 == 0);
 	MUST(h->checksum == ftrace_plan_checksum(h + 1, size - sizeof(*h)));
@@ -66,6 +69,10 @@ static void check(const void *plan, size_t size)
 	f = (const void *)((const u8 *)plan + h->funcs);
 	for (u32 i = 0; i < h->nfuncs; i++) {
 		MUST(!i || f[i].vaddr > f[i - 1].vaddr);
+		if (f[i].form != FTRACE_FORM_NONE) {
+			MUST(f[i].vaddr - f[i].before >= end);
+			end = f[i].vaddr + f[i].len;
+		}
 		check_function(h, &f[i]);
 	}
 	ifunc = (const void *)((const u8 *)plan + h->ifuncs);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * run-copies [-x] [-s SEED] [-n STATES] OBJECT: executes the moved instructions of every planned function of
+ * run-copies [-x] [-s SEED] [-n STATES] [-p PLAN] OBJECT: executes the moved instructions of every planned function of
  * the object, instruction by instruction under ptrace, in place and in their copy, each from STATES
  * random states of registers, flags and memory. Both must end alike: registers, vector registers, flags,
  * memory (stack, what registers point to, the object's data), the address where execution goes on; or
  * fault alike, at the same instruction.
  *
- * -x: every copy is made wrong in one place: the test of this test. Exit status 0: all agree; 1: not.
+ * -p: writes the plan to a file, and nothing else. -x: every copy is made wrong in one place: the test of this test. Exit status 0: all agree; 1: not.
  *
  * The object is only mapped, not relocated: what a GOT word holds is the same for both.
  */
@@ -389,28 +389,37 @@ int main(int argc, char **argv)
 	int option, states = 4, wrong = 0, status, ret;
 	unsigned long planned = 0, named = 0, named_moved = 0, not_entries = 0;
 	void *made;
-	const char *why;
+	const char *why, *write_to = NULL;
 	size_t size;
 
 	rng_state = 88172645463325252ull;
-	while ((option = getopt(argc, argv, "xs:n:")) != -1) {
+	while ((option = getopt(argc, argv, "xs:n:p:")) != -1) {
 		if (option == 'x')
 			wrong = 1;
 		else if (option == 's')
 			rng_state += strtoull(optarg, NULL, 10) * 0x9e3779b97f4a7c15ull;
 		else if (option == 'n')
 			states = atoi(optarg);
+		else if (option == 'p')
+			write_to = optarg;
 		else
 			return 2;
 	}
 	if (optind + 1 != argc) {
-		fprintf(stderr, "usage: run-copies [-x] [-s SEED] [-n STATES] OBJECT\n");
+		fprintf(stderr, "usage: run-copies [-x] [-s SEED] [-n STATES] [-p PLAN] OBJECT\n");
 		return 2;
 	}
 	ret = planner_make(argv[optind], &made, &size, &why);
 	if (ret) {
 		fprintf(stderr, "%s: %s\n", argv[optind], why);
 		return 2;
+	}
+	if (write_to) {
+		FILE *out = fopen(write_to, "wb");
+
+		if (!out || fwrite(made, 1, size, out) != size || fclose(out))
+			die(write_to);
+		return 0;
 	}
 	plan = made;
 	funcs = (const void *)((const char *)made + plan->funcs);

@@ -17,6 +17,8 @@ LIBRARIES = ["libc.so.6", "libsqlite3.so.0", "libcrypto.so.3", "libstdc++.so.6",
 # Of forms.S, by name.
 REASONS = {
     "no_loop": "something branches into its first instructions",
+    "no_before_small": "something branches into its first instructions",
+    "no_before_target": "something branches into its first instructions",
     "no_self": "it jumps back to its first byte itself",
     "no_target_of_other": "something branches into its first instructions",
     "no_switch": "something branches into its first instructions",
@@ -198,3 +200,53 @@ def test_damaged_files(seed, tmp_path):
     # Damage must have been noticed, and survived where it does no harm.
     assert int(counts["good"]) > 1000 and int(counts["errno5"]) > 1000
     assert int(counts["slowest_ms"]) < 2000
+
+
+def test_jump_before_the_function(tmp_path):
+    """On and off where the jump to the stub stands in the padding before the function."""
+    path = os.path.join(HERE, "before.c")
+    objects = os.path.join(ftracetest.BUILD, "engine", "libftrace-objects.a")
+    include = [f"-I{os.path.join(ftracetest.SOURCE, name)}"
+               for name in ("", "include", "arch/x86/include", "engine", "arch", "arch/x86")]
+    program, plan = os.path.join(tmp_path, "before"), os.path.join(tmp_path, "before.plan")
+    subprocess.run(["gcc", "-g", "-O2", "-Wall", "-D_GNU_SOURCE", *include, path, "-o", program,
+                    "-Wl,--whole-archive", objects, "-Wl,--no-whole-archive", "-pthread"], check=True)
+    subprocess.run([need(RUN), "-p", plan, program], check=True)
+    result = ftracetest.run([program, plan, "500"], timeout=100)
+    assert result.status == 0 and b"\nnot ok" not in b"\n" + result.stdout, str(result)
+    assert re.search(rb"^1\.\.7$", result.stdout, re.M), str(result)
+
+
+MEMORY = """
+    #define _GNU_SOURCE
+    #include <stdio.h>
+    #include <string.h>
+    extern void *__memcpy_chk(void *, const void *, size_t, size_t);
+    static char a[5000], b[5000];
+    int main(void)
+    {
+        void *(*volatile copy)(void *, const void *, size_t) = memcpy;
+        void *(*volatile pcopy)(void *, const void *, size_t) = mempcpy;
+        void *(*volatile checked)(void *, const void *, size_t, size_t) = __memcpy_chk;
+        int i, wrong = 0;
+
+        for (i = 0; i < 5000; i++)
+            a[i] = (char)(i * 7);
+        for (i = 0; i < 1000; i++) {
+            size_t n = (size_t)i * 4;
+
+            wrong += copy(b, a, n) != b || (char *)pcopy(b, a, n) != b + n ||
+                     checked(b, a, n, 5000) != b || memcmp(a, b, n);
+        }
+        printf("%d wrong\\n", wrong);
+        return 0;
+    }"""
+
+
+def test_memcpy_counted(record, tmp_path):
+    """libc's memory functions chosen at load time are traced, each call once."""
+    path = compile_program(tmp_path, "memory", MEMORY, "-O1")
+    recording = record.same([path], options=["-L", "libc.so*"])
+    counts = {name: n for name, n in recording.report().items()
+              if re.match(r"(__)?(memcpy|memmove)(?!_chk)", name)}
+    assert sum(counts.values()) >= 2000, counts
