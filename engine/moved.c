@@ -326,10 +326,13 @@ static void write_window(struct batch *b, u32 first, u32 end)
 
 		if (!is_due(c))
 			continue;
-		if (err)
+		if (err) {
 			c->why = "its code cannot be changed: is /proc mounted and writable?";
-		else
-			c->done = true;
+			continue;
+		}
+		/* Here, where nobody can be making a child of fork. */
+		c->done = true;
+		c->site->flags ^= FTRACE_SITE_ON;
 	}
 }
 
@@ -436,7 +439,6 @@ static int take_results(struct batch *b)
 		struct change *c = &b->changes[i];
 
 		if (!c->why) {
-			c->site->flags ^= FTRACE_SITE_ON;
 			switched++;
 		} else if (c->on) {
 			c->site->obj->refused_now++;

@@ -81,6 +81,8 @@
 
 #define ARCH_SYSCALL_SIZE	2	/* of the instruction that makes a system call */
 
+#define ARCH_DWARF_SP		15	/* the stack pointer in unwind tables */
+
 /* The machine, as recordings name it. */
 #ifdef __s390x__
 #define ARCH_MACHINE		"s390x"

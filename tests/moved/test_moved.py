@@ -86,3 +86,20 @@ def test_fidelity(tmp_path, mode):
         command.append("no-df")
     result = ft.run(command, timeout=60)
     assert result.status == 0 and result.stdout.startswith(b"ok 20000"), str(result)
+
+
+@pytest.mark.parametrize("what", ["fork", "vfork", "threads", "rights"])
+def test_life(tmp_path, what):
+    """Children, threads that begin and end, no right to stop threads any more: see life.c."""
+    path = program("life.c")
+    # Also where another user may not look into this folder any more.
+    tap(ft.run([path, what, planned(path, tmp_path)], timeout=60))
+
+
+def test_library(tmp_path):
+    """A library comes and goes at one address after the other while a thread runs."""
+    path = program("life.c")
+    library = os.path.join(HERE, "life-lib.c")
+    library = ft.compile_once(["gcc", "-O2", "-shared", "-fPIC", library], [library], "life-lib.so")
+    tap(ft.run([path, "library", planned(path, tmp_path),
+                f"life-lib.so={planned(library, tmp_path)}", library], timeout=60))

@@ -154,7 +154,7 @@ static void *wait_in(void *arg)
 	return (void *)(long)(err ? (errno ? errno : 1000) : 0);
 }
 
-static long hits, entered, returned;
+static volatile long hits, entered, returned;
 
 static void hit(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *op, struct pt_regs *regs)
 {
