@@ -15,6 +15,7 @@
 #include "agent/agent.h"
 #include "agent/control.h"
 #include "agent/interpose.h"
+#include "engine/guest.h"
 #include "engine/loader.h"
 #include "engine/site.h"
 #include "tracers/tracer.h"
@@ -72,6 +73,14 @@ static int apply_settings(bool early)
 	ft_free(copy, len);
 	return err;
 }
+
+static bool in_valgrind;
+static bool rings_there;	/* of a session that may have ended */
+
+static void agent_code(void)
+{
+}
+
 
 static void object_changed(struct ftrace_object *obj, bool gone)
 {
@@ -141,10 +150,12 @@ static void leave_alone(void)
 	ftrace_set_object_filter(want_none);
 }
 
-static int start(char *const *envp)
+/* Begin to take records, with the session that is open. */
+int agent_start(void)
 {
 	int err;
 
+	rings_there = true;
 	err = apply_settings(true);
 	if (err)
 		return err;
@@ -153,7 +164,7 @@ static int start(char *const *envp)
 	if (err)
 		return ft_log(err, "no process map: nothing of this process is recorded (error %d)",
 			      -err);
-	if (under_valgrind(envp))
+	if (in_valgrind)
 		return ft_log(-ENOTSUP, "runs under valgrind, which executes copies of the code: "
 					"nothing of it is recorded");
 	if (!ftrace_loader())
@@ -168,9 +179,34 @@ static int start(char *const *envp)
 	ftrace_set_object_filter(control_object_wanted);
 	ftrace_set_object_notify(object_changed);
 	ftrace_set_object_plan(agent_object_plan);
-	err = ftrace_init();
+	err = ftrace_is_guest() ? ftrace_guest_return() : ftrace_init();
 	control_objects_loaded();
 	return err ? err : apply_settings(false);
+}
+
+/* The recording of this process ends, and it goes on as if nothing had been. */
+int agent_leave(void)
+{
+	int err = control_reset();
+
+	if (!err)
+		err = ftrace_guest_leave();
+	agent_end();
+	agent_stop();
+	agent_drop_rings();
+	return err;
+}
+
+int agent_drop_rings(void)
+{
+	int err = rings_there ? ftrace_guest_drop_streams(agent_code) : 0;
+
+	if (err)
+		return err;
+	rings_there = false;
+	agent_rings_forked();
+	agent_map_drop();
+	return 0;
 }
 
 __attribute__((constructor))
@@ -183,12 +219,16 @@ static void agent_begin(int argc, char **argv, char **envp)
 		envp = environ;
 	dir = env_value(envp, FTRACE_SESSION_ENV);
 	interpose_init();
+	/* In a running program: agent/attach.c begins. */
+	if (ftrace_is_guest())
+		return;
+	in_valgrind = under_valgrind(envp);
 	if (!dir || agent_session_open(dir)) {
 		leave_alone();
 		return;
 	}
 	ftrace_set_log(agent_log);
-	if (start(envp)) {
+	if (agent_start()) {
 		leave_alone();
 		agent_stop();
 	}

@@ -44,6 +44,12 @@ extern struct agent agent;
  */
 int agent_session_open(const char *dir);
 
+/*
+ * The same when there was a session before, which has ended: nobody writes to it any more, and what
+ * is left of it in memory is given back.
+ */
+int agent_session_reopen(const char *dir);
+
 /* "DIR/PID.GEN.SUFFIX" of this process image into @buf (AGENT_PATH_MAX bytes). */
 void agent_path(char *buf, u32 gen, const char *suffix);
 
@@ -84,6 +90,9 @@ u64 agent_clock_ns(int clock);		/* clock_gettime() by system call */
  * agent.map is NULL then.
  */
 int agent_map_create(u32 parent_pid, u32 parent_gen, u64 inherited);
+
+/* No thread looks at it any more: it goes. */
+void agent_map_drop(void);
 
 /* Bytes of text written so far by this process image (a fork's child: by its parent at the fork). */
 u64 agent_map_used(void);
@@ -126,5 +135,17 @@ extern const struct ftrace_stream_ops agent_stream_ops;
 
 /* The process ends: leave the totals in its map. */
 void agent_end(void);
+
+/* Begin to take records with the session that is open. 0 or -errno, logged. */
+int agent_start(void);
+
+/* The rings of a session that has ended go, unless a thread is in the middle of writing: -EAGAIN. */
+int agent_drop_rings(void);
+
+/*
+ * Its opposite, in a program that was attached to: no tracer, all code as it was, no more records. 0 or -errno,
+ * logged: some code could not be given back yet.
+ */
+int agent_leave(void);
 
 #endif /* FTRACE_AGENT_H */

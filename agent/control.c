@@ -98,6 +98,18 @@ int control_apply(const char *settings, size_t len, bool early)
 	return 0;
 }
 
+int control_reset(void)
+{
+	int err = control_write("current_tracer", 14, "nop", 3, CONTROL_REPLACE);
+
+	if (err)
+		return err;
+	control_filter_reset();
+	control_write("max_graph_depth", 15, "0", 1, CONTROL_REPLACE);
+	control_write("tracing_thresh", 14, "0", 1, CONTROL_REPLACE);
+	return 0;
+}
+
 int control_number(const char *value, size_t len, u64 max, u64 *number)
 {
 	u64 n = 0;

@@ -67,6 +67,9 @@ long control_read(const char *name, char *buf, size_t size);
  */
 int control_apply(const char *settings, size_t len, bool early);
 
+/* Every file as it is in a process that nothing was written to. 0 or -errno: the tracer cannot be ended. */
+int control_reset(void);
+
 /* An unsigned decimal number that fills all of @value. -EINVAL, -ERANGE beyond @max. */
 int control_number(const char *value, size_t len, u64 max, u64 *number);
 
@@ -81,6 +84,9 @@ void control_tracer_forked(void);
  */
 void control_want_libraries(void);
 void control_objects_loaded(void);
+
+/* No filter, no object chosen. */
+void control_filter_reset(void);
 
 /* Is @path of an object that set_object_filter (or being the executable, or the above) chose? */
 bool control_object_wanted(const char *path, bool executable);

@@ -88,6 +88,13 @@ static int set_ftrace_notrace_read(struct control_text *out)
 	return 0;
 }
 
+static void drop(struct patterns *p)
+{
+	if (p->text)
+		ft_free(p->text, p->len + 1);
+	*p = (struct patterns){ NULL, 0 };
+}
+
 static int show_function(unsigned long ip, unsigned long entry, const char *name, void *data)
 {
 	control_puts(data, name);
@@ -179,6 +186,18 @@ bool control_object_wanted(const char *path, bool executable)
 	if (libraries_wanted && !is_libc(base))
 		return true;
 	return matches(&objects, base) || matches(&objects, path);
+}
+
+void control_filter_reset(void)
+{
+	struct tracer *const *t;
+
+	for (t = tracers; *t; t++)
+		if ((*t)->ops)
+			ftrace_free_filter((*t)->ops);
+	drop(&filter);
+	drop(&notrace);
+	drop(&objects);
 }
 
 const struct control_file control_filter_files[] = {

@@ -147,6 +147,16 @@ static int make_file(u32 *gen)
 	return fd;
 }
 
+void agent_map_drop(void)
+{
+	struct ftrace_map_header *map = agent.map;
+
+	agent.map = NULL;
+	unmap_window();
+	if (map)
+		arch_syscall(SYS_munmap, (long)map, FTRACE_MAP_HEADER_SIZE, 0, 0, 0, 0);
+}
+
 int agent_map_create(u32 parent_pid, u32 parent_gen, u64 inherited)
 {
 	struct ftrace_map_header *map;

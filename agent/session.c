@@ -75,6 +75,27 @@ int agent_session_open(const char *dir)
 	return 0;
 }
 
+int agent_session_reopen(const char *dir)
+{
+	struct ftrace_session *old = agent.session;
+	size_t size = agent.session_size;
+	int err;
+
+	agent.session = NULL;
+	err = agent_session_open(dir);
+	if (err) {
+		agent.session = old;
+		return err;
+	}
+	if (old)
+		arch_syscall(SYS_munmap, (long)old, (long)size, 0, 0, 0, 0);
+	agent.forked = false;
+	heartbeat.since_ms = 0;
+	WRITE_ONCE(agent.off, 0);
+	__atomic_fetch_and(&ftrace_silent, ~(u32)FTRACE_SILENT_PAUSED, __ATOMIC_RELAXED);
+	return 0;
+}
+
 void agent_path(char *buf, u32 gen, const char *suffix)
 {
 	ft_snprintf(buf, AGENT_PATH_MAX, "%s/%d.%u.%s", agent.dir, agent.pid, gen, suffix);

@@ -13,6 +13,7 @@
  *	insn-copy.c	instructions moved elsewhere
  *	poke.c		making changed code seen by every processor
  *	stop.c		threads stopped by ptrace
+ *	thread.c	threads of our own
  *	thunk.c		short ways from a function to what replaces it
  *	unwind.c	call frame information for stubs
  */
@@ -116,6 +117,26 @@ struct arch_stopped {
  */
 int arch_stopped_get(int tid, struct arch_stopped *s);
 int arch_stopped_set_pc(int tid, unsigned long pc);
+
+/* ---- thread.c: a thread of our own, which the C library knows nothing of ---- */
+
+/* This thread's pointer to its thread-local storage. */
+unsigned long arch_thread_pointer(void);
+
+/*
+ * Make the zeroed @block one of thread-local storage, with room for @below bytes of variables (as far
+ * as any is from a thread's pointer) and ARCH_THREAD_HEAD behind. What to give to
+ * arch_clone_thread(), NULL: not known here.
+ */
+#define ARCH_THREAD_HEAD	4096u
+void *arch_thread_block(void *block, size_t below);
+
+/*
+ * A thread that runs @func(@arg), which may use what is built with base.h and no libc, on the stack that ends at
+ * @stack_end (16-aligned), with thread-local storage @tp. *@tid is its number until it has ended, then 0.
+ * The number or -errno.
+ */
+int arch_clone_thread(void *stack_end, void *tp, u32 *tid, void (*func)(void *arg), void *arg);
 
 /* ---- ptrace.c ---- */
 

@@ -68,9 +68,11 @@ static void watch_process(struct record *r, struct record_process *p)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = p };
 
-	p->pidfd = (int)syscall(SYS_pidfd_open, p->pid, 0);
+	pid_t pid = record_attach_pid(r, (pid_t)p->pid);
+
+	p->pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
 	if (p->pidfd < 0) {
-		p->gone = errno == ESRCH;
+		p->gone = pid > 0 && errno == ESRCH;
 		r->reap |= p->gone;
 		return;
 	}
@@ -372,7 +374,8 @@ void record_files_finish(struct record *r)
 		for (struct record_process *p = r->processes[i]; p; p = p->next)
 			/* Each process once, its last image. */
 			if (!p->gone && !find_process(r, p->pid, p->gen + 1))
-				r->still_running += !kill((pid_t)p->pid, 0) || errno == EPERM;
+				r->still_running += !r->attach &&
+						    (!kill((pid_t)p->pid, 0) || errno == EPERM);
 	look_through(r);
 	for (size_t i = 0; i < RECORD_BUCKETS; i++) {
 		for (struct record_process *p = r->processes[i]; p; p = p->next) {

@@ -2,6 +2,7 @@
 /* The command line of ftrace record. */
 #include <getopt.h>
 #include <regex.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,11 +10,14 @@
 #include "cmd/options.h"
 #include "cmd/record.h"
 
-enum { OPT_TRACER = 256, OPT_OVERWRITE, OPT_MAX_SIZE, OPT_BUFFER, OPT_WAIT, OPT_PROFILE };
+enum { OPT_TRACER = 256, OPT_OVERWRITE, OPT_MAX_SIZE, OPT_BUFFER, OPT_WAIT, OPT_PROFILE, OPT_DURATION };
 
 static const struct cmd_option record_options[] = {
 	{ "output", 'o', "DIR", "record into DIR (default ftrace.data); a recording that is there\n"
 				"already becomes DIR.old" },
+	{ "pid", 'p', "PID", "record this process, which runs already: its number or name, several\n"
+			     "parted by commas. Ends with Ctrl-C; the process goes on" },
+	{ "duration", OPT_DURATION, "TIME", "with -p: end after TIME (500ms, 10s)" },
 	{ "filter", 'F', "PATTERN", "trace only functions that match: globs (*, ?, [a-z]), several\n"
 				    "parted by spaces or commas, or a /regular expression/, for the\n"
 				    "symbol name or the C++ or Rust name (ns::Class::*); may be given\n"
@@ -40,7 +44,8 @@ static const struct cmd_option record_options[] = {
 
 static const struct cmd_usage record_usage = {
 	.name = "record",
-	.synopsis = "[OPTION...] [--] COMMAND [ARG...]",
+	.synopsis = "[OPTION...] [--] COMMAND [ARG...]\n"
+		    "       ftrace record [OPTION...] -p PID[,PID...]",
 	.about = "Run COMMAND and record the calls of its functions, its children's too.\n"
 		 "'ftrace list COMMAND' shows which functions can be traced.",
 	.tables = { record_options },
@@ -164,12 +169,37 @@ static int set_size(const char *option, const char *text, uint64_t least, uint64
 	return 0;
 }
 
+static int add_targets(struct record_options *opt, const char *list)
+{
+	char *both;
+
+	if (!*list)
+		return cmd_bad_use("record", "--pid: an empty name");
+	if (asprintf(&both, "%s%s%s", opt->targets ? opt->targets : "", opt->targets ? "," : "", list) < 0)
+		return cmd_error("%s: no memory", list);
+	free((char *)opt->targets);
+	opt->targets = both;
+	return 0;
+}
+
+static int set_duration(struct record_options *opt, const char *text)
+{
+	if (cmd_parse_duration(text, &opt->duration_ns) || !opt->duration_ns ||
+	    opt->duration_ns > 86400000000000000ull)
+		return cmd_bad_use("record", "--duration %s: not a time, like 500ms or 10s", text);
+	return 0;
+}
+
 static int set_option(struct record_options *opt, int key, const char *arg)
 {
 	switch (key) {
 	case 'o':
 		opt->output = arg;
 		return *arg ? 0 : cmd_bad_use("record", "--output: an empty name");
+	case 'p':
+		return add_targets(opt, arg);
+	case OPT_DURATION:
+		return set_duration(opt, arg);
 	case 'F':
 		return add_choice(opt, "set_ftrace_filter", arg);
 	case 'N':
@@ -213,6 +243,18 @@ int record_parse(struct record_options *opt, int argc, char **argv)
 		if (err)
 			return err;
 	}
+	if (opt->targets) {
+		static char name[] = "-p";
+		static char *command[3] = { name };
+
+		if (optind < argc)
+			return cmd_bad_use("record", "%s: a command and -p exclude each other", argv[optind]);
+		command[1] = (char *)opt->targets;
+		opt->command = command;
+		return 0;
+	}
+	if (opt->duration_ns)
+		return cmd_bad_use("record", "--duration: only with -p");
 	if (optind >= argc)
 		return cmd_bad_use("record", "no command to record");
 	opt->command = argv + optind;
@@ -221,6 +263,7 @@ int record_parse(struct record_options *opt, int argc, char **argv)
 
 void record_options_free(struct record_options *opt)
 {
+	free((char *)opt->targets);
 	while (opt->choices) {
 		struct record_choice *c = opt->choices;
 

@@ -58,6 +58,8 @@ static int put_plan(const struct record *r, const char *id, const char *object, 
 	}
 	if (err)
 		unlinkat(r->session_fd, part, 0);
+	else
+		record_attach_give(r, name);
 	return err;
 }
 
@@ -142,6 +144,8 @@ static void child(const struct record *r, const char *id, char *question)
 	sigset_t signals;
 	int null;
 
+	if (record_attach_pid(r, (pid_t)pid) > 0)
+		pid = record_attach_pid(r, (pid_t)pid);
 	/* Gone with the recorder; and what a terminal sends is not meant for it. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (int sig = 1; sig < NSIG; sig++)

@@ -175,6 +175,10 @@ void record_run_poll(struct record *r)
 {
 	int status;
 
+	if (r->attach) {
+		record_attach_poll(r);
+		return;
+	}
 	if (r->child_ended || waitpid(r->child, &status, WNOHANG) != r->child)
 		return;
 	child_pid = 0;

@@ -81,11 +81,15 @@ static int make_control(struct record *r, const char *settings, size_t len)
 
 int record_session_open(struct record *r)
 {
+	char prefix[64] = "";
 	size_t len = 0;
 	char *settings;
 	int err;
 
-	snprintf(r->session_dir, sizeof(r->session_dir), SHM "/ftrace-%u-XXXXXX", geteuid());
+	if (r->attach)
+		record_attach_place(r, prefix, sizeof(prefix));
+	r->session_prefix = strlen(prefix);
+	snprintf(r->session_dir, sizeof(r->session_dir), "%s" SHM "/ftrace-%u-XXXXXX", prefix, geteuid());
 	r->session_fd = -1;
 	if (!mkdtemp(r->session_dir))
 		return cmd_error(SHM ": %s; a writable " SHM " is needed to share memory with the program",
@@ -94,6 +98,8 @@ int record_session_open(struct record *r)
 	settings = make_settings(r->opt, &len);
 	err = r->session_fd < 0 ? -errno : settings ? make_control(r, settings, len) : -ENOMEM;
 	free(settings);
+	if (!err && r->attach)
+		err = record_attach_own(r);
 	if (err) {
 		record_session_close(r);
 		return cmd_error("%s: %s; room in " SHM " is needed to share memory with the program",

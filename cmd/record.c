@@ -18,6 +18,8 @@ static void explain_nothing(const struct record *r)
 {
 	if (!strcmp(r->opt->tracer, "nop") || r->totals.calls || r->totals.results)
 		return;
+	if (r->attach && (record_attach_failed(r) || !r->opt->choices))
+		return;
 	if (!r->totals.images)
 		cmd_error("%s: the agent did not start in it, so nothing was recorded; is LD_PRELOAD ignored there?",
 			  r->program);
@@ -40,7 +42,7 @@ static int run(struct record *r)
 	if (err)
 		return err;
 	record_clock(&r->begin_ticks, &r->begin_mono_ns, &r->begin_real_ns);
-	err = record_run_start(r);
+	err = r->attach ? record_attach_start(r) : record_run_start(r);
 	if (!err) {
 		record_drain_loop(r);
 		record_clock(&r->end_ticks, &r->end_mono_ns, &r->end_real_ns);
@@ -96,7 +98,7 @@ static int record(struct record *r)
 	if (err)
 		record_output_remove(r);
 	close(r->out_fd);
-	return err ? 1 : record_run_status(r);
+	return err || (r->attach && record_attach_failed(r)) ? 1 : record_run_status(r);
 }
 
 int cmd_record(int argc, char **argv)
@@ -114,10 +116,14 @@ int cmd_record(int argc, char **argv)
 	}
 	r->opt = &opt;
 	record_raise_limits();
-	if (record_check(r) || record_find_agent(r) || record_resolve_names(&opt, r->program))
-		err = 1;
+	if (opt.targets)
+		err = record_find_agent(r) || record_attach_check(r) ||
+		      record_attach_names(r, &opt);
 	else
+		err = record_check(r) || record_find_agent(r) || record_resolve_names(&opt, r->program);
+	if (!err)
 		err = record(r);
+	record_attach_free(r);
 	free(r);
 out:
 	record_options_free(&opt);

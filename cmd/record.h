@@ -8,6 +8,7 @@
  *	record-check.c		can this program be traced at all?
  *	record-output.c		the recording's directory, the space it may take
  *	record-session.c	the directory shared with traced processes, their settings
+ *	record-attach.c		processes that run already, instead of a program of our own
  *	record-run.c		the program: started, signals passed on, its end
  *	record-plan.c		plans of objects that were never compiled for tracing
  *	record-files.c		processes and rings that appear in the session, and their end
@@ -47,6 +48,8 @@ struct record_options {
 	uint64_t buffer;		/* bytes of a thread's ring */
 	uint32_t wait_ms;
 	bool overwrite;
+	const char *targets;		/* -p: processes, parted by commas; NULL: a command is started */
+	uint64_t duration_ns;		/* of recording those; 0: until they end, or we are interrupted */
 	char **command;
 };
 
@@ -95,7 +98,10 @@ struct record {
 	int reserve_fd;			/* disk space kept for what is written last; -1: none */
 	uint64_t max_size;
 
-	char session_dir[64];
+	struct record_attach *attach;	/* processes that run already; NULL: a command is started */
+
+	char session_dir[128];
+	size_t session_prefix;		/* the part of it that traced processes do not see */
 	int session_fd;
 	struct ftrace_session *control;
 	size_t control_size;
@@ -189,6 +195,37 @@ void record_run_poll(struct record *r);
 
 /* The exit status to pass on. */
 int record_run_status(const struct record *r);
+
+/* ---- record-attach.c ---- */
+
+/* Find the processes that are meant and see whether they can be attached to. Nonzero: said why not. */
+int record_attach_check(struct record *r);
+
+/* record_resolve_names() for their program. */
+int record_attach_names(struct record *r, struct record_options *opt);
+
+/* What stands before paths of ours that traced processes see; into @prefix. */
+void record_attach_place(const struct record *r, char *prefix, size_t size);
+
+/* Let the session be that of who is traced. 0 or -errno. */
+int record_attach_own(struct record *r);
+
+/* The same for one file of the session. */
+void record_attach_give(const struct record *r, const char *name);
+
+/* The process that calls itself @pid, as we know it. -1: not known. */
+pid_t record_attach_pid(const struct record *r, pid_t pid);
+
+/* Bring the agent into them. Nonzero: said why not. */
+int record_attach_start(struct record *r);
+
+/* See whether it is over; does not wait long. */
+void record_attach_poll(struct record *r);
+
+/* Was there one that could not be recorded? */
+bool record_attach_failed(const struct record *r);
+
+void record_attach_free(struct record *r);
 
 /* ---- record-files.c ---- */
 

@@ -6,9 +6,11 @@
 
 #include "arch.h"
 #include "config.h"
+#include "guest.h"
 #include "loader.h"
 #include "object.h"
 #include "ops.h"
+#include "stop.h"
 #include "text.h"
 #include "thread.h"
 #include "unwind.h"
@@ -74,10 +76,61 @@ static void loader_event(void)
 	ft_unlock(ftrace_lock);
 }
 
+/* What stood at the loader's notification function, while the jump stands there. */
+static u8 notify_before[ARCH_JUMP_MAX];
+static int notify_len;
+
+struct swap {
+	unsigned long at;
+	const u8 *bytes;
+	int len;
+};
+
+/* No thread may be between the first instruction that changes and the last. */
+static int swap_bytes(struct ftrace_stopped *threads, u32 n, void *data)
+{
+	const struct swap *s = data;
+	struct ftrace_text text;
+	int err;
+
+	for (u32 i = 0; i < n; i++)
+		if (threads[i].pc - s->at - 1 < (unsigned long)s->len - 1)
+			return -EAGAIN;
+	ftrace_text_open(&text);
+	err = ftrace_text_write(&text, s->at, s->bytes, (size_t)s->len);
+	ftrace_text_close(&text);
+	arch_poke_sync();
+	return err;
+}
+
+static int write_notify(const u8 *bytes, int len)
+{
+	struct swap s = { (unsigned long)ftrace_loader()->r_brk, bytes, len };
+	const char *why = NULL;
+	int err = -EAGAIN;
+
+	/* Then nobody loads anything yet. */
+	if (!ftrace_is_guest())
+		return swap_bytes(NULL, 0, &s);
+	for (unsigned int i = 0; err == -EAGAIN && i < 16; i++)
+		err = ftrace_stop_threads(swap_bytes, &s, &why);
+	return err;
+}
+
+int ftrace_loader_unhook(void)
+{
+	int err = notify_len ? write_notify(notify_before, notify_len) : 0;
+
+	if (err)
+		return ft_log(err, "the loader's notification function cannot be put back: error %d",
+			      -err);
+	notify_len = 0;
+	return 0;
+}
+
 int ftrace_loader_hook(void)
 {
 	const struct r_debug *loader = ftrace_loader();
-	struct ftrace_text text;
 	u8 jump[ARCH_JUMP_MAX];
 	int len, err;
 
@@ -88,9 +141,10 @@ int ftrace_loader_hook(void)
 	if (len < 0)
 		return ft_log(len, "objects loaded by dlopen() will not be traced: the loader's "
 			      "notification function is not as expected (a debugger's breakpoint?)");
-	ftrace_text_open(&text);
-	err = ftrace_text_write(&text, (unsigned long)loader->r_brk, jump, (size_t)len);
-	ftrace_text_close(&text);
+	ft_memcpy(notify_before, (const void *)loader->r_brk, (size_t)len);
+	err = write_notify(jump, len);
+	if (!err)
+		notify_len = len;
 	if (err)
 		return ft_log(err, "objects loaded by dlopen() will not be traced: the loader's "
 			      "code cannot be changed: error %d", -err);
@@ -138,7 +192,9 @@ FTRACE_INTERNAL int ftrace_init(void)
  */
 __attribute__((constructor)) static void init(void)
 {
-	ftrace_init();
+	/* Nobody has asked for anything yet. */
+	if (!ftrace_is_guest())
+		ftrace_init();
 }
 
 FTRACE_PUBLIC int ftrace_for_each_function(int (*func)(unsigned long ip, unsigned long entry,

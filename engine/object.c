@@ -433,7 +433,7 @@ static void add_object(const char *path, unsigned long base, u64 dev, u64 ino, b
 	obj->fresh = false;
 }
 
-static void remove_object(struct ftrace_object *obj)
+static void forget_object(struct ftrace_object *obj)
 {
 	obj->gone = true;
 	ftrace_thunks_gone(obj);
@@ -443,6 +443,11 @@ static void remove_object(struct ftrace_object *obj)
 		site->flags |= FTRACE_SITE_GONE;
 		site->flags &= ~(u32)(FTRACE_SITE_ARMED | FTRACE_SITE_ON);
 	}
+}
+
+static void remove_object(struct ftrace_object *obj)
+{
+	forget_object(obj);
 	if (object_notify)
 		object_notify(obj, true);
 }
@@ -522,6 +527,29 @@ void ftrace_objects_scan(bool fresh)
 	for (obj = objects; obj; obj = obj->next)
 		if (!obj->seen && !obj->gone)
 			remove_object(obj);
+}
+
+int ftrace_objects_release(void)
+{
+	struct ftrace_object *obj;
+	u32 on = 0;
+
+	for (obj = objects; obj; obj = obj->next)
+		for (u32 id = obj->first_site; !obj->gone && id < obj->first_site + obj->nsites; id++)
+			on += ftrace_site(id)->flags & FTRACE_SITE_ON;
+	return on ? -EAGAIN : 0;
+}
+
+void ftrace_objects_again(void)
+{
+	for (struct ftrace_object *obj = objects; obj; obj = obj->next) {
+		if (obj->gone)
+			continue;
+		if (want_object && !want_object(obj->path, !obj->index))
+			forget_object(obj);
+		else if (object_notify)
+			object_notify(obj, false);
+	}
 }
 
 bool ftrace_objects_scan_quietly(void)

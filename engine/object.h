@@ -21,4 +21,16 @@ bool ftrace_objects_scan_quietly(void);
 /* Be told by the loader of every dlopen and dlclose, before constructors run. 0 or -errno, logged. */
 int ftrace_loader_hook(void);
 
+/* No more of that: its bytes are as they were. 0 or -errno, logged. */
+int ftrace_loader_unhook(void);
+
+/*
+ * Give the code of all objects back as it was and forget them, as if they were unloaded. Nobody
+ * is registered; ftrace_lock is held. 0 or -errno: some are left as they are.
+ */
+int ftrace_objects_release(void);
+
+/* What is known already is announced once more to who asked to be told, or forgotten if not wanted now. */
+void ftrace_objects_again(void);
+
 #endif /* FTRACE_ENGINE_OBJECT_H */

@@ -53,4 +53,7 @@ size_t symbols_name_length(const char *name);
 /* Decompress .gnu_debugdata (unxz.c): a mapping of *@size bytes for scratch_free(), or NULL. */
 void *symbols_unxz(const u8 *data, size_t len, size_t *size);
 
+/* Not to load liblzma for that: this thread may be none that the C library knows. */
+extern bool symbols_without_libc;
+
 #endif /* FTRACE_ENGINE_SYMBOLS_H */

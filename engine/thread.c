@@ -215,6 +215,22 @@ FTRACE_INTERNAL void ftrace_for_each_thread(void (*func)(struct ftrace_thread *t
 				func(&pages[i][k], data);
 }
 
+static void drop_stream(struct ftrace_thread *t, void *data)
+{
+	if (t->reserve)
+		drop_stream(t->reserve, data);
+	ftrace_packet_closed(t);
+	t->wp = (u64 *)~7ul;
+	t->stream = NULL;
+	t->top = FTRACE_TOP_NONE;
+	t->flags &= ~(u32)FTRACE_THREAD_OFF;
+}
+
+void ftrace_threads_drop_streams(void)
+{
+	ftrace_for_each_thread(drop_stream, NULL);
+}
+
 /* Sums of counters that stand in every state and, for states given on, in the sums before. */
 struct counter {
 	size_t offset;

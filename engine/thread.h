@@ -147,6 +147,9 @@ FTRACE_INTERNAL int ftrace_set_stream_ops(const struct ftrace_stream_ops *ops);
 /* Call @func for every thread state in use, under the thread lock. */
 FTRACE_INTERNAL void ftrace_for_each_thread(void (*func)(struct ftrace_thread *t, void *data), void *data);
 
+/* No thread has a stream any more: see ftrace_guest_drop_streams(). */
+void ftrace_threads_drop_streams(void);
+
 /* Totals of ->unshadowed and of ->dropped_by_choice over all threads, also those that ended. */
 FTRACE_INTERNAL u64 ftrace_threads_unshadowed(void);
 FTRACE_INTERNAL u64 ftrace_threads_dropped_by_choice(void);

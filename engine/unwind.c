@@ -16,6 +16,7 @@
 #include "arch.h"
 #include "copy-frames.h"
 #include "gdb.h"
+#include "guest.h"
 #include "site.h"
 
 /* Bounds apart from the rest: looking through them touches one cache line in four regions. */
@@ -405,6 +406,8 @@ int ftrace_unwind_init(void)
 		own_map = own.dlfo_link_map;
 	if (interposed())
 		return 0;
+	if (ftrace_is_guest() && !ftrace_unwind_redirect())
+		return 0;
 
 	must_register = true;
 	for (u32 i = 0; i < nregions; i++)
@@ -413,6 +416,16 @@ int ftrace_unwind_init(void)
 		return 0;
 	return ft_log(-ENOSYS, "unwinding: this library comes behind libc in the order of symbols; "
 		      "unwinders other than libgcc_s will not see the callers of traced functions");
+}
+
+int ftrace_unwind_redirect(void)
+{
+	static const struct ftrace_redirection list[] = {
+		{ "_dl_find_object", (void *)find_object },
+		{ "dl_iterate_phdr", (void *)iterate_phdr },
+	};
+
+	return ftrace_redirect(list, ARRAY_SIZE(list));
 }
 
 int ftrace_unwind_add(unsigned long start, size_t len, void *room)

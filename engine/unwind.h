@@ -38,6 +38,9 @@ struct ftrace_unwind_region {
  */
 int ftrace_unwind_init(void);
 
+/* Let unwinders that are loaded come to us, where the order of symbols does not do that. 0 or -errno. */
+int ftrace_unwind_redirect(void);
+
 /*
  * Make the stubs of the chunks at [@start, @start + @len) known to unwinders and to gdb, for
  * good. @room: ARCH_UNWIND_SIZE() bytes, 8-aligned, within 2 GiB of the region, that stay readable.

@@ -11,6 +11,8 @@ extern void *dlopen(const char *file, int mode) __attribute__((weak));
 extern void *dlsym(void *handle, const char *name) __attribute__((weak));
 extern int dlclose(void *handle) __attribute__((weak));
 
+bool symbols_without_libc;
+
 #define RTLD_NOW 2
 
 #define LZMA_OK		0
@@ -55,7 +57,7 @@ void *symbols_unxz(const u8 *data, size_t len, size_t *size)
 	decode_func_t decode;
 	void *lzma, *p = NULL;
 
-	if (!dlopen || !dlsym || !dlclose || !len || len > MAX_UNPACKED / 8)
+	if (symbols_without_libc || !dlopen || !dlsym || !dlclose || !len || len > MAX_UNPACKED / 8)
 		return NULL;
 	lzma = dlopen("liblzma.so.5", RTLD_NOW);
 	if (!lzma) {

@@ -113,15 +113,28 @@ def test_interposed(unwinder, file, symbol):
 
 
 def test_behind_libc(tmp_path):
-    """A program that gets the library late (dlopen) is told so, and runs."""
+    """A program that gets the library late (dlopen) has its unwinder's calls redirected: exceptions are
+    thrown through hooked calls as ever."""
     need_library()
-    source = tmp_path / "late.c"
-    source.write_text('#include <dlfcn.h>\n#include <stdio.h>\n'
-                      'int main(int c, char **v) { puts(dlopen(v[1], RTLD_NOW) ? "loaded" :'
-                      ' dlerror()); return 0; }\n')
-    result = run([build(str(source), "-O2"), ftracetest.libftrace()])
-    assert result.stdout == b"loaded\n" and result.status == 0, str(result)
-    assert b"libftrace: unwinding: " in result.stderr, str(result)
+    source = tmp_path / "late.cc"
+    source.write_text('#include <cstdio>\n#include <dlfcn.h>\n#include <ftrace/fgraph.h>\n'
+                      'extern "C" __attribute__((noinline)) int thrower(int x)\n'
+                      '{ if (x) throw x; return 0; }\n'
+                      'static int calls;\n'
+                      'static int entry(struct ftrace_graph_ent *t, struct fgraph_ops *g, struct pt_regs *r)\n'
+                      '{ calls++; return 1; }\n'
+                      'int main(int c, char **v)\n{\n'
+                      '\tvoid *lib = dlopen(v[1], RTLD_NOW);\n'
+                      '\tstatic struct fgraph_ops ops;\n'
+                      '\tops.entryfunc = entry;\n'
+                      '\tauto reg = (int (*)(struct fgraph_ops *))dlsym(lib, "register_ftrace_graph");\n'
+                      '\tputs(lib && reg && !reg(&ops) ? "loaded" : dlerror());\n'
+                      '\ttry { thrower(7); } catch (int x) { printf("caught %d after %d\\n", x, calls > 0); }\n'
+                      '\treturn 0;\n}\n')
+    include = [flag for flag in ftracetest.library_flags() if flag.startswith("-I")]
+    result = run([build(str(source), "-O2", ftracetest.PATCHABLE, *include), ftracetest.libftrace()])
+    assert (result.status, result.stdout, result.stderr) == (0, b"loaded\ncaught 7 after 1\n", b""), \
+        str(result)
 
 
 def test_iterate_phdr(tmp_path):

@@ -75,7 +75,7 @@ _ftrace()
 				COMPREPLY=($(compgen -W "$(_ftrace_functions "$program")" -- "$cur")) ;;
 		-o | --output | -i | --input) COMPREPLY=($(compgen -d -- "$cur")) ;;
 		-D | --depth | -t | --threshold | -n | --limit | --time-range | --tid | --pid | \
-		--max-size | --buffer | --wait) ;;
+		--max-size | --buffer | --wait | --duration) ;;
 		*) COMPREPLY=($(compgen -f -- "$cur")) ;;
 		esac
 		return

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* x86: threads the C library knows nothing of; see arch.h. */
+#include <linux/sched.h>
+
+#include "arch.h"
+
+#ifdef __x86_64__
+
+unsigned long arch_thread_pointer(void)
+{
+	unsigned long tp;
+
+	__asm__("movq %%fs:0, %0" : "=r"(tp));
+	return tp;
+}
+
+void *arch_thread_block(void *block, size_t below)
+{
+	unsigned long tp = ALIGN_UP((unsigned long)block + below, 64ul);
+	unsigned long *head = (unsigned long *)tp;
+
+	head[0] = head[2] = tp;		/* to itself, as the psABI and glibc have it */
+	return head;
+}
+
+int arch_clone_thread(void *stack_end, void *tp, u32 *tid, void (*func)(void *arg), void *arg)
+{
+	const unsigned long flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
+				    CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |
+				    CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
+	register u32 *clear __asm__("r10") = tid;
+	register void *tls __asm__("r8") = tp;
+	long *sp = stack_end;
+	long ret;
+
+	*--sp = (long)arg;
+	*--sp = (long)func;
+	__asm__ volatile("syscall\n\t"
+			 "testq %%rax, %%rax\n\t"
+			 "jnz 1f\n\t"
+			 "xorl %%ebp, %%ebp\n\t"
+			 "popq %%rax\n\t"
+			 "popq %%rdi\n\t"
+			 "call *%%rax\n\t"
+			 "xorl %%edi, %%edi\n\t"
+			 "movl %[exit], %%eax\n\t"
+			 "syscall\n\t"
+			 "hlt\n"
+			 "1:"
+			 : "=a"(ret)
+			 : "a"(SYS_clone), "D"(flags), "S"(sp), "d"(tid), "r"(clear), "r"(tls),
+			   [exit] "i"(SYS_exit)
+			 : "rcx", "r11", "memory");
+	return (int)ret;
+}
+
+#else /* i386: a thread pointer is a segment, which is not made here yet */
+
+unsigned long arch_thread_pointer(void)
+{
+	return 0;
+}
+
+void *arch_thread_block(void *block, size_t below)
+{
+	return NULL;
+}
+
+int arch_clone_thread(void *stack_end, void *tp, u32 *tid, void (*func)(void *arg), void *arg)
+{
+	return -ENOSYS;
+}
+
+#endif

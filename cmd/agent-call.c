@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/* Loading the agent into a running process; see agent-call.h. */
+#include "cmd/agent-call.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cmd/borrow.h"
+#include "cmd/cmd.h"
+#include "config.h"
+
+#define RTLD_DLOPEN	0x80000000ul	/* for __libc_dlopen_mode(), what dlopen() adds itself */
+
+/* A function that one of the C library's objects has. */
+static unsigned long find_function(struct target *t, const char *name)
+{
+	unsigned long func = 0;
+
+	for (size_t i = 0; i < t->nobjects && !func; i++) {
+		struct target_object *obj = &t->objects[i];
+		const char *slash = strrchr(obj->name, '/'), *base = slash ? slash + 1 : obj->name;
+
+		if (!strncmp(base, "libc.so", 7) || !strncmp(base, "libc-2.", 7) ||
+		    !strncmp(base, "libdl.so", 8) || !strncmp(base, "libdl-2.", 8))
+			func = target_function(t, obj, name, NULL);
+	}
+	return func;
+}
+
+/* The agent is known by what it defines: loaded from a descriptor it has no name of its own. */
+static unsigned long find_agent(struct target *t)
+{
+	unsigned long func = 0;
+
+	for (size_t i = 0; i < t->nobjects && !func; i++)
+		if (strstr(t->objects[i].name, FTRACE_AGENT_NAME) ||
+		    !strncmp(t->objects[i].name, "/proc/self/fd/", 14))
+			func = target_function(t, &t->objects[i], FTRACE_AGENT_ENTER, NULL);
+	return func;
+}
+
+int agent_is_there(pid_t pid)
+{
+	struct target t;
+	int there;
+
+	if (target_open(&t, pid))
+		return -1;
+	there = find_agent(&t) != 0;
+	target_close(&t);
+	return there;
+}
+
+/* Call @func with a string (copied to the process) and a number. */
+static int call_with_string(struct borrowed *b, unsigned long func, const char *string,
+			    unsigned long number, unsigned long *result)
+{
+	unsigned long args[4] = { b->room + 64, number, 0, 0 };
+	size_t len = strlen(string) + 1;
+	int err;
+
+	if (len > BORROW_DATA - 64)
+		return -ENAMETOOLONG;
+	err = target_write(b->t, args[0], string, len);
+	return err ? err : borrow_call(b, func, args, result);
+}
+
+/* What dlerror() says, as far as it can be had. */
+static void read_dlerror(struct borrowed *b, char *why, size_t size)
+{
+	unsigned long func = find_function(b->t, "dlerror"), text = 0;
+	const unsigned long none[4] = { 0 };
+	size_t n = 0;
+
+	snprintf(why, size, "the loader refused");
+	if (!func || borrow_call(b, func, none, &text) || !text)
+		return;
+	while (n + 1 < size && !target_read(b->t, text + n, why + n, 1) && why[n])
+		n++;
+	why[n] = 0;
+}
+
+static int dlopen_there(struct borrowed *b, const char *path)
+{
+	unsigned long func = find_function(b->t, "dlopen"), mode = RTLD_NOW, handle = 0;
+	char why[512];
+	int err;
+
+	if (!func) {
+		func = find_function(b->t, "__libc_dlopen_mode");
+		mode |= RTLD_DLOPEN;
+	}
+	if (!func)
+		return cmd_error("process %d (%s): its C library has no dlopen(); attach needs glibc",
+				 b->t->pid, b->t->comm);
+	err = call_with_string(b, func, path, mode, &handle);
+	if (err)
+		return cmd_error("process %d (%s): loading the agent %s", b->t->pid, b->t->comm,
+				 err == -EFAULT ? "crashed there" : err == -ETIMEDOUT ?
+				 "does not come to an end" : strerror(-err));
+	if (handle)
+		return 0;
+	read_dlerror(b, why, sizeof(why));
+	return cmd_error("process %d (%s): the agent cannot be loaded: %s%s", b->t->pid, b->t->comm, why,
+			 strstr(why, "static TLS") ?
+			 "; its threads have no room left for thread-local variables: set GLIBC_TUNABLES=glibc.rtld.optional_static_tls=4096 for it" : "");
+}
+
+/* Does the process see our file @path under that name? */
+static bool sees(pid_t pid, const char *path)
+{
+	char there[PATH_MAX + 32];
+	struct stat ours, theirs;
+
+	snprintf(there, sizeof(there), "/proc/%d/root%s", pid, path);
+	return !stat(path, &ours) && !stat(there, &theirs) && ours.st_dev == theirs.st_dev &&
+	       ours.st_ino == theirs.st_ino;
+}
+
+/* Copy our file @path into the memory file @fd of the process. */
+static int fill_memfd(pid_t pid, long fd, const char *path)
+{
+	char there[64], buf[65536];
+	int in = open(path, O_RDONLY | O_CLOEXEC), out;
+	ssize_t n = 0;
+
+	snprintf(there, sizeof(there), "/proc/%d/fd/%ld", pid, fd);
+	out = open(there, O_WRONLY | O_CLOEXEC);
+	if (in >= 0 && out >= 0)
+		while ((n = read(in, buf, sizeof(buf))) > 0)
+			if (write(out, buf, (size_t)n) != n) {
+				n = -1;
+				break;
+			}
+	if (in < 0 || out < 0)
+		n = -1;
+	if (in >= 0)
+		close(in);
+	if (out >= 0)
+		close(out);
+	return n < 0 ? -1 : 0;
+}
+
+/* Load our file @path where the process cannot see it: from a memory file of its own. */
+static int load_copy(struct borrowed *b, const char *path)
+{
+	static const char name[] = "ftrace-agent";
+	char there[64];
+	long fd;
+	int err;
+
+	if (target_write(b->t, b->room + 64, name, sizeof(name)))
+		return -1;
+	fd = borrow_syscall(b, SYS_memfd_create, b->room + 64, MFD_CLOEXEC, 0, 0, 0, 0);
+	if (fd < 0)
+		return cmd_error("process %d (%s): sees other files, and no memory file can be made in it: %s",
+				 b->t->pid, b->t->comm, strerror((int)-fd));
+	snprintf(there, sizeof(there), "/proc/self/fd/%ld", fd);
+	if (fill_memfd(b->t->pid, fd, path))
+		err = cmd_error("%s: cannot be copied into process %d (%s): %s", path, b->t->pid,
+				b->t->comm, strerror(errno));
+	else
+		err = dlopen_there(b, there);
+	borrow_syscall(b, SYS_close, (unsigned long)fd, 0, 0, 0, 0, 0);
+	return err;
+}
+
+static int load(struct borrowed *b, const struct agent_call *call)
+{
+	/* The library by its own path first: the agent finds it by its name then, wherever it looks. */
+	const char *const files[] = { call->library, call->agent };
+	int err = 0;
+
+	for (int i = 0; i < 2 && !err; i++)
+		err = sees(b->t->pid, files[i]) ? dlopen_there(b, files[i]) : load_copy(b, files[i]);
+	return err;
+}
+
+static int enter(struct borrowed *b, const struct agent_call *call)
+{
+	unsigned long func = find_agent(b->t), result = 0;
+	int err = func ? call_with_string(b, func, call->request, 0, &result) : -ENOENT;
+
+	if (!err)
+		err = (int)result;
+	if (!err)
+		return 0;
+	return cmd_error("process %d (%s): its agent does not take requests: %s%s", b->t->pid, b->t->comm,
+			 strerror(-err), err == -EBUSY ? "; it is at another one" : "");
+}
+
+int agent_call(struct agent_call *call)
+{
+	struct borrowed b;
+	struct target t;
+	int err;
+
+	if (target_open(&t, call->pid))
+		return -1;
+	call->loaded = !find_agent(&t);
+	if (call->loaded && !call->load) {
+		cmd_error("process %d (%s): is not attached to; 'ftrace attach %d' does that", t.pid,
+			  t.comm, t.pid);
+		target_close(&t);
+		return -1;
+	}
+	err = borrow_thread(&b, &t);
+	if (!err) {
+		if (call->loaded) {
+			err = load(&b, call);
+			if (!err && target_read_objects(&t))
+				err = cmd_error("process %d (%s): its loader's list cannot be read",
+						t.pid, t.comm);
+		}
+		if (!err)
+			err = enter(&b, call);
+		borrow_end(&b);
+		call->stopped_ns = b.stopped_ns;
+	}
+	target_close(&t);
+	return err ? -1 : 0;
+}
+
+struct ftrace_request *agent_request_make(int dirfd, const char *name, uid_t uid, gid_t gid,
+					  const char *text)
+{
+	size_t len = strlen(text);
+	struct ftrace_request *request;
+	int fd;
+
+	if (len + sizeof(*request) >= FTRACE_REQUEST_SIZE) {
+		errno = E2BIG;
+		return NULL;
+	}
+	fd = openat(dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return NULL;
+	request = MAP_FAILED;
+	if ((geteuid() == uid || !fchown(fd, uid, gid)) && !ftruncate(fd, FTRACE_REQUEST_SIZE))
+		request = mmap(NULL, FTRACE_REQUEST_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if (request == MAP_FAILED) {
+		unlinkat(dirfd, name, 0);
+		return NULL;
+	}
+	request->len = (uint32_t)len;
+	memcpy(request->text, text, len);
+	__atomic_store_n(&request->magic, FTRACE_REQUEST_MAGIC, __ATOMIC_RELEASE);
+	return request;
+}
+
+void agent_request_go(struct ftrace_request *request)
+{
+	uint32_t taken = FTRACE_REQUEST_TAKEN;
+
+	if (__atomic_compare_exchange_n(&request->state, &taken, FTRACE_REQUEST_GO, false,
+					__ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		syscall(SYS_futex, &request->state, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+void agent_request_free(struct ftrace_request *request, int dirfd, const char *name)
+{
+	munmap(request, FTRACE_REQUEST_SIZE);
+	unlinkat(dirfd, name, 0);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* Where arch/ cannot borrow threads of running processes: -p is refused. */
+#include "cmd/cmd.h"
+#include "cmd/record.h"
+
+int record_attach_check(struct record *r)
+{
+	return cmd_error("-p %s: attaching to running processes is not made for this kind of processor yet; start the program under 'ftrace record'",
+			 r->opt->targets);
+}
+
+int record_attach_names(struct record *r, struct record_options *opt)
+{
+	return 1;
+}
+
+void record_attach_place(const struct record *r, char *prefix, size_t size)
+{
+	*prefix = 0;
+}
+
+int record_attach_own(struct record *r)
+{
+	return 0;
+}
+
+void record_attach_give(const struct record *r, const char *name)
+{
+}
+
+pid_t record_attach_pid(const struct record *r, pid_t pid)
+{
+	return pid;
+}
+
+int record_attach_start(struct record *r)
+{
+	return -1;
+}
+
+void record_attach_poll(struct record *r)
+{
+}
+
+bool record_attach_failed(const struct record *r)
+{
+	return false;
+}
+
+void record_attach_free(struct record *r)
+{
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* Where a thread of another process must not stand when it is borrowed. */
+#ifndef CMD_BORROW_PLACE_H
+#define CMD_BORROW_PLACE_H
+
+#include "cmd/target.h"
+
+struct inject_state;
+
+#define MAX_PLACES	256u
+
+struct places {
+	size_t n;
+	struct target_range bad[MAX_PLACES];	/* code that may hold a lock that dlopen() takes */
+	struct target_range libc;		/* code in which a thread had better not be met */
+};
+
+/* Look for them in what @t has loaded. 0, or -1 after having said what is wrong. */
+int places_find(struct places *p, struct target *t);
+void places_free(struct places *p);
+
+/*
+ * Is no function of the bad places under way in the stopped thread @tid? @strict: nor any other of libc,
+ * other than one that waits. False, and *@why says what.
+ */
+bool places_are_good(const struct places *p, struct target *t, pid_t tid,
+		     const struct inject_state *state, bool strict, const char **why);
+
+/* Does the (running) thread wait in a system call that may be interrupted? A guess, for choosing. */
+bool place_is_waiting(pid_t pid, pid_t tid);
+
+#endif /* CMD_BORROW_PLACE_H */

@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: MIT */
+/* Recording processes that run already: the agent is brought into them, and told to leave at the end. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cmd/agent-call.h"
+#include "cmd/cmd.h"
+#include "cmd/record.h"
+#include "cmd/target.h"
+#include "config.h"
+#include "preload/preload-config.h"
+
+#define ANSWER_MS	30000	/* for the agent to do what it was asked; plans may take long */
+
+enum target_state { TARGET_NEW, TARGET_BEGINS, TARGET_RECORDED, TARGET_ENDS, TARGET_DONE };
+
+/* A process that is attached to. */
+struct record_target {
+	pid_t pid;
+	pid_t inner_pid;		/* its number where it lives, in its own namespace */
+	char comm[32];
+	int pidfd;
+	enum target_state state;
+	struct ftrace_request *request;
+	char request_name[32];
+	uint64_t asked_ns;		/* when the request was made */
+	uint64_t stopped_ns;		/* for how long a thread was borrowed */
+	bool failed;
+};
+
+struct record_attach {
+	struct record_target *targets;
+	size_t n;
+	uid_t uid;			/* whose processes they are */
+	gid_t gid;
+	bool other_pids;		/* they have another pid namespace */
+	char agent[PATH_MAX], library[PATH_MAX];
+	uint64_t until_ns;		/* 0: no limit */
+	bool ending, all_begun;
+	int failures;
+};
+
+static volatile sig_atomic_t interrupted;
+static uint32_t *doorbell;
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static void interrupt(int sig)
+{
+	interrupted = 1;
+	if (doorbell)
+		__atomic_fetch_add(doorbell, 1, __ATOMIC_RELEASE);
+}
+
+/* ---- which processes ---- */
+
+static ino_t namespace_of(pid_t pid, const char *name)
+{
+	struct stat st;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", pid, name);
+	return stat(path, &st) ? 0 : st.st_ino;
+}
+
+/* The last of the numbers in its status is its own view. */
+static pid_t inner_pid(pid_t pid)
+{
+	char path[64], line[512];
+	pid_t inner = pid;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, "NSpid:", 6) && strrchr(line, '\t'))
+			inner = (pid_t)atoi(strrchr(line, '\t') + 1);
+	if (f)
+		fclose(f);
+	return inner;
+}
+
+static int add_target(struct record_attach *a, pid_t pid)
+{
+	struct record_target *t;
+	char path[64];
+	FILE *f;
+
+	for (size_t i = 0; i < a->n; i++)
+		if (a->targets[i].pid == pid)
+			return 0;
+	if (target_check(pid))
+		return -1;
+	t = realloc(a->targets, (a->n + 1) * sizeof(*t));
+	if (!t)
+		return cmd_error("no memory");
+	a->targets = t;
+	t += a->n;
+	*t = (struct record_target){ .pid = pid, .inner_pid = inner_pid(pid) };
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	f = fopen(path, "re");
+	if (f && fgets(t->comm, sizeof(t->comm), f))
+		t->comm[strcspn(t->comm, "\n")] = 0;
+	if (f)
+		fclose(f);
+	t->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (t->pidfd < 0)
+		return cmd_error("process %d (%s): %s", pid, t->comm, strerror(errno));
+	a->n++;
+	return 0;
+}
+
+/* They share one session, which all of them must see, and own. */
+static int check_together(struct record_attach *a)
+{
+	pid_t first = a->targets[0].pid;
+
+	a->uid = (uid_t)target_status(first, "status", "Uid:", 10, geteuid());
+	a->gid = (gid_t)target_status(first, "status", "Gid:", 10, getegid());
+	a->other_pids = namespace_of(first, "pid") != namespace_of(getpid(), "pid");
+	for (size_t i = 1; i < a->n; i++) {
+		pid_t pid = a->targets[i].pid;
+
+		if (namespace_of(pid, "mnt") != namespace_of(first, "mnt") ||
+		    namespace_of(pid, "pid") != namespace_of(first, "pid"))
+			return cmd_error("processes %d and %d live in different containers (namespaces); record them one by one",
+					 first, pid);
+		if ((uid_t)target_status(pid, "status", "Uid:", 10, a->uid) != a->uid)
+			return cmd_error("processes %d and %d have different users; record them one by one",
+					 first, pid);
+	}
+	return 0;
+}
+
+/* The files themselves: the loader's $LIB is our class's, and links are followed. */
+static int find_files(struct record *r, struct record_attach *a)
+{
+	char path[PATH_MAX + 128], dir[PATH_MAX];
+	size_t len = strcspn(r->preload, "$");
+
+	snprintf(dir, sizeof(dir), "%.*s", (int)len, r->preload);
+	snprintf(path, sizeof(path), "%s" FTRACE_LIB_WIDE "/" FTRACE_AGENT_NAME, dir);
+	if (!realpath(path, a->agent))
+		return cmd_error("%s: %s", path, strerror(errno));
+	snprintf(path, sizeof(path), "%s" FTRACE_LIB_WIDE "/libftrace.so.0", dir);
+	if (!realpath(path, a->library))
+		return cmd_error("%s: %s", path, strerror(errno));
+	return 0;
+}
+
+int record_attach_check(struct record *r)
+{
+	struct record_attach *a = calloc(1, sizeof(*a));
+	char *list = strdup(r->opt->targets), *next = list, *word;
+	int err = 0;
+
+	if (!a || !list)
+		return cmd_error("no memory");
+	r->attach = a;
+	while (!err && (word = strsep(&next, ","))) {
+		pid_t pid = 0;
+
+		if (!*word)
+			continue;
+		err = target_find(word, &pid);
+		if (!err)
+			err = add_target(a, pid);
+	}
+	free(list);
+	if (!err && !a->n)
+		err = cmd_bad_use("record", "-p: no process is named");
+	if (!err)
+		err = check_together(a);
+	if (!err)
+		err = find_files(r, a);
+	if (err)
+		return -1;
+	snprintf(r->program, sizeof(r->program), "process %d (%s)", a->targets[0].pid,
+		 a->targets[0].comm);
+	return 0;
+}
+
+int record_attach_names(struct record *r, struct record_options *opt)
+{
+	char exe[64];
+
+	/* What it executes now, wherever it lives; the first one's, as of a command. */
+	snprintf(exe, sizeof(exe), "/proc/%d/exe", r->attach->targets[0].pid);
+	return record_resolve_names(opt, exe);
+}
+
+/* ---- where and whose the session is ---- */
+
+void record_attach_place(const struct record *r, char *prefix, size_t size)
+{
+	pid_t pid = r->attach->targets[0].pid;
+	struct stat ours, theirs;
+	char path[64];
+
+	snprintf(prefix, size, "%s", "");
+	snprintf(path, sizeof(path), "/proc/%d/root/dev/shm", pid);
+	if (!stat("/dev/shm", &ours) && !stat(path, &theirs) &&
+	    (ours.st_dev != theirs.st_dev || ours.st_ino != theirs.st_ino))
+		snprintf(prefix, size, "/proc/%d/root", pid);
+}
+
+int record_attach_own(struct record *r)
+{
+	struct record_attach *a = r->attach;
+
+	/* Not a number of ours there: that we are gone is told by the heartbeat alone. */
+	if (a->other_pids)
+		r->control->recorder_pid = 0;
+	if (a->uid == geteuid())
+		return 0;
+	if (fchown(r->session_fd, a->uid, a->gid) ||
+	    fchownat(r->session_fd, "control", a->uid, a->gid, 0))
+		return -errno;
+	return 0;
+}
+
+void record_attach_give(const struct record *r, const char *name)
+{
+	if (r->attach && r->attach->uid != geteuid() &&
+	    fchownat(r->session_fd, name, r->attach->uid, r->attach->gid, AT_SYMLINK_NOFOLLOW))
+		return;		/* who cannot read it has to do without */
+}
+
+pid_t record_attach_pid(const struct record *r, pid_t pid)
+{
+	const struct record_attach *a = r->attach;
+
+	if (!a || !a->other_pids)
+		return pid;
+	for (size_t i = 0; i < a->n; i++)
+		if (a->targets[i].inner_pid == pid)
+			return a->targets[i].pid;
+	return -1;
+}
+
+/* ---- asking ---- */
+
+static int ask(struct record *r, struct record_target *t, const char *text, bool load)
+{
+	struct record_attach *a = r->attach;
+	struct agent_call call = { .pid = t->pid, .agent = a->agent, .library = a->library, .load = load };
+	char path[PATH_MAX];
+	int err;
+
+	snprintf(t->request_name, sizeof(t->request_name), "request-%d", t->pid);
+	t->request = agent_request_make(r->session_fd, t->request_name, a->uid, a->gid, text);
+	if (!t->request)
+		return cmd_error("%s/%s: %s", r->session_dir, t->request_name, strerror(errno));
+	/* As the process sees it. */
+	snprintf(path, sizeof(path), "%s/%s", r->session_dir + r->session_prefix, t->request_name);
+	call.request = path;
+	t->asked_ns = now_ns();
+	err = agent_call(&call);
+	t->stopped_ns = call.stopped_ns;
+	agent_request_go(t->request);
+	if (err) {
+		agent_request_free(t->request, r->session_fd, t->request_name);
+		t->request = NULL;
+	}
+	return err;
+}
+
+static void forget_request(struct record *r, struct record_target *t)
+{
+	if (t->request)
+		agent_request_free(t->request, r->session_fd, t->request_name);
+	t->request = NULL;
+}
+
+/* What the library said in the process, each line as an error of ours. */
+static void show_answer(const struct record_target *t)
+{
+	uint32_t len = t->request->len < FTRACE_REQUEST_SIZE - sizeof(*t->request) ?
+		       t->request->len : 0;
+	const char *p = t->request->text, *end = p + len, *stop;
+
+	for (; p < end; p = stop + 1) {
+		stop = memchr(p, '\n', (size_t)(end - p));
+		if (!stop)
+			stop = end;
+		cmd_error("process %d (%s): %.*s", t->pid, t->comm, (int)(stop - p), p);
+	}
+}
+
+/* 1: it has answered; 0: not yet; -1: it is gone, or does not answer. */
+static int answered(const struct record_target *t)
+{
+	struct pollfd pfd = { t->pidfd, POLLIN, 0 };
+
+	if (__atomic_load_n(&t->request->state, __ATOMIC_ACQUIRE) == FTRACE_REQUEST_DONE)
+		return 1;
+	if (poll(&pfd, 1, 0) > 0)
+		return -1;
+	return now_ns() - t->asked_ns > ANSWER_MS * 1000000ull ? -1 : 0;
+}
+
+static bool is_gone(const struct record_target *t)
+{
+	struct pollfd pfd = { t->pidfd, POLLIN, 0 };
+
+	return poll(&pfd, 1, 0) > 0;
+}
+
+static double ms(uint64_t ns)
+{
+	return (double)ns / 1e6;
+}
+
+static void has_begun(struct record *r, struct record_target *t)
+{
+	const struct ftrace_request *q = t->request;
+
+	t->state = q->err ? TARGET_DONE : TARGET_RECORDED;
+	if (q->err) {
+		show_answer(t);
+		cmd_error("process %d (%s): recording could not be begun: %s; it goes on as before",
+			  t->pid, t->comm, strerror(-q->err));
+		t->failed = true;
+		r->attach->failures++;
+	} else {
+		fprintf(stderr, "ftrace: attached to process %d (%s) in %.1f ms: one thread borrowed for %.1f ms, all threads stopped %llu time%s, %.2f ms at most\n",
+			t->pid, t->comm, ms(now_ns() - t->asked_ns), ms(t->stopped_ns),
+			(unsigned long long)q->stops, q->stops == 1 ? "" : "s", ms(q->stop_max_ns));
+	}
+	forget_request(r, t);
+}
+
+static void has_ended(struct record *r, struct record_target *t)
+{
+	t->state = TARGET_DONE;
+	if (t->request->err) {
+		show_answer(t);
+		cmd_error("process %d (%s): its code could not be put back everywhere: %s; what is left passes every call on",
+			  t->pid, t->comm, strerror(-t->request->err));
+	}
+	forget_request(r, t);
+}
+
+static void look_at(struct record *r, struct record_target *t)
+{
+	int got;
+
+	if (t->state != TARGET_BEGINS && t->state != TARGET_ENDS) {
+		if (t->state != TARGET_DONE && is_gone(t))
+			t->state = TARGET_DONE;
+		return;
+	}
+	got = answered(t);
+	if (got > 0) {
+		if (t->state == TARGET_BEGINS)
+			has_begun(r, t);
+		else
+			has_ended(r, t);
+	} else if (got < 0) {
+		if (!is_gone(t))
+			cmd_error("process %d (%s): its agent does not answer", t->pid, t->comm);
+		forget_request(r, t);
+		t->state = TARGET_DONE;
+	}
+}
+
+/* ---- the course of it ---- */
+
+static void catch_signals(struct record *r)
+{
+	static const int ends[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction sa = { .sa_handler = interrupt, .sa_flags = SA_RESTART }, old;
+
+	doorbell = &r->control->doorbell;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (!sigaction(ends[i], NULL, &old) && old.sa_handler != SIG_IGN)
+			sigaction(ends[i], &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+int record_attach_start(struct record *r)
+{
+	struct record_attach *a = r->attach;
+	size_t begun = 0;
+
+	catch_signals(r);
+	for (size_t i = 0; i < a->n; i++) {
+		struct record_target *t = &a->targets[i];
+
+		if (ask(r, t, "attach", true)) {
+			t->state = TARGET_DONE;
+			a->failures++;
+			a->ending = true;	/* all, or none */
+			break;
+		}
+		t->state = TARGET_BEGINS;
+		begun++;
+	}
+	for (size_t i = begun; i < a->n; i++)
+		a->targets[i].state = TARGET_DONE;
+	return begun ? 0 : -1;
+}
+
+static void end_all(struct record *r)
+{
+	struct record_attach *a = r->attach;
+
+	for (size_t i = 0; i < a->n; i++) {
+		struct record_target *t = &a->targets[i];
+
+		if (t->state != TARGET_RECORDED)
+			continue;
+		t->state = ask(r, t, "detach", false) ? TARGET_DONE : TARGET_ENDS;
+	}
+}
+
+void record_attach_poll(struct record *r)
+{
+	struct record_attach *a = r->attach;
+	bool begins = false, lives = false;
+
+	for (size_t i = 0; i < a->n; i++) {
+		look_at(r, &a->targets[i]);
+		begins |= a->targets[i].state == TARGET_BEGINS;
+		lives |= a->targets[i].state != TARGET_DONE;
+	}
+	if (!begins && !a->all_begun) {
+		a->all_begun = true;
+		if (r->opt->duration_ns)
+			a->until_ns = now_ns() + r->opt->duration_ns;
+		if (!a->ending && !a->failures && lives && isatty(2))
+			fputs("ftrace: recording; Ctrl-C ends it\n", stderr);
+	}
+	a->ending = a->ending || a->failures || interrupted || r->stopped_why ||
+		     (a->until_ns && now_ns() >= a->until_ns);
+	if (a->ending && !begins)
+		end_all(r);
+	r->child_ended = !lives;
+}
+
+bool record_attach_failed(const struct record *r)
+{
+	return r->attach->failures;
+}
+
+void record_attach_free(struct record *r)
+{
+	struct record_attach *a = r->attach;
+
+	for (size_t i = 0; a && i < a->n; i++)
+		close(a->targets[i].pidfd);
+	if (a)
+		free(a->targets);
+	free(a);
+	r->attach = NULL;
+}

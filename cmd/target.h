@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A running process, seen from outside: its memory, what its loader has loaded, symbols in that. All
+ * of it is read from the process's memory, so that it does not matter which files this command can see.
+ */
+#ifndef CMD_TARGET_H
+#define CMD_TARGET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct target_range {
+	unsigned long lo, hi;
+};
+
+/* An object in the loader's list. */
+struct target_object {
+	char *name;			/* as the loader has it; "" for the executable */
+	unsigned long map;		/* address of its struct link_map */
+	unsigned long base;
+	struct target_range text;	/* its executable segment */
+	/* Its dynamic symbols; NULL: not read, or none. */
+	void *symbols;
+	size_t nsymbols;
+	char *strings;
+	size_t strings_len;
+};
+
+struct target {
+	pid_t pid;
+	char comm[32];
+	int mem;			/* /proc/PID/mem, for reading and writing */
+	unsigned long phdr, phnum, loader;	/* of its auxiliary vector; loader: where ld.so is, 0: none */
+	struct target_range vdso;
+	struct target_object *objects;
+	size_t nobjects;
+};
+
+/*
+ * Open process @pid; its loader's list is read, which changes while its threads run: the answer counts
+ * again when one of them stands still. 0, or -1 after having said what is wrong.
+ */
+int target_open(struct target *t, pid_t pid);
+void target_close(struct target *t);
+
+/* Read the loader's list again. 0 or -errno. */
+int target_read_objects(struct target *t);
+
+/* 0 or -errno, -EIO when only a part could be read. */
+int target_read(const struct target *t, unsigned long addr, void *buf, size_t len);
+int target_write(const struct target *t, unsigned long addr, const void *buf, size_t len);
+
+/* The object whose file is called @prefix..., NULL: none. */
+struct target_object *target_object(struct target *t, const char *prefix);
+
+/* The function @name that @obj defines; its address and size. 0: none. */
+unsigned long target_function(struct target *t, struct target_object *obj, const char *name,
+			      size_t *size);
+
+/* A line of /proc/PID/@file that begins with @key: what follows it, as a number in @base. @none: no such line. */
+unsigned long target_status(pid_t pid, const char *file, const char *key, int base,
+			    unsigned long none);
+
+/* ---- target-check.c ---- */
+
+/* Can @pid be attached to, and may we? 0, or -1 after having said why not. Changes nothing. */
+int target_check(pid_t pid);
+
+/*
+ * The processes that @text names: a number, or a name that one process has. 0, or -1 after having said
+ * what is wrong.
+ */
+int target_find(const char *text, pid_t *pid);
+
+#endif /* CMD_TARGET_H */

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/* The library in a program that did not ask for it; see guest.h. */
+#include "guest.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "arch.h"
+#include "loader.h"
+#include "object.h"
+#include "ops.h"
+#include "stop.h"
+#include "symbols.h"
+#include "thread.h"
+#include "unwind.h"
+
+extern __typeof__(dlopen) dlopen __attribute__((weak));
+
+#define STACK_SIZE	(256ul << 10)
+#define TLS_MORE	4096u		/* what may lie further from a thread's pointer than what we know of */
+
+extern ElfW(Dyn) _DYNAMIC[] __attribute__((weak, visibility("hidden")));
+
+/* The thread; in memory that a child of fork, which has no such thread, sees zeroed. */
+static struct worker {
+	u32 tid;		/* cleared by the kernel at its end */
+} *worker;
+static char *stack;
+static void *thread_block;
+
+static const char *base_name(const char *path)
+{
+	const char *slash = ft_strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static bool needs_library(const struct link_map *map)
+{
+	const char *strings = NULL;
+	const ElfW(Dyn) *d;
+
+	for (d = map->l_ld; d && d->d_tag != DT_NULL; d++)
+		if (d->d_tag == DT_STRTAB)
+			strings = (const char *)d->d_un.d_ptr;
+	/* Not every loader makes it absolute (the vdso's is not). */
+	if ((unsigned long)strings < map->l_addr)
+		return false;
+	for (d = map->l_ld; strings && d && d->d_tag != DT_NULL; d++)
+		if (d->d_tag == DT_NEEDED &&
+		    ft_starts_with(strings + d->d_un.d_val, "libftrace.so"))
+			return true;
+	return false;
+}
+
+/* What is loaded later stands behind libc in the loader's list, what the program starts with before it. */
+FTRACE_INTERNAL bool ftrace_is_guest(void)
+{
+	static u32 known;	/* 1: no; 2: yes */
+	const struct link_map *map;
+	bool late = false, needed = false, seen = false;
+
+	if (READ_ONCE(known))
+		return known == 2;
+	for (map = ftrace_loaded_objects(); map; map = map->l_next) {
+		if (map->l_ld == _DYNAMIC)
+			seen = true;
+		else if (!seen && map->l_name && ft_starts_with(base_name(map->l_name), "libc.so"))
+			late = true;
+		/* The agent comes behind us, and is the only one that does. */
+		if (!seen && map->l_ld != _DYNAMIC)
+			needed |= needs_library(map);
+	}
+	WRITE_ONCE(known, seen && late && !needed ? 2 : 1);
+	return known == 2;
+}
+
+FTRACE_INTERNAL void ftrace_guest_prepare(void)
+{
+	/*
+	 * What libc itself loads when it unwinds (pthread_cancel, backtrace): it must be there when calls
+	 * are redirected.
+	 */
+	if (!symbols_without_libc && dlopen)
+		dlopen("libgcc_s.so.1", RTLD_NOW);
+	ftrace_unwind_init();
+	symbols_without_libc = true;
+}
+
+/* How far below a thread's pointer the variable at @p is. */
+static unsigned long below(const void *p)
+{
+	unsigned long tp = arch_thread_pointer();
+
+	return tp > (unsigned long)p ? tp - (unsigned long)p : 0;
+}
+
+static int make_room(const void *tls)
+{
+	unsigned long ours = below(&ftrace_self), theirs = below(tls);
+	unsigned long size = ALIGN_UP((ours > theirs ? ours : theirs) + TLS_MORE, 64ul);
+	char *p;
+
+	if (stack)
+		return 0;
+	worker = ft_wipeonfork(FT_PAGE_SIZE);
+	if (!worker)
+		return -ENOMEM;
+	p = ft_mmap(NULL, STACK_SIZE + size + ARCH_THREAD_HEAD + 64, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (ft_is_err(p))
+		return (int)(long)p;
+	thread_block = arch_thread_block(p + STACK_SIZE, size);
+	if (!thread_block)
+		return -ENOSYS;
+	stack = p;
+	return 0;
+}
+
+FTRACE_INTERNAL int ftrace_guest_run(void (*func)(void *arg), void *arg, const void *tls)
+{
+	int tid = make_room(tls);
+
+	if (tid)
+		return tid;
+	if (smp_load_acquire(&worker->tid))
+		return -EBUSY;
+	tid = arch_clone_thread(stack + STACK_SIZE, thread_block, &worker->tid, func, arg);
+	return tid < 0 ? tid : 0;
+}
+
+FTRACE_INTERNAL bool ftrace_guest_busy(void)
+{
+	return worker && smp_load_acquire(&worker->tid);
+}
+
+/* ---- nobody in our code ---- */
+
+#define STILL_TRIES	40u
+
+struct still {
+	unsigned long in[2];			/* an address in each piece of code ... */
+	struct {
+		unsigned long lo, size;
+	} code[2];				/* ... which is this */
+};
+
+static int find_code(const struct ft_mapping *m, void *data)
+{
+	struct still *s = data;
+
+	for (u32 i = 0; i < ARRAY_SIZE(s->in); i++)
+		if (s->in[i] - m->lo < m->hi - m->lo) {
+			s->code[i].lo = m->lo;
+			s->code[i].size = m->hi - m->lo;
+		}
+	return 0;
+}
+
+static bool in_code(const struct still *s, unsigned long addr)
+{
+	return addr - s->code[0].lo < s->code[0].size || addr - s->code[1].lo < s->code[1].size;
+}
+
+/* While all threads stand: what is under way has its place on the stack. Ours is the calling one. */
+static int drop_if_still(struct ftrace_stopped *threads, u32 n, void *data)
+{
+	const struct still *s = data;
+
+	for (u32 i = 0; i < n; i++) {
+		const struct ftrace_stopped *t = &threads[i];
+		const unsigned long *p = (const unsigned long *)ALIGN_UP(t->sp, sizeof(long));
+		const unsigned long *end = (const unsigned long *)ALIGN_DOWN(t->stack_end, sizeof(long));
+
+		if (!t->pc)
+			continue;
+		if (in_code(s, t->pc))
+			return -EAGAIN;
+		for (; p < end; p++)
+			if (unlikely(in_code(s, *p)))
+				return -EAGAIN;
+	}
+	ftrace_threads_drop_streams();
+	return 0;
+}
+
+FTRACE_INTERNAL int ftrace_guest_drop_streams(void (*caller)(void))
+{
+	struct still s = { { (unsigned long)ftrace_guest_drop_streams, (unsigned long)caller }, { { 0, 0 } } };
+	struct timespec pause = { 0, 250000 };
+	const char *why;
+	int err;
+
+	ft_for_each_mapping(find_code, &s);
+	if (!s.code[0].size || !s.code[1].size)
+		return -ENOENT;
+	for (unsigned int i = 0;; i++) {
+		err = ftrace_stop_threads(drop_if_still, &s, &why);
+		if (err != -EAGAIN || i == STILL_TRIES)
+			return err;
+		arch_syscall(SYS_nanosleep, (long)&pause, 0, 0, 0, 0, 0);
+		if (pause.tv_nsec < 50000000)
+			pause.tv_nsec *= 2;
+	}
+}
+
+FTRACE_INTERNAL int ftrace_guest_leave(void)
+{
+	int err;
+
+	ft_lock(ftrace_lock);
+	err = ftrace_loader_unhook();
+	if (!err)
+		err = ftrace_objects_release();
+	ft_unlock(ftrace_lock);
+	return err;
+}
+
+FTRACE_INTERNAL int ftrace_guest_return(void)
+{
+	static bool before;
+	int err;
+
+	/* Before any stub can be met on a stack. */
+	err = ftrace_unwind_redirect();
+	if (err)
+		return ft_log(err, "unwinders cannot be told of its stubs: error %d; is /proc mounted "
+				   "and writable?", -err);
+	if (!before) {
+		before = true;
+		return ftrace_init();
+	}
+	ft_lock(ftrace_lock);
+	ftrace_objects_again();
+	ftrace_objects_scan(false);
+	ft_unlock(ftrace_lock);
+	ftrace_loader_hook();
+	return 0;
+}

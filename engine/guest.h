@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The library as a guest: loaded into a running program that did not ask for it, and perhaps told to leave
+ * again. Nothing happens before it is asked to; then the work is done by a thread of its own, which the
+ * C library knows nothing of, so that none of the program's is kept from its work.
+ */
+#ifndef FTRACE_ENGINE_GUEST_H
+#define FTRACE_ENGINE_GUEST_H
+
+#include "base.h"
+
+/* Was it loaded when the program was running already, and does nobody but the agent need it? */
+FTRACE_INTERNAL bool ftrace_is_guest(void);
+
+/* Once, in a thread of the program: what needs the C library. Idempotent. */
+FTRACE_INTERNAL void ftrace_guest_prepare(void);
+
+/*
+ * Run @func(@arg) in a thread of our own. @tls: some thread-local variable of the caller's object. -EBUSY:
+ * the former one has not ended.
+ */
+FTRACE_INTERNAL int ftrace_guest_run(void (*func)(void *arg), void *arg, const void *tls);
+
+/*
+ * Let all objects that are loaded now call @func where they would call @name of libc. For good: what is
+ * not to be done any more is passed on. 0 or -errno: some still call libc's.
+ */
+struct ftrace_redirection {
+	const char *name;
+	void *func;
+};
+FTRACE_INTERNAL int ftrace_redirect(const struct ftrace_redirection *list, u32 n);
+
+/*
+ * Nobody records any more: see that no thread is in the middle of that, in the library or in the object that
+ * @caller (a function) is in, and let every thread's state forget its stream. When this returns 0
+ * streams may be unmapped. -EAGAIN: there is always somebody.
+ */
+FTRACE_INTERNAL int ftrace_guest_drop_streams(void (*caller)(void));
+
+/* Is that thread there? */
+FTRACE_INTERNAL bool ftrace_guest_busy(void);
+
+/*
+ * Nobody is registered any more: give every byte of code back, forget the objects. They get their sites
+ * back with ftrace_guest_return(). 0 or -errno, logged.
+ */
+FTRACE_INTERNAL int ftrace_guest_leave(void);
+FTRACE_INTERNAL int ftrace_guest_return(void);	/* the first time: ftrace_init() */
+
+#endif /* FTRACE_ENGINE_GUEST_H */

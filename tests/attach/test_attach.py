@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: MIT
+"""Attaching to running processes: nothing of what they do may change, whatever happens to them."""
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import ftracetest as ft  # noqa: E402
+
+if ft.NATIVE:
+    pytest.skip("FTRACE_TEST_NATIVE=1: nothing is traced", allow_module_level=True)
+if os.uname().machine != "x86_64":
+    pytest.skip("attaching is made for x86_64 only", allow_module_level=True)
+
+PLAIN = ("-O2", "-pthread")
+
+
+class Target:
+    """A program that says "ready" and ends at SIGTERM with "ok"."""
+
+    def __init__(self, command, **options):
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        stdin=subprocess.PIPE, **options)
+        self.pid = self.process.pid
+        assert self.process.stdout.readline() == b"ready\n"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+    def end(self, sig=signal.SIGTERM):
+        """Its status, output and errors."""
+        if sig:
+            self.process.send_signal(sig)
+        out, err = self.process.communicate(timeout=20)
+        return self.process.returncode, out.decode(), err.decode()
+
+    def check_end(self):
+        assert self.end() == (0, "ok\n", "")
+
+    def status(self, key):
+        with open(f"/proc/{self.pid}/status", encoding="ascii") as status:
+            return re.search(rf"^{key}:\s*(\d+)", status.read(), re.M).group(1)
+
+    def text(self):
+        """The executable's code as it stands in memory."""
+        exe = os.readlink(f"/proc/{self.pid}/exe")
+        with open(f"/proc/{self.pid}/maps", encoding="utf-8") as maps:
+            ranges = [line.split()[0].split("-") for line in maps
+                      if exe in line and " r-xp " in line]
+        with open(f"/proc/{self.pid}/mem", "rb", buffering=0) as mem:
+            return b"".join(os.pread(mem.fileno(), int(hi, 16) - int(lo, 16), int(lo, 16))
+                            for lo, hi in ranges)
+
+
+def record(pid, output, *options, duration="300ms", timeout=60):
+    return ft.run([ft.FTRACE, "record", "-o", str(output), "--duration", duration, *options, "-p",
+                   str(pid)], timeout=timeout)
+
+
+def calls(output):
+    """Function to number of calls, as ftrace report has them."""
+    done = ft.run([ft.FTRACE, "report", "-i", str(output)])
+    assert done.status == 0, done
+    return {line.split()[-1]: int(line.split()[0]) for line in done.stdout.decode().splitlines()[1:]}
+
+
+def attached(done):
+    assert done.status == 0, done
+    match = re.search(r"attached to process \d+ \(.*\) in ([0-9.]+) ms: one thread borrowed for "
+                      r"([0-9.]+) ms, all threads stopped (\d+) times?, ([0-9.]+) ms at most",
+                      done.stderr.decode())
+    assert match, done
+    return [float(x) for x in match.groups()]
+
+
+@pytest.fixture(scope="session", name="threads")
+def _threads():
+    return ft.build("attach_threads.cc", *PLAIN)
+
+
+@pytest.fixture(scope="session", name="loop")
+def _loop():
+    return ft.build("attach_loop.c", *PLAIN)
+
+
+@pytest.mark.parametrize("kind", ["loop", "sleep", "trap"])
+def test_records(loop, tmp_path, kind):
+    with Target([loop, kind]) as target:
+        before = target.text()
+        attached(record(target.pid, tmp_path / "data"))
+        assert target.text() == before
+        seen = calls(tmp_path / "data")
+        assert seen["branch"] > 10
+        # Three leaves a branch; the first and the last may be cut off.
+        assert abs(seen["leaf"] - 3 * seen["branch"]) <= 6
+        target.check_end()
+
+
+def test_blocked_for_ever(loop, tmp_path):
+    """Nothing wakes it: its system call goes on, and a later signal ends it with EINTR."""
+    for kind in ("poll", "read"):
+        with Target([loop, kind]) as target:
+            for _ in range(3):
+                attached(record(target.pid, tmp_path / "data", duration="50ms"))
+            target.check_end()
+
+
+def test_read_goes_on(loop, tmp_path):
+    with Target([loop, "read"]) as target:
+        recorder = subprocess.Popen([ft.FTRACE, "record", "-o", str(tmp_path / "data"), "-p",
+                                     str(target.pid)], stderr=subprocess.PIPE)
+        while b"attached" not in recorder.stderr.readline():
+            assert recorder.poll() is None
+        for _ in range(100):
+            target.process.stdin.write(b"x")
+            target.process.stdin.flush()
+        time.sleep(0.2)
+        recorder.send_signal(signal.SIGINT)
+        recorder.communicate(timeout=20)
+        assert recorder.returncode == 0
+        assert calls(tmp_path / "data")["branch"] == 100
+        assert target.end(sig=None) == (0, "ok\n", "")
+
+
+@pytest.mark.parametrize("kind", ["plain", "forks"])
+def test_threads(threads, tmp_path, kind):
+    """Again and again at random moments, to threads in every kind of work."""
+    with Target([threads, kind]) as target:
+        before = target.text()
+        for i in range(12):
+            done = record(target.pid, tmp_path / "data", duration=f"{random.randint(1, 80)}ms")
+            _, borrowed, _, stopped = attached(done)
+            assert borrowed < 500 and stopped < 500, done
+            time.sleep(random.random() * 0.05)
+            if not i:
+                assert calls(tmp_path / "data")["catcher"] > 0
+        assert target.text() == before
+        target.check_end()
+
+
+def test_exceptions(threads, tmp_path):
+    """Thrown through calls that are traced, in a program whose unwinder was there before us."""
+    with Target([threads]) as target:
+        attached(record(target.pid, tmp_path / "data", "-F", "thrower,catcher", duration="500ms"))
+        seen = calls(tmp_path / "data")
+        assert seen["thrower"] > 100 and abs(seen["thrower"] - seen["catcher"]) <= 4
+        target.check_end()
+
+
+def test_does_not_grow(threads, tmp_path):
+    with Target([threads]) as target:
+        size = []
+        for _ in range(25):
+            attached(record(target.pid, tmp_path / "data", duration="5ms"))
+            size.append(int(target.status("VmSize")))
+        # Threads that come and go are a stack more or less.
+        assert min(size[-5:]) <= min(size[2:8]) + 16, size
+        target.check_end()
+
+
+def test_second_recorder(loop, tmp_path):
+    """One recording at a time; the first goes on."""
+    with Target([loop, "sleep"]) as target:
+        first = subprocess.Popen([ft.FTRACE, "record", "-o", str(tmp_path / "one"), "-p",
+                                  str(target.pid)], stderr=subprocess.PIPE)
+        while b"attached" not in first.stderr.readline():
+            assert first.poll() is None
+        done = record(target.pid, tmp_path / "two")
+        assert done.status == 1 and b"being recorded already" in done.stderr, done
+        first.send_signal(signal.SIGINT)
+        first.communicate(timeout=20)
+        assert first.returncode == 0 and calls(tmp_path / "one")["leaf"] > 0
+        target.check_end()
+
+
+def test_recorder_killed(loop, tmp_path):
+    """kill -9 of the recorder: the program goes on, and can be attached to again."""
+    with Target([loop, "sleep"]) as target:
+        first = subprocess.Popen([ft.FTRACE, "record", "-o", str(tmp_path / "one"), "-p",
+                                  str(target.pid)], stderr=subprocess.PIPE)
+        while b"attached" not in first.stderr.readline():
+            assert first.poll() is None
+        first.kill()
+        first.communicate()
+        attached(record(target.pid, tmp_path / "two"))
+        assert calls(tmp_path / "two")["leaf"] > 0
+        target.check_end()
+
+
+def test_two_processes(loop, tmp_path):
+    with Target([loop, "sleep"]) as one, Target([loop, "sleep"]) as two:
+        done = record(f"{one.pid},{two.pid}", tmp_path / "data")
+        assert done.status == 0, done
+        assert done.stderr.count(b"attached to process") == 2
+        assert sorted(int(name.rpartition("-")[2].split(".")[0]) for name in
+                      os.listdir(tmp_path / "data") if "-" in name) == sorted([one.pid, two.pid])
+        one.check_end()
+        two.check_end()
+
+
+def test_by_name(loop, tmp_path):
+    path = tmp_path / "attach_byname"
+    shutil.copy(loop, path)
+    with Target([path, "sleep"]) as one:
+        attached(record("attach_byname", tmp_path / "data"))
+        with Target([path, "sleep"]) as two:
+            done = record("attach_byname", tmp_path / "data")
+            assert done.status == 1
+            assert re.search(rb"2 processes have this name \(.*\); choose one", done.stderr), done
+            assert str(one.pid).encode() in done.stderr and str(two.pid).encode() in done.stderr
+            two.check_end()
+        one.check_end()
+    assert b"no process has this name" in record("attach_byname", tmp_path / "data").stderr
+
+
+def test_python(tmp_path):
+    program = ("import math,signal,sys,time\nend=[]\nsignal.signal(signal.SIGTERM,lambda *_:end.append(1))\n"
+               "print('ready',flush=True)\nwhile not end:\n"
+               " assert sorted(range(200,0,-1))[0]==1\n assert ''.join(map(str,range(10)))=='0123456789'\n"
+               " try: int('x')\n except ValueError: pass\n time.sleep(.001)\nprint('ok',flush=True)\n")
+    with Target(["/usr/bin/python3", "-c", program]) as target:
+        for _ in range(3):
+            attached(record(target.pid, tmp_path / "data", duration="200ms", timeout=120))
+        target.check_end()
+
+
+# ---- who cannot be attached to ----
+
+def refused(pid, tmp_path, *words):
+    done = record(pid, tmp_path / "data", timeout=20)
+    assert done.status == 1, done
+    assert done.stderr.startswith(b"ftrace: ") and done.stderr.count(b"\n") == 1, done
+    for word in words:
+        assert word.encode() in done.stderr, done
+    assert not os.path.exists(tmp_path / "data")
+
+
+def test_no_such_process(tmp_path):
+    refused(2 ** 22 - 7, tmp_path, "no such process")
+
+
+def test_zombie(tmp_path):
+    with subprocess.Popen(["true"]) as process:
+        for _ in range(100):
+            with open(f"/proc/{process.pid}/stat", encoding="ascii") as stat:
+                if ") Z " in stat.read():
+                    break
+            time.sleep(0.02)
+        refused(process.pid, tmp_path, "zombie")
+
+
+def test_kernel_thread(tmp_path):
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with open(f"/proc/{pid}/stat", encoding="latin-1") as stat:
+            if stat.read().rpartition(")")[2].split()[1] == "2":
+                refused(pid, tmp_path, "thread of the kernel")
+                return
+    pytest.skip("no kernel thread can be seen here (a container)")
+
+
+def test_stopped(loop, tmp_path):
+    with Target([loop, "sleep"]) as target:
+        target.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.1)
+        refused(target.pid, tmp_path, "kill -CONT")
+        target.process.send_signal(signal.SIGCONT)
+        target.check_end()
+
+
+def test_debugged(loop, tmp_path):
+    if not ft.have("gdb"):
+        pytest.skip("gdb is not installed")
+    with Target([loop, "sleep"]) as target:
+        gdb = subprocess.Popen(["gdb", "-q", "-batch", "-p", str(target.pid), "-ex", "shell sleep 4",
+                                "-ex", "detach"], stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+        for _ in range(200):
+            if target.status("TracerPid") != "0":
+                break
+            time.sleep(0.02)
+        time.sleep(0.5)
+        refused(target.pid, tmp_path, "traced by process", "gdb")
+        gdb.wait(timeout=30)
+        target.check_end()
+
+
+def test_static(tmp_path):
+    program = ft.build("attach_loop.c", "-O2", "-static", name="attach_static")
+    with Target([program, "sleep"]) as target:
+        refused(target.pid, tmp_path, "statically linked")
+        target.check_end()
+
+
+def test_narrow(tmp_path):
+    if ft.compiles("gcc", "c", "-m32") is not True:
+        pytest.skip("gcc makes no 32-bit programs here")
+    try:
+        program = ft.build("attach_loop.c", "-O2", "-m32", name="attach_narrow")
+    except subprocess.CalledProcessError as error:
+        pytest.skip("no 32-bit C library: " + error.output.splitlines()[0])
+    with Target([program, "sleep"]) as target:
+        refused(target.pid, tmp_path, "32-bit")
+        target.check_end()
+
+
+def test_other_user(loop, tmp_path):
+    if os.getuid():
+        pytest.skip("needs root, to become somebody else")
+    with Target([loop, "sleep"]) as target:
+        done = ft.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", ft.FTRACE, "record",
+                       "-o", "/tmp/ftrace-attach-other", "-p", str(target.pid)])
+        assert done.status == 1 and b"not as you" in done.stderr, done
+        target.check_end()
+
+
+def test_bad_use(tmp_path):
+    for args in (["-p", "1", "true"], ["--duration", "1s", "true"], ["-p", ""], ["-p", "1",
+                 "--duration", "x"]):
+        done = ft.run([ft.FTRACE, "record", "-o", str(tmp_path / "data"), *args])
+        assert done.status == 2, done

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One thread to be attached to, in one kind of work (argv[1]): "loop" (computes without a system call),
+ * "sleep" (nanosleep), "poll" (for ever), "read" (of standard input, until its end), "seccomp" (under
+ * a filter that allows all but exec), "strict" (one that allows next to nothing), "trap" (with SIGTRAP
+ * ignored). Checks what it computes. Ends at SIGTERM, or at the end of its input, with "ok".
+ */
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t ends;
+
+__attribute__((noinline)) unsigned long leaf(unsigned long x)
+{
+	__asm__ volatile("");
+	return x * 3 + 1;
+}
+
+__attribute__((noinline)) unsigned long branch(unsigned long x)
+{
+	unsigned long s = 0;
+
+	for (unsigned long i = 0; i < 3; i++)
+		s += leaf(x + i);
+	return s;
+}
+
+static void on_term(int sig)
+{
+	ends = 1;
+}
+
+static int check(unsigned long x)
+{
+	return branch(x) == 9 * x + 12 ? 0 : 1;
+}
+
+static void filter(int strict)
+{
+	struct sock_filter allow_most[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_execve, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_filter allow_few[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_write, 5, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clock_nanosleep, 4, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_restart_syscall, 3, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rt_sigreturn, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog prog = { 4, allow_most };
+
+	if (strict)
+		prog = (struct sock_fprog){ 8, allow_few };
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
+		perror("seccomp");
+}
+
+int main(int argc, char **argv)
+{
+	const char *kind = argc > 1 ? argv[1] : "loop";
+	struct timespec pause = { 0, 5000000 };
+	struct sigaction sa = { .sa_handler = on_term };
+	int wrong = 0;
+	unsigned long i;
+	char c;
+
+	sigaction(SIGTERM, &sa, NULL);
+	if (!strcmp(kind, "trap"))
+		signal(SIGTRAP, SIG_IGN);
+	puts("ready");
+	fflush(stdout);
+	if (!strcmp(kind, "seccomp") || !strcmp(kind, "strict"))
+		filter(!strcmp(kind, "strict"));
+	for (i = 0; !ends; i++) {
+		wrong |= check(i);
+		if (!strcmp(kind, "loop"))
+			continue;
+		if (!strcmp(kind, "poll")) {
+			if (poll(NULL, 0, -1) != -1 || errno != EINTR || !ends)
+				wrong |= 2;
+		} else if (!strcmp(kind, "read")) {
+			ssize_t n = read(0, &c, 1);
+
+			if (n < 0 && !ends)
+				wrong |= 4;
+			if (n <= 0)
+				break;
+		} else if (nanosleep(&pause, NULL) && !ends) {
+			wrong |= 8;
+		}
+	}
+	if (!strcmp(kind, "trap")) {
+		sigaction(SIGTRAP, NULL, &sa);
+		if (sa.sa_handler != SIG_IGN)
+			wrong |= 16;
+	}
+	c = (char)('0' + wrong % 10);
+	if (wrong) {
+		write(1, "wrong ", 6);
+		write(1, &c, 1);
+	} else {
+		write(1, "ok\n", 3);
+	}
+	_exit(wrong);
+}
