@@ -187,7 +187,8 @@ int ftrace_chunk_reserve(unsigned long lo, unsigned long hi, u32 nsites, bool mo
 
 		rw = p + i * CHUNK_SIZE + (last ? 0 : FTRACE_CHUNK_CODE);
 		rw = ft_mmap(rw, last ? table + frames : FTRACE_CHUNK_CODE,
-			     PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+			     PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED |
+			     (i + 1 < n ? MAP_POPULATE : 0), -1, 0);
 		if (ft_is_err(rw)) {
 			arch_syscall(SYS_munmap, (long)p, (long)size, 0, 0, 0, 0);
 			return (int)(long)rw;
