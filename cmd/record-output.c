@@ -153,6 +153,7 @@ void record_output_remove(struct record *r)
 {
 	record_output_unreserve(r);
 	unlinkat(r->out_fd, ".session", 0);
+	unlinkat(r->out_fd, "info", 0);
 	rmdir(r->opt->output);
 }
 

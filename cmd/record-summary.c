@@ -87,9 +87,9 @@ static char *quote_command(char **command)
 	return out && !fclose(out) ? text : NULL;
 }
 
-static void set_info(struct record *r, struct trace_info *info)
+/* What is known at the beginning, and stays all there is if the recorder is killed. */
+static void set_first_info(const struct record *r, struct trace_info *info)
 {
-	const struct record_totals *t = &r->totals;
 	char *command = quote_command(r->opt->command);
 	struct utsname uts = { 0 };
 
@@ -101,6 +101,17 @@ static void set_info(struct record *r, struct trace_info *info)
 	trace_info_set(info, "machine", "%s", uts.machine);
 	trace_info_set(info, "system", "%s %s", uts.sysname, uts.release);
 	trace_info_set(info, "start_real_ns", "%" PRIu64, r->begin_real_ns);
+	trace_info_set(info, "recorded", "interrupted");
+	trace_info_set(info, "overwrite", "%d", r->opt->overwrite);
+	for (const struct record_choice *c = r->opt->choices; c; c = c->next)
+		trace_info_set(info, c->file, "%s", c->value);
+}
+
+static void set_info(struct record *r, struct trace_info *info)
+{
+	const struct record_totals *t = &r->totals;
+
+	set_first_info(r, info);
 	trace_info_set(info, "end_real_ns", "%" PRIu64, r->end_real_ns);
 	trace_info_set(info, "end_ticks", "%" PRIu64, r->end_ticks);
 	trace_info_set(info, "end_mono_ns", "%" PRIu64, r->end_mono_ns);
@@ -118,9 +129,22 @@ static void set_info(struct record *r, struct trace_info *info)
 	trace_info_set(info, "calls_unshadowed", "%" PRIu64, t->calls_unshadowed);
 	trace_info_set(info, "threads_unrecorded", "%" PRIu64, t->threads_unrecorded);
 	trace_info_set(info, "untraceable", "%" PRIu64, t->untraceable);
-	trace_info_set(info, "overwrite", "%d", r->opt->overwrite);
-	for (const struct record_choice *c = r->opt->choices; c; c = c->next)
-		trace_info_set(info, c->file, "%s", c->value);
+}
+
+static int write_info(struct record *r, struct trace_info *info)
+{
+	int err = trace_info_write(info, r->out_fd);
+
+	trace_info_free(info);
+	return err ? cmd_error("%s/info: %s", r->opt->output, strerror(-err)) : 0;
+}
+
+int record_begin_output(struct record *r)
+{
+	struct trace_info info = { 0 };
+
+	set_first_info(r, &info);
+	return write_info(r, &info);
 }
 
 int record_finish_output(struct record *r)
@@ -129,10 +153,9 @@ int record_finish_output(struct record *r)
 	int err;
 
 	set_info(r, &info);
-	err = trace_info_write(&info, r->out_fd);
-	trace_info_free(&info);
+	err = write_info(r, &info);
 	if (err)
-		return cmd_error("%s/info: %s", r->opt->output, strerror(-err));
+		return err;
 	return trace_write_metadata(r->opt->output) ? -1 : 0;
 }
 

@@ -42,7 +42,9 @@ static int run(struct record *r)
 	if (err)
 		return err;
 	record_clock(&r->begin_ticks, &r->begin_mono_ns, &r->begin_real_ns);
-	err = r->attach ? record_attach_start(r) : record_run_start(r);
+	err = record_begin_output(r);
+	if (!err)
+		err = r->attach ? record_attach_start(r) : record_run_start(r);
 	if (!err) {
 		record_drain_loop(r);
 		record_clock(&r->end_ticks, &r->end_mono_ns, &r->end_real_ns);

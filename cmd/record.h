@@ -283,6 +283,9 @@ void record_clock(uint64_t *ticks, uint64_t *mono_ns, uint64_t *real_ns);
 /* Ticks a second, measured now, in some 10 ms. */
 uint64_t record_tick_rate(void);
 
+/* The recording's info as far as it is known before the program runs; 0 or 1, said why. */
+int record_begin_output(struct record *r);
+
 /* info, metadata; the last files of the recording. 0 or -1, said. */
 int record_finish_output(struct record *r);
 

@@ -146,3 +146,20 @@ def test_stop_the_recorder(tmp_path):
         victim.recorder.send_signal(signal.SIGCONT)
     assert victim.recorder.wait(20) == 9
     assert check_recording(victim.data) > 0
+
+
+def test_killed_recorder_leaves_what_it_knew(tmp_path):
+    """What was recorded, and when, is known from the beginning on."""
+    victim = Victim(str(tmp_path), 300)
+    victim.wait_for(2)
+    victim.recorder.kill()
+    victim.recorder.wait()
+    assert victim.wait_for(3)[2] == "done"
+    shown = run([FTRACE, "info", "-i", victim.data]).stdout.decode()
+    assert "endless" in shown and "function_graph" in shown, shown
+    with open(os.path.join(victim.data, "info"), encoding="utf-8") as file:
+        info = dict(line.rstrip("\n").split("=", 1) for line in file)
+    assert info["command"].endswith(f"300 {victim.file}"), info
+    assert abs(int(info["start_real_ns"]) / 1e9 - time.time()) < 30, info
+    assert info["recorded"] == "interrupted" and int(info["tick_hz"]) > 0, info
+    ftracetest.kill_session(victim.recorder.pid)
