@@ -126,79 +126,6 @@ static struct dyn_ftrace *raw_site(u32 id)
 	return (struct dyn_ftrace *)(ftrace_stub(id) + FTRACE_CHUNK_CODE);
 }
 
-/*
- * Write the displacements of @obj's sites: from here on one byte toggles each. No thread may stand
- * in the bytes.
- */
-static int arm(struct ftrace_object *obj)
-{
-	struct ftrace_text text;
-	u32 refused = 0;
-	const char *why = NULL;
-	int err;
-
-	ftrace_text_open(&text);
-	err = ftrace_chunk_write_stubs(&text, obj->first_site, obj->nsites);
-	for (u32 id = obj->first_site; id < obj->first_site + obj->nsites && !err;) {
-		/* One write a page; its other bytes are rewritten with themselves. */
-		u8 page[FT_PAGE_SIZE + 16];
-		unsigned long base = ftrace_site(id)->ip, end = base;
-		u32 first = id, last = id;
-
-		for (; last < obj->first_site + obj->nsites; last++) {
-			struct dyn_ftrace *site = ftrace_site(last);
-
-			if (site->ip + 8 - base > FT_PAGE_SIZE)
-				break;
-		}
-		for (; id < last; id++) {
-			struct arch_patch patch[ARCH_SITE_PATCHES];
-			struct dyn_ftrace *site = ftrace_site(id);
-			const char *bad = arch_site_check(site);
-			int n = bad ? 0 : arch_site_arm(site, ftrace_stub(id), patch);
-
-			if (bad || n < 0) {
-				site->flags |= FTRACE_SITE_REFUSED;
-				why = bad ? bad : "its stub is out of reach";
-				refused++;
-				continue;
-			}
-			for (int i = 0; i < n && !err; i++) {
-				if (patch[i].addr < base) {	/* before the first site */
-					err = ftrace_text_write(&text, patch[i].addr,
-								patch[i].bytes, patch[i].len);
-					continue;
-				}
-				if (end < patch[i].addr + patch[i].len) {
-					/* Bytes not copied yet. */
-					ft_memcpy(page + (end - base), (const void *)end,
-						  patch[i].addr + patch[i].len - end);
-					end = patch[i].addr + patch[i].len;
-				}
-				ft_memcpy(page + (patch[i].addr - base), patch[i].bytes,
-					  patch[i].len);
-			}
-			site->flags |= FTRACE_SITE_ARMED | FTRACE_SITE_STUB;
-		}
-		if (end > base && !err)
-			err = ftrace_text_write(&text, base, page, end - base);
-		if (err) {
-			for (u32 i = first; i < id; i++)
-				ftrace_site(i)->flags &= ~(u32)FTRACE_SITE_ARMED;
-		}
-	}
-	ftrace_text_close(&text);
-	arch_poke_sync();
-	obj->refused_now = refused;
-	obj->refused_why = why;
-	if (refused)
-		ft_log(0, "%s: %u of %u functions cannot be traced now: %s", obj->name, refused,
-		       obj->nsites, why);
-	ftrace_gdb_update();
-	ftrace_perf_map_update();
-	return err;
-}
-
 static bool same_plan(const struct ftrace_plan *a, const struct ftrace_plan *b)
 {
 	return a->header && a->header->size == b->header->size &&
@@ -333,16 +260,8 @@ static void name_choices(struct ftrace_object *obj)
 /* Give @obj's sites what they need to be switched on. */
 static int prepare(struct ftrace_object *obj, bool relocated)
 {
-	if (!obj->plan.header) {
-		/* Five nops are five instructions: a thread could stand between them. */
-		if (obj->fresh || ftrace_count_threads() <= 1)
-			return arm(obj);
-		ft_log(-EBUSY, "%s: its functions cannot be traced: threads were running before "
-		       "the library was loaded; link with it, or preload it", obj->name);
-		obj->refused_now = obj->nsites;
-		obj->refused_why = "threads were running before the tracer was loaded";
-		return 0;
-	}
+	if (!obj->plan.header)
+		return ftrace_object_arm(obj, obj->fresh || ftrace_count_threads() == 1);
 	/* Moved ones are changed when somebody wants them. Their callers know what they leave alone. */
 	arch_keep_all_vectors();
 	for (u32 id = obj->first_site; id < obj->first_site + obj->nsites; id++)

@@ -18,6 +18,15 @@ void ftrace_objects_scan(bool fresh);
  */
 bool ftrace_objects_scan_quietly(void);
 
+struct ftrace_object;
+
+/*
+ * Write the displacements of @obj's sites: from here on one byte switches each. @alone: no other
+ * thread can stand in their bytes; else all are stopped meanwhile. What cannot be armed is refused, said why.
+ * -errno: the code cannot be changed.
+ */
+int ftrace_object_arm(struct ftrace_object *obj, bool alone);
+
 /* Be told by the loader of every dlopen and dlclose, before constructors run. 0 or -errno, logged. */
 int ftrace_loader_hook(void);
 
