@@ -221,9 +221,9 @@ static void list_object(struct list *l, const char *path, int library)
 	if (!library && kind.executable && !kind.has_interpreter)
 		cmd_error("%s: statically linked, so 'ftrace record' cannot get into it; link it dynamically, or link libftrace.a into it and use the library's functions (libftrace(3))",
 			  path);
-	if (!library && f.go_runtime)
-		cmd_error("%s: a Go program: its stacks move; only entries of functions can be recorded (--tracer function)",
-			  path);
+	if (!library && (f.no_returns || f.no_own_returns))
+		cmd_error("%s: %s; only entries of functions can be recorded (--tracer function)",
+			  path, f.no_returns ? f.no_returns : f.no_own_returns);
 	if (!f.nfound)
 		list_planned(l, path, library);
 	else if (f.nfound && f.nfound == f.nrefused && !l->refused && !library)

@@ -114,6 +114,21 @@ static void look_at_sections(const struct elf *e, struct ftrace_finding *out)
 	}
 }
 
+/* Symbols that tell of a runtime. */
+static void look_at_symbol(const struct elf_symbol *sym, struct ftrace_finding *out)
+{
+	if (sym->name[0] == '_') {
+		out->tsan |= ft_strcmp(sym->name, "__tsan_init") == 0;
+		out->asan |= ft_strcmp(sym->name, "__asan_init") == 0;
+	} else if (sym->section == SHN_UNDEF) {
+		return;
+	} else if (ft_strcmp(sym->name, "JNI_CreateJavaVM") == 0) {
+		out->no_own_returns = "the Java virtual machine reads return addresses of calls that compiled code makes of it";
+	} else if (ft_strcmp(sym->name, "caml_frametable") == 0) {
+		out->no_returns = "the OCaml runtime finds values on its stacks by return addresses";
+	}
+}
+
 static void look_at_symbols(const struct elf *e, u32 type, struct ftrace_finding *out)
 {
 	struct elf_section s;
@@ -126,12 +141,21 @@ static void look_at_symbols(const struct elf *e, u32 type, struct ftrace_finding
 	elf_symtab(e, &s, &t);
 	for (i = 0; i < t.count; i++) {
 		elf_symbol(e, &t, i, &sym);
-		if (sym.name[0] != '_' || sym.name[1] != '_' ||
-		    (sym.name[2] != 't' && sym.name[2] != 'a'))
-			continue;
-		out->tsan |= ft_strcmp(sym.name, "__tsan_init") == 0;
-		out->asan |= ft_strcmp(sym.name, "__asan_init") == 0;
+		/* Few names begin so: __tsan, __asan, JNI_, caml_. */
+		if ((sym.name[0] == '_' && sym.name[1] == '_' &&
+		     (sym.name[2] == 't' || sym.name[2] == 'a')) ||
+		    (sym.name[0] == 'J' && sym.name[1] == 'N') ||
+		    (sym.name[0] == 'c' && sym.name[1] == 'a' && sym.name[2] == 'm'))
+			look_at_symbol(&sym, out);
 	}
+}
+
+static void look_at_runtime(struct ftrace_finding *out)
+{
+	if (out->go_runtime)
+		out->no_returns = "the Go runtime moves and scans its stacks";
+	else if (out->tsan)
+		out->no_returns = "ThreadSanitizer keeps a call stack of its own by return addresses";
 }
 
 static bool library_is(const char *needed, const char *name)
@@ -305,6 +329,7 @@ static int find(struct finder *f, const char *path, struct ftrace_finding *out)
 	look_at_symbols(e, SHT_SYMTAB, out);
 	look_at_symbols(e, SHT_DYNSYM, out);
 	look_at_needed(e, out);
+	look_at_runtime(out);
 
 	finder_callees(f);
 	if (finder_has_tables(e) || f->callees.fentry || f->callees.mcount) {

@@ -46,6 +46,11 @@ struct ftrace_finding {
 	u32 nrefused;			/* how many of found have form NONE */
 	bool go_runtime;		/* the object is a Go program: stacks move, entries only */
 	bool tsan, asan;		/* the sanitizer's runtime is linked in or needed */
+	/*
+	 * Why no return may be hooked in a process that has this object, in words, and why none of the
+	 * object's own functions': runtimes that read return addresses off their stacks. NULL: they may.
+	 */
+	const char *no_returns, *no_own_returns;
 	char build_id[41];		/* hex, "" for none */
 	const char *symbols_from;	/* ".symtab", ".dynsym", path of the debug file, ... for `info` */
 	void *priv;			/* the finder's own: mappings, memory */

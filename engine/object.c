@@ -116,7 +116,8 @@ static void fill_site(struct dyn_ftrace *site, u32 id, struct ftrace_object *obj
 			   (u8)(arch_site_body(site) - site->ip);
 	site->entry = ftrace_stub_pass;
 	site->exit = ftrace_graph_return;
-	site->flags = found->flags & FTRACE_FOUND_ENTRY_ONLY ? FTRACE_SITE_ENTRY_ONLY : 0;
+	site->flags = found->flags & FTRACE_FOUND_ENTRY_ONLY || obj->find.no_own_returns ?
+		      FTRACE_SITE_ENTRY_ONLY : 0;
 	smp_store_release(&site->id, id);
 }
 
@@ -331,11 +332,13 @@ static void add_object(const char *path, unsigned long base, u64 dev, u64 ino, b
 		smp_store_release(objects_tail, obj);
 		objects_tail = &obj->next;
 	}
-	if ((obj->find.go_runtime || obj->find.tsan) && !ftrace_returns_refused) {
+	if (obj->find.no_returns && !ftrace_returns_refused) {
 		ftrace_returns_refused = true;
 		ft_log(0, "%s: %s: entries are traced, returns are not", obj->name,
-		       obj->find.go_runtime ? "the Go runtime moves and scans its stacks" :
-		       "ThreadSanitizer keeps a call stack of its own by return addresses");
+		       obj->find.no_returns);
+	} else if (obj->find.no_own_returns && obj->nsites) {
+		ft_log(0, "%s: %s: entries of its functions are traced, returns are not",
+		       obj->name, obj->find.no_own_returns);
 	}
 	if (obj->nsites) {
 		err = prepare(obj, !fresh);
