@@ -16,6 +16,7 @@
  *	thread.c	threads of our own
  *	thunk.c		short ways from a function to what replaces it
  *	unwind.c	call frame information for stubs
+ *	unwind-regs.c	where unwinding begins
  */
 #ifndef FTRACE_ARCH_H
 #define FTRACE_ARCH_H
@@ -264,6 +265,16 @@ static inline void arch_shadow_set(unsigned long slot, unsigned long ret, unsign
 	shadow[ARCH_SHADOW_SITE] = (unsigned long)site << 2;
 #endif
 }
+
+/* ---- unwind-regs.c: registers as call frame information numbers them; see engine/unwind-stack.h ---- */
+
+struct unwind_regs;
+
+/* The caller's, as they are behind this call: for unwinding from there while its frame is there. */
+void arch_unwind_here(struct unwind_regs *regs);
+
+/* Those of thread @tid, which this process has stopped by ptrace. 0 or -errno. */
+int arch_unwind_stopped(int tid, struct unwind_regs *regs);
 
 /* ---- unwind.c ---- */
 

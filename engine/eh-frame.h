@@ -41,6 +41,24 @@ bool eh_frame_entry(const struct eh_frame *t, u32 i, struct eh_entry *entry);
 
 /* ---- eh-rows.c: where the frame is ---- */
 
+/* Instructions (DW_CFA_*); the first three have an operand in their low bits. */
+enum {
+	CFA_ADVANCE = 0x40, CFA_OFFSET = 0x80, CFA_RESTORE = 0xc0,
+	CFA_NOP = 0x00, CFA_SET_LOC = 0x01, CFA_ADVANCE1 = 0x02, CFA_ADVANCE2 = 0x03,
+	CFA_ADVANCE4 = 0x04, CFA_OFFSET_EXTENDED = 0x05, CFA_RESTORE_EXTENDED = 0x06,
+	CFA_UNDEFINED = 0x07, CFA_SAME_VALUE = 0x08, CFA_REGISTER = 0x09,
+	CFA_REMEMBER_STATE = 0x0a, CFA_RESTORE_STATE = 0x0b, CFA_DEF_CFA = 0x0c,
+	CFA_DEF_CFA_REGISTER = 0x0d, CFA_DEF_CFA_OFFSET = 0x0e, CFA_DEF_CFA_EXPRESSION = 0x0f,
+	CFA_EXPRESSION = 0x10, CFA_OFFSET_EXTENDED_SF = 0x11, CFA_DEF_CFA_SF = 0x12,
+	CFA_DEF_CFA_OFFSET_SF = 0x13, CFA_VAL_OFFSET = 0x14, CFA_VAL_OFFSET_SF = 0x15,
+	CFA_VAL_EXPRESSION = 0x16, CFA_GNU_ARGS_SIZE = 0x2e,
+	CFA_GNU_NEGATIVE_OFFSET_EXTENDED = 0x2f,
+};
+
+/* All reading stops at @end: what is cut off reads as 0, and no instruction is left after it. */
+u64 eh_read_uleb(const u8 **p, const u8 *end);
+s64 eh_read_sleb(const u8 **p, const u8 *end);
+
 #define EH_NO_REG	0xff	/* the frame's address is not a register plus an offset */
 #define EH_MAX_STATES	8	/* of DW_CFA_remember_state; compilers nest one */
 

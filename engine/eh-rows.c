@@ -5,21 +5,7 @@
  */
 #include "eh-frame.h"
 
-/* Instructions (DW_CFA_*); the first three have an operand in their low bits. */
-enum {
-	CFA_ADVANCE = 0x40, CFA_OFFSET = 0x80, CFA_RESTORE = 0xc0,
-	CFA_NOP = 0x00, CFA_ADVANCE1 = 0x02, CFA_ADVANCE2 = 0x03, CFA_ADVANCE4 = 0x04,
-	CFA_OFFSET_EXTENDED = 0x05, CFA_RESTORE_EXTENDED = 0x06, CFA_UNDEFINED = 0x07,
-	CFA_SAME_VALUE = 0x08, CFA_REGISTER = 0x09, CFA_REMEMBER_STATE = 0x0a,
-	CFA_RESTORE_STATE = 0x0b, CFA_DEF_CFA = 0x0c, CFA_DEF_CFA_REGISTER = 0x0d,
-	CFA_DEF_CFA_OFFSET = 0x0e, CFA_DEF_CFA_EXPRESSION = 0x0f, CFA_EXPRESSION = 0x10,
-	CFA_OFFSET_EXTENDED_SF = 0x11, CFA_DEF_CFA_SF = 0x12, CFA_DEF_CFA_OFFSET_SF = 0x13,
-	CFA_VAL_OFFSET = 0x14, CFA_VAL_OFFSET_SF = 0x15, CFA_VAL_EXPRESSION = 0x16,
-	CFA_GNU_ARGS_SIZE = 0x2e, CFA_GNU_NEGATIVE_OFFSET_EXTENDED = 0x2f,
-};
-
-/* All reading stops at @end: what is cut off reads as 0, and no instruction is left after it. */
-static u64 read_uleb(const u8 **p, const u8 *end)
+u64 eh_read_uleb(const u8 **p, const u8 *end)
 {
 	unsigned int shift = 0;
 	u64 v = 0;
@@ -36,10 +22,10 @@ static u64 read_uleb(const u8 **p, const u8 *end)
 	return v;
 }
 
-static s64 read_sleb(const u8 **p, const u8 *end)
+s64 eh_read_sleb(const u8 **p, const u8 *end)
 {
 	const u8 *start = *p;
-	u64 v = read_uleb(p, end);
+	u64 v = eh_read_uleb(p, end);
 	size_t bits = 7 * (size_t)(*p - start);
 
 	if (bits && bits < 64 && (*p)[-1] & 0x40)
@@ -66,13 +52,13 @@ static u64 read_fixed(struct eh_rows *r, unsigned int size)
 
 static u64 uleb(struct eh_rows *r)
 {
-	return read_uleb(&r->p, r->end);
+	return eh_read_uleb(&r->p, r->end);
 }
 
 /* Products of numbers of the file, which may be any. */
 static s64 aligned(struct eh_rows *r)
 {
-	return (s64)((u64)read_sleb(&r->p, r->end) * (u64)r->data_align);
+	return (s64)((u64)eh_read_sleb(&r->p, r->end) * (u64)r->data_align);
 }
 
 static u8 reg(struct eh_rows *r)
@@ -221,12 +207,12 @@ bool eh_rows_open(struct eh_rows *r, const struct eh_frame *t, u32 i)
 		return false;
 	p++;
 	r->elf = t->elf;
-	r->code_align = read_uleb(&p, entry.cie_end);
-	r->data_align = read_sleb(&p, entry.cie_end);
+	r->code_align = eh_read_uleb(&p, entry.cie_end);
+	r->data_align = eh_read_sleb(&p, entry.cie_end);
 	if (version == 1 && p < entry.cie_end)
 		r->ra_reg = *p++;
 	else
-		r->ra_reg = read_uleb(&p, entry.cie_end);
+		r->ra_reg = eh_read_uleb(&p, entry.cie_end);
 	r->p = p;
 	r->end = entry.cie_end;
 	if (sized)

@@ -98,6 +98,16 @@
 #endif
 
 #define ARCH_SYSCALL_SIZE	2	/* of the instruction that makes a system call */
+/* Registers as call frame information numbers them: how many matter, which are pc and sp. */
+#ifdef __x86_64__
+#define ARCH_UNWIND_REGS	17
+#define ARCH_UNWIND_PC		16
+#define ARCH_UNWIND_SP		7
+#else
+#define ARCH_UNWIND_REGS	9
+#define ARCH_UNWIND_PC		8
+#define ARCH_UNWIND_SP		4
+#endif
 
 /*
  * A thunk (engine/thunk.h), at offsets where a stub's sp is slot, too:
