@@ -273,6 +273,15 @@ struct unwind_regs;
 /* The caller's, as they are behind this call: for unwinding from there while its frame is there. */
 void arch_unwind_here(struct unwind_regs *regs);
 
+/* Those of the caller of a function, at whose entry @regs were saved. */
+void arch_unwind_caller(const struct pt_regs *entry, struct unwind_regs *regs);
+
+/*
+ * Is the instruction before @ret, a return address, a call of the function at @func and no other? False also
+ * where it cannot be told.
+ */
+bool arch_calls(unsigned long ret, unsigned long func);
+
 /* Those of thread @tid, which this process has stopped by ptrace. 0 or -errno. */
 int arch_unwind_stopped(int tid, struct unwind_regs *regs);
 

@@ -7,6 +7,7 @@
 #include "arch.h"
 #include "config.h"
 #include "guest.h"
+#include "livepatch.h"
 #include "loader.h"
 #include "object.h"
 #include "ops.h"
@@ -61,8 +62,10 @@ static void loader_event(void)
 	/* Reading compressed symbols may load a library: from inside the scan, by this thread. */
 	if (READ_ONCE(holder) == self && scanning)
 		return;
-	if (loader->r_state == RT_DELETE)
+	if (loader->r_state == RT_DELETE) {
 		hold(self);
+		klp_objects_going();
+	}
 	if (loader->r_state != RT_CONSISTENT)
 		return;
 	hold(self);
@@ -74,6 +77,7 @@ static void loader_event(void)
 	scanning = false;
 	WRITE_ONCE(holder, 0);
 	ft_unlock(ftrace_lock);
+	klp_objects_changed();
 }
 
 /* What stood at the loader's notification function, while the jump stands there. */

@@ -339,6 +339,14 @@ void ftrace_shadow_thread_gone(struct ftrace_thread *t)
 	leave_lock(&signals);
 }
 
+void ftrace_shadow_for_each_foreign(void (*func)(unsigned long lo, unsigned long hi, void *data),
+				    void *data)
+{
+	for (u32 i = 0; i < nranges; i++)
+		if (!range(i)->owner && !range(i)->main)
+			func(range(i)->lo, range(i)->hi, data);
+}
+
 void ftrace_shadow_forked(void)
 {
 	/*

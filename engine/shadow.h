@@ -21,6 +21,13 @@ int ftrace_shadow_enter(struct ftrace_thread *t, unsigned long sp);
 /* @t's thread is gone: the shadow of the stack it ran on goes too, if nobody else runs there. */
 void ftrace_shadow_thread_gone(struct ftrace_thread *t);
 
+/*
+ * Call @func for every part of a stack that has a shadow and is no thread's own: of coroutines, of
+ * signals. No lock: while all threads stand still.
+ */
+void ftrace_shadow_for_each_foreign(void (*func)(unsigned long lo, unsigned long hi, void *data),
+				    void *data);
+
 /* This process is a new child of fork. */
 void ftrace_shadow_forked(void);
 

@@ -55,6 +55,8 @@ struct ftrace_thread {
 	u32 refills;		/* begun so far */
 	u32 nested;		/* times refill_frame was in the way in a row */
 	u32 stack_own;		/* the current stack is this thread's own, not a coroutine's */
+	u32 klp_looks;		/* looks at its own stack for patches, and since which look at all: */
+	u32 klp_round;		/* see klp_go_over() */
 };
 
 #define FTRACE_TOP_NONE	(~0ul)

@@ -41,9 +41,14 @@ struct ftrace_thunk *ftrace_thunk_of(const struct dyn_ftrace *site)
 	return id && thunk(id)->placed ? thunk(id) : NULL;
 }
 
+unsigned long ftrace_thunk_code(const struct ftrace_thunk *t)
+{
+	return (unsigned long)t - FTRACE_CHUNK_CODE;
+}
+
 unsigned long ftrace_thunk_direct(const struct ftrace_thunk *t)
 {
-	return (unsigned long)t - FTRACE_CHUNK_CODE + ARCH_THUNK_DIRECT;
+	return ftrace_thunk_code(t) + ARCH_THUNK_DIRECT;
 }
 
 /* The id of @site's thunk, an old one or a new; 0: no room. */
@@ -147,6 +152,11 @@ bool ftrace_thunk_possible(const struct dyn_ftrace *site)
 struct ftrace_thunk *ftrace_thunk_of(const struct dyn_ftrace *site)
 {
 	return NULL;
+}
+
+unsigned long ftrace_thunk_code(const struct ftrace_thunk *t)
+{
+	return 0;
 }
 
 unsigned long ftrace_thunk_direct(const struct ftrace_thunk *t)

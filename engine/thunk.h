@@ -33,6 +33,9 @@ bool ftrace_thunk_possible(const struct dyn_ftrace *site);
 /* @site's; NULL: it has none (yet). No lock. */
 struct ftrace_thunk *ftrace_thunk_of(const struct dyn_ftrace *site);
 
+/* Where its code is, FTRACE_STUB_SIZE bytes. */
+unsigned long ftrace_thunk_code(const struct ftrace_thunk *thunk);
+
 /* The address of the part that calls thunk->direct, then goes to the function's body. */
 unsigned long ftrace_thunk_direct(const struct ftrace_thunk *thunk);
 

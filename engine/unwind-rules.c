@@ -2,7 +2,7 @@
 /* The unwind table's programs, whole: from an entry and a pc to the rules in force there. */
 #include "unwind-stack.h"
 
-#define STATES	8u	/* of DW_CFA_remember_state; compilers nest one */
+#define STATES	3u	/* of DW_CFA_remember_state; compilers nest one, and stacks may be small */
 
 struct program {
 	const struct elf *elf;

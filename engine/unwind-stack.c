@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
+#include "loader.h"
 #include "unwind-expr.h"
 #include "unwind.h"
 
@@ -141,11 +142,11 @@ const char *unwind_objects_open(struct unwind_objects *all)
 	unsigned long exe;
 
 	all->n = 0;
-	if (_r_debug.r_map && _r_debug.r_state != RT_CONSISTENT)
+	if (ftrace_loader() && ftrace_loader()->r_state != RT_CONSISTENT)
 		return "an object is being loaded or unloaded";
 	add_stubs(all);
 	exe = add_first(all);
-	for (map = _r_debug.r_map; map; map = map->l_next)
+	for (map = ftrace_loaded_objects(); map; map = map->l_next)
 		if (map->l_addr != exe)
 			add_image(all, map->l_addr);
 	return NULL;

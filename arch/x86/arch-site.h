@@ -98,6 +98,7 @@
 #endif
 
 #define ARCH_SYSCALL_SIZE	2	/* of the instruction that makes a system call */
+
 /* Registers as call frame information numbers them: how many matter, which are pc and sp. */
 #ifdef __x86_64__
 #define ARCH_UNWIND_REGS	17

@@ -3,6 +3,8 @@
 #include <sys/ptrace.h>
 #include <sys/user.h>
 
+#include <ftrace/ptrace.h>
+
 #include "arch.h"
 #include "unwind-stack.h"
 
@@ -27,6 +29,17 @@ __asm__(".text\n"
 	"	ret\n"
 	"	.cfi_endproc\n"
 	".size arch_unwind_here, . - arch_unwind_here\n");
+
+void arch_unwind_caller(const struct pt_regs *r, struct unwind_regs *regs)
+{
+	const unsigned long *slot = (const unsigned long *)r->rsp;
+	const unsigned long all[ARCH_UNWIND_REGS] = {
+		r->rax, r->rdx, r->rcx, r->rbx, r->rsi, r->rdi, r->rbp, (unsigned long)(slot + 1),
+		r->r8, r->r9, r->r10, r->r11, r->r12, r->r13, r->r14, r->r15, *slot,
+	};
+
+	ft_memcpy(regs->reg, all, sizeof(all));
+}
 
 static void take(const struct user_regs_struct *r, unsigned long *reg)
 {
@@ -59,6 +72,18 @@ __asm__(".text\n"
 	"	.cfi_endproc\n"
 	".size arch_unwind_here, . - arch_unwind_here\n");
 
+void arch_unwind_caller(const struct pt_regs *r, struct unwind_regs *regs)
+{
+	const unsigned long *slot = (const unsigned long *)user_stack_pointer(r);
+	const unsigned long all[ARCH_UNWIND_REGS] = {
+		(unsigned long)r->eax, (unsigned long)r->ecx, (unsigned long)r->edx,
+		(unsigned long)r->ebx, (unsigned long)(slot + 1), (unsigned long)r->ebp,
+		(unsigned long)r->esi, (unsigned long)r->edi, *arch_return_address((struct pt_regs *)r),
+	};
+
+	ft_memcpy(regs->reg, all, sizeof(all));
+}
+
 static void take(const struct user_regs_struct *r, unsigned long *reg)
 {
 	const unsigned long all[ARCH_UNWIND_REGS] = {
@@ -80,4 +105,20 @@ int arch_unwind_stopped(int tid, struct unwind_regs *regs)
 	if (!err)
 		take(&r, regs->reg);
 	return (int)err;
+}
+
+bool arch_calls(unsigned long ret, unsigned long func)
+{
+	const u8 *p = (const u8 *)ret;
+	s32 disp;
+
+	/* call rel32; call *disp(%rip), through the GOT */
+	ft_memcpy(&disp, p - 4, sizeof(disp));
+	if (p[-5] == 0xe8)
+		return ret + (unsigned long)(long)disp == func;
+#ifdef __x86_64__
+	if (p[-6] == 0xff && p[-5] == 0x15)
+		return *(const unsigned long *)(ret + (unsigned long)(long)disp) == func;
+#endif
+	return false;
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Functions that are patched; compiled for tracing, as nothing else of the tests is. */
+#include <unistd.h>
+
 #include "targets.h"
 
 __attribute__((noinline)) long target_add(long a, long b)
@@ -16,4 +18,45 @@ __attribute__((noinline)) long target_eight(long a, long b, long c, long d, long
 					    long h)
 {
 	return a + 2 * b + 3 * c + 4 * d + 5 * e + 6 * f + 7 * g + 8 * h;
+}
+
+__attribute__((noinline)) int target_version(void)
+{
+	return 1;
+}
+
+__attribute__((noinline)) int target_other(void)
+{
+	return 10;
+}
+
+/* Blocks in a system call, the function on the stack. */
+__attribute__((noinline)) int target_wait(int fd)
+{
+	char c;
+	int n = (int)read(fd, &c, 1);
+
+	return n == 1 ? 1 : -1;
+}
+
+/* A caller and what it calls, which agree on how: the version is passed along. */
+__attribute__((noinline)) int target_inner(int how)
+{
+	return how == 1 ? 1 : -1;
+}
+
+__attribute__((noinline)) int target_outer(void)
+{
+	return target_inner(1);
+}
+
+static __attribute__((noinline)) int twin(void)
+{
+	__asm__ volatile("");
+	return 1;
+}
+
+int target_twin(void)
+{
+	return twin();
 }

@@ -6,4 +6,12 @@ long target_add(long a, long b);
 long target_twice(long a);
 long target_eight(long a, long b, long c, long d, long e, long f, long g, long h);
 
+int target_version(void);
+int target_other(void);
+int target_wait(int fd);
+int target_inner(int how);
+int target_outer(void);
+int target_twin(void);
+int target_twin2(void);
+
 #endif

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Live patching: the transition between two versions, thread by thread.
+ *
+ * What is kept is who has not gone over, a table of thread ids (struct klp_view); whoever is not in it
+ * is in the version the transition leads to, also threads that are made meanwhile. Ids are taken out, and
+ * the whole view is exchanged, only while all threads stand still, and none that is in the middle of a
+ * callback of a changed function goes over; so what a callback read is right as long as it is
+ * used. Until the first look nobody has gone over.
+ */
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "arch.h"
+#include "livepatch.h"
+#include "scratch.h"
+#include "stop.h"
+#include "thread.h"
+#include "unwind-stack.h"
+
+struct klp_kpatch *klp_transition_patch;
+
+static struct klp_view *view;		/* in force; older ones behind it */
+static bool started;			/* somebody has looked at the stacks */
+
+/* Of the last look. */
+static struct klp_holder *holders;
+static u32 nholders;
+
+static bool is_target_patched(void)
+{
+	return view->target;
+}
+
+/* ---- in the callback ---- */
+
+u32 klp_loads;
+
+static struct klp_check *check;		/* NULL: nobody looks at the own stack */
+static u32 check_readers;
+static u32 round;			/* counts looks at all stacks */
+
+/*
+ * A thread that calls the functions all the time is hardly ever found without one of them on its stack; but when it
+ * begins the outermost of such calls it knows that itself. It looks a few times for each look of others,
+ * so that one deep in calls does not do it all the time. Whoever has made the call must be its caller by what
+ * stands there: one of the functions that ends in a jump to this one is not on the stack any more, but
+ * what it has passed on is its version's.
+ */
+#define OWN_LOOKS	4u
+
+static void go_over(struct klp_view *v, struct ftrace_thread *t, const struct dyn_ftrace *site,
+		    const struct pt_regs *regs)
+{
+	const struct klp_check *c;
+	struct unwind_regs caller;
+	const char *func, *why = "";
+
+	if (t->klp_round != READ_ONCE(round)) {
+		t->klp_round = READ_ONCE(round);
+		t->klp_looks = 0;
+	}
+	if (++t->klp_looks > OWN_LOOKS)
+		return;
+	__atomic_fetch_add(&check_readers, 1, __ATOMIC_SEQ_CST);
+	c = __atomic_load_n(&check, __ATOMIC_SEQ_CST);
+	arch_unwind_caller(regs, &caller);
+	if (c && c->target == v->target &&
+	    arch_calls(caller.reg[ARCH_UNWIND_PC], site->ip - site->entry_delta)) {
+		why = klp_look_at_stack(c, &caller, caller.reg[ARCH_UNWIND_SP], false, &func);
+	}
+	__atomic_fetch_sub(&check_readers, 1, __ATOMIC_SEQ_CST);
+	if (!why)
+		klp_view_remove(v, t->tid);
+}
+
+bool klp_thread_is_patched(const struct dyn_ftrace *site, const struct pt_regs *regs)
+{
+	struct klp_view *v = __atomic_load_n(&view, __ATOMIC_ACQUIRE);
+	s32 tid;
+
+	if (!v)
+		return true;
+	/* In a child of fork thread ids are new, and nobody has gone over. */
+	if (v->all || !READ_ONCE(klp_process->same))
+		return !v->target;
+	tid = ftrace_self ? ftrace_self->tid : ft_gettid();
+	if (!klp_view_has(v, tid))
+		return v->target;
+	if (ftrace_self)
+		go_over(v, ftrace_self, site, regs);
+	/* As it is now: if the direction was turned meanwhile, nothing has been done to this view. */
+	v = __atomic_load_n(&view, __ATOMIC_ACQUIRE);
+	return v->target != klp_view_has(v, tid);
+}
+
+/* Nobody uses what @check was before, when this returns true. */
+static bool wait_for_readers(void)
+{
+	struct timespec pause = { 0, 100000 };
+
+	for (u32 i = 0; __atomic_load_n(&check_readers, __ATOMIC_SEQ_CST); i++) {
+		if (i == 1000)		/* a signal handler has left one by longjmp */
+			return false;
+		arch_syscall(SYS_nanosleep, (long)&pause, 0, 0, 0, 0, 0);
+	}
+	return true;
+}
+
+static void free_check(struct klp_check *c)
+{
+	if (!c)
+		return;
+	scratch_free(c->objects, sizeof(*c->objects));
+	scratch_free(c->code, c->code_size);
+	ft_free(c, sizeof(*c));
+}
+
+/* In place of the one there is; NULL: of any. */
+static void set_check(struct klp_check *c)
+{
+	struct klp_check *old = check;
+
+	if (c == old)
+		return;
+	__atomic_store_n(&check, c, __ATOMIC_SEQ_CST);
+	if (wait_for_readers())
+		free_check(old);
+}
+
+static struct klp_check *new_check(struct klp_kpatch *p, bool target)
+{
+	struct klp_check *c = ft_alloc(sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->target = target;
+	c->loads = READ_ONCE(klp_loads);
+	for (u32 i = 0; i < p->nobjs; i++)
+		c->max_code += p->objs[i].nfuncs * 2 * KLP_MAX_RANGES;
+	c->code_size = (c->max_code + 1) * 4 * sizeof(long);
+	c->objects = scratch_alloc(sizeof(*c->objects));
+	c->code = scratch_alloc(c->code_size);
+	if (c->objects && c->code)
+		return c;
+	free_check(c);
+	return NULL;
+}
+
+static struct klp_check *retired;
+
+/*
+ * Before the loader unmaps anything. Whoever has the lock may be looking at all stacks, which is only
+ * done while the loader does nothing.
+ */
+void klp_objects_going(void)
+{
+	__atomic_fetch_add(&klp_loads, 1, __ATOMIC_SEQ_CST);
+	if (!READ_ONCE(check))
+		return;
+	if (!retired)
+		retired = check;	/* else it is left behind */
+	__atomic_store_n(&check, NULL, __ATOMIC_SEQ_CST);
+	wait_for_readers();
+}
+
+/* ---- views ---- */
+
+static size_t view_size(u32 mask)
+{
+	return sizeof(struct klp_view) + ((size_t)mask + 1) * sizeof(s32);
+}
+
+/* A view with room for the threads there may be, in front of the others. */
+static struct klp_view *new_view(bool target, bool all)
+{
+	u32 slots = 1024, wanted = all ? 0 : 8 * (ftrace_count_threads() + 64);
+	struct klp_view *v;
+
+	while (slots < wanted)
+		slots *= 2;
+	v = ft_alloc(view_size(slots - 1));
+	if (!v)
+		return NULL;
+	v->target = target;
+	v->all = all;
+	v->mask = slots - 1;
+	return v;
+}
+
+/* No callback is looking at them. */
+static void free_views(struct klp_view *v)
+{
+	while (v) {
+		struct klp_view *next = v->next;
+
+		ft_free(v, view_size(v->mask));
+		v = next;
+	}
+}
+
+static void mark(struct klp_kpatch *p, bool transition)
+{
+	for (u32 i = 0; i < p->nobjs; i++)
+		for (u32 k = 0; k < p->objs[i].nfuncs; k++)
+			WRITE_ONCE(p->objs[i].funcs[k].transition, transition);
+}
+
+int klp_transition_begin(struct klp_kpatch *p, bool enabling)
+{
+	struct klp_view *v = new_view(enabling, true);
+
+	if (!v)
+		return ft_log(-ENOMEM, "patch %s: no memory", klp_patch_name(p));
+	klp_process->same = true;
+	nholders = 0;
+	started = false;
+	__atomic_store_n(&view, v, __ATOMIC_RELEASE);
+	klp_transition_patch = p;
+	mark(p, true);
+	return 0;
+}
+
+/* The patches that @p has taken the place of. */
+static void drop_replaced(struct klp_kpatch *p)
+{
+	while (klp_patches != p) {
+		struct klp_kpatch *old = klp_patches;
+
+		klp_unpatch(old, false);
+		ftrace_synchronize();
+		klp_forget(old);
+	}
+}
+
+static void complete(bool patched)
+{
+	struct klp_kpatch *p = klp_transition_patch;
+	struct klp_view *views = view;
+
+	set_check(NULL);
+	free_check(retired);
+	retired = NULL;
+	if (patched && p->pub->replace) {
+		drop_replaced(p);
+		klp_unpatch(p, true);
+	}
+	if (!patched)
+		klp_unpatch(p, false);
+	/* Nobody is in a callback that saw functions which are gone; then none sees the view. */
+	ftrace_synchronize();
+	mark(p, false);
+	klp_transition_patch = NULL;
+	ftrace_synchronize();
+	__atomic_store_n(&view, NULL, __ATOMIC_RELEASE);
+	ftrace_synchronize();
+	free_views(views);
+	nholders = 0;
+	klp_set_targets(p);
+	for (u32 i = 0; i < p->nobjs; i++) {
+		if (patched)
+			klp_call_post_patch(&p->objs[i]);
+		else
+			klp_call_post_unpatch(&p->objs[i]);
+	}
+	if (!patched)
+		klp_forget(p);
+}
+
+void klp_transition_cancel(void)
+{
+	complete(false);
+}
+
+/* ---- looks ---- */
+
+/* How many hold the transition up now; -errno: nothing has changed. */
+static int look(bool reverse)
+{
+	struct klp_view *old = view;
+	struct unwind_regs self;
+	struct klp_look look = {
+		.patch = klp_transition_patch, .reverse = reverse, .old = old, .view = old,
+		.check = check, .self = &self,
+	};
+	const char *why = "no memory";
+	int err = -ENOMEM;
+
+	ft_memset(&self, 0, sizeof(self));
+	arch_unwind_here(&self);
+	if (!holders)
+		holders = scratch_alloc(KLP_MAX_HOLDERS * sizeof(*holders));
+	look.holders = holders;
+	if (!look.check || reverse || look.check->loads != READ_ONCE(klp_loads))
+		look.check = new_check(look.patch, old->target != reverse);
+	if (reverse || old->all || !klp_process->same) {
+		look.view = new_view(old->target != reverse, false);
+		if (look.view)
+			look.view->next = old;
+	}
+	if (holders && look.check && look.view) {
+		why = NULL;
+		err = klp_look_at_stacks(&look, &view, &why);
+	}
+	if (!err) {
+		klp_process->same = true;
+		started = true;
+		nholders = look.nholders;
+		set_check(look.check);
+		WRITE_ONCE(round, round + 1);
+		return (int)nholders;
+	}
+	if (look.check != check)
+		free_check(look.check);
+	if (look.view && look.view != old) {
+		look.view->next = NULL;
+		free_views(look.view);
+	}
+	return ft_log(err, "patch %s: %s", klp_patch_name(klp_transition_patch),
+		      why ? why : "the stacks cannot be looked at");
+}
+
+/* Have all that the last look has found gone over by themselves? */
+static bool all_went_over(void)
+{
+	if (!started || view->all || !klp_process->same || nholders > KLP_MAX_HOLDERS)
+		return false;
+	for (u32 i = 0; i < nholders; i++)
+		if (!holders[i].tid || klp_view_has(view, holders[i].tid))
+			return false;
+	return true;
+}
+
+static int look_and_complete(bool reverse)
+{
+	int left = !reverse && all_went_over() ? 0 : look(reverse);
+
+	if (!left)
+		complete(is_target_patched());
+	return left;
+}
+
+void klp_transition_start(void)
+{
+	look_and_complete(false);
+}
+
+int klp_work_locked(void)
+{
+	return klp_transition_patch ? look_and_complete(false) : 0;
+}
+
+int klp_reverse_locked(void)
+{
+	int left;
+
+	if (!klp_transition_patch)
+		return ft_log(-EINVAL, "klp_reverse_transition: no transition is under way");
+	left = look_and_complete(true);
+	return left < 0 ? left : 0;
+}
+
+int klp_force_locked(void)
+{
+	if (!klp_transition_patch)
+		return ft_log(-EINVAL, "klp_force_transition: no transition is under way");
+	ft_log(0, "patch %s: its transition is forced with %u threads left: consistency is gone",
+	       klp_patch_name(klp_transition_patch), nholders);
+	klp_transition_patch->forced = true;
+	complete(is_target_patched());
+	return 0;
+}
+
+static u64 now_ms(void)
+{
+	s64 ts[2] = { 0, 0 };
+
+	arch_clock_gettime(CLOCK_MONOTONIC, ts);
+	return (u64)ts[0] * 1000 + (u64)ts[1] / 1000000;
+}
+
+FTRACE_PUBLIC int klp_wait_transition(int timeout_ms)
+{
+	u64 end = now_ms() + (u64)(timeout_ms < 0 ? 0 : timeout_ms);
+	u64 pause_ms = 1;
+
+	for (;;) {
+		int left = klp_transition_work();
+
+		if (!left || (left < 0 && left != -EAGAIN))
+			return left;
+		if (timeout_ms >= 0 && now_ms() >= end)
+			return left;
+		struct timespec pause = { 0, (long)pause_ms * 1000000 };
+
+		arch_syscall(SYS_nanosleep, (long)&pause, 0, 0, 0, 0, 0);
+		pause_ms = pause_ms < 64 ? 2 * pause_ms : 100;
+	}
+}
+
+FTRACE_PUBLIC int klp_transition_status(struct klp_transition *status,
+					int (*func)(const struct klp_holder *holder, void *data),
+					void *data)
+{
+	ft_memset(status, 0, sizeof(*status));
+	if (!smp_load_acquire(&klp_process))
+		return 0;
+	ft_lock(&klp_process->lock);
+	if (klp_transition_patch) {
+		status->patch = klp_transition_patch->pub;
+		status->enabling = is_target_patched();
+		status->nholders = started ? nholders : ftrace_count_threads();
+	}
+	for (u32 i = 0; klp_transition_patch && func && i < nholders && i < KLP_MAX_HOLDERS; i++)
+		if (func(&holders[i], data))
+			break;
+	ft_unlock(&klp_process->lock);
+	return 0;
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Live patching, inside; <ftrace/livepatch.h> is what it does.
+ *
+ *	livepatch.c		patches, objects, functions; the callback that chooses a version
+ *	livepatch-object.c	from names to functions; the addresses of their code
+ *	livepatch-transition.c	who has gone over
+ *	livepatch-stack.c	looking at the stacks
+ *	livepatch-shadow.c	shadow variables
+ *	livepatch-state.c	system states
+ *
+ * All but the callback runs under klp_lock, which is taken before ftrace_lock.
+ */
+#ifndef FTRACE_ENGINE_LIVEPATCH_H
+#define FTRACE_ENGINE_LIVEPATCH_H
+
+#include <ftrace/livepatch.h>
+
+#include "base.h"
+#include "ops.h"
+#include "site.h"
+
+/* The code of one function: itself, and what the compiler has put elsewhere of it. */
+#define KLP_MAX_RANGES	8u
+struct klp_ranges {
+	u32 n;
+	struct {
+		unsigned long lo, hi;
+	} r[KLP_MAX_RANGES];
+};
+
+/* One function of the program that is replaced by any patch: who replaces it, the last on top. */
+struct klp_ops {
+	struct ftrace_ops fops;
+	struct dyn_ftrace *site;
+	struct klp_kfunc *top;
+	struct klp_ranges old;		/* of the original */
+	struct klp_ops *next;
+};
+
+/* A struct klp_func at work. */
+struct klp_kfunc {
+	const char *name;
+	void *new_func;			/* of a nop: not used */
+	unsigned long sympos;
+	bool nop;			/* says "the original", above patches that are being replaced */
+	bool patched;			/* stands in ops->top's list */
+	bool transition;
+	struct dyn_ftrace *site;	/* while its object is loaded */
+	struct klp_ranges old, new;
+	struct klp_ops *ops;
+	struct klp_kfunc *below;
+};
+
+struct klp_kobj {
+	struct klp_object *pub;		/* NULL: there for nops only */
+	const char *name, *build_id;
+	struct ftrace_object *obj;	/* NULL: not loaded */
+	struct klp_kfunc *funcs;
+	u32 nfuncs, room;
+	bool patched;
+};
+
+struct klp_kpatch {
+	struct klp_patch *pub;
+	struct klp_kobj *objs;
+	u32 nobjs, room;
+	bool forced;
+	struct klp_kpatch *next;	/* enabled later */
+};
+
+extern struct klp_kpatch *klp_patches;		/* in the order of enabling */
+
+/* Those that a fork resets. */
+struct klp_process {
+	struct ft_mutex lock;
+	s32 holder;			/* the thread that has it */
+	bool same;			/* false in a child until it looks */
+};
+extern struct klp_process *klp_process;
+
+const char *klp_patch_name(const struct klp_kpatch *p);
+
+/* ---- livepatch.c ---- */
+
+/* Take @p's functions out of use; those of @nops_only alone, where that is set. */
+void klp_unpatch(struct klp_kpatch *p, bool nops_only);
+
+/* Let every function of @p take, from now on, the way its state allows: past the stub or not. */
+void klp_set_targets(struct klp_kpatch *p);
+
+/* Take @p off the list; free what is of it. No thread is in a callback of it. */
+void klp_forget(struct klp_kpatch *p);
+
+void klp_call_post_patch(struct klp_kobj *o);
+void klp_call_post_unpatch(struct klp_kobj *o);
+
+/* Objects were loaded or unloaded. In the loader's notification, ftrace_lock is not held. */
+void klp_objects_changed(void);
+
+/* ---- livepatch-object.c ---- */
+
+/* The loaded object of that name, NULL: the executable. */
+struct ftrace_object *klp_find_object(const char *name);
+
+/*
+ * Find @o's functions in its object, which is loaded: their sites, the ranges of old and new. -errno,
+ * logged with @patch.
+ */
+int klp_resolve(struct klp_kobj *o, const char *patch);
+
+/* ---- livepatch-transition.c ---- */
+
+extern struct klp_kpatch *klp_transition_patch;	/* NULL: no transition */
+
+/* Begin: every thread is in the version that is left, of which @p's functions are told. */
+int klp_transition_begin(struct klp_kpatch *p, bool enabling);
+
+/* The first look. */
+void klp_transition_start(void);
+
+/* Give it up before it was started: nobody has gone over. */
+void klp_transition_cancel(void);
+
+/* klp_transition_work() and the like, the lock being held. */
+int klp_work_locked(void);
+int klp_reverse_locked(void);
+int klp_force_locked(void);
+
+/*
+ * Is the calling thread in the patched version? For functions in transition; @regs: at the entry of @site, one of them. If
+ * it has not gone over, and its stack from there on has none of the functions, it goes over now.
+ */
+bool klp_thread_is_patched(const struct dyn_ftrace *site, const struct pt_regs *regs);
+
+/* Objects are about to be unloaded: nobody looks at their unwind tables from here on. */
+void klp_objects_going(void);
+
+/* ---- livepatch-stack.c ---- */
+
+#define KLP_MAX_HOLDERS	16384u
+
+/* Who has not gone over, of a transition in one direction. Read without a lock: see klp_view. */
+struct klp_view {
+	bool target;			/* patched, or not */
+	bool all;			/* everybody has not; tids are not looked at */
+	u32 mask;			/* a power of two less one */
+	struct klp_view *next;		/* older */
+	s32 tid[];			/* 0: free, -1: it has gone over */
+};
+
+/* What stacks are looked at with. Published for the callback while the transition lasts; see klp_go_over(). */
+struct klp_check {
+	struct unwind_objects *objects;
+	struct klp_code *code;		/* what must not be on a stack */
+	u32 ncode, max_code;
+	bool target;			/* for a transition in this direction */
+	bool filled;
+	u32 loads;			/* of klp_loads */
+	size_t code_size;
+};
+
+extern u32 klp_loads;			/* counts changes of what is loaded */
+
+struct klp_look {
+	struct klp_kpatch *patch;
+	bool reverse;			/* first turn the direction of @old round */
+	struct klp_view *old, *view;	/* the one in force; the one to be filled, may be the same */
+	struct klp_holder *holders;	/* KLP_MAX_HOLDERS */
+	u32 nholders;
+	struct klp_check *check;
+	struct unwind_regs *self;	/* where the caller's stack is unwound from */
+};
+
+/*
+ * Stop the threads, and let those go over that can. 0: done; look->view is filled, and is in force
+ * (*@in_force was set while nobody ran). -errno, and in *@why why.
+ */
+int klp_look_at_stacks(struct klp_look *look, struct klp_view **in_force, const char **why);
+
+/* NULL: nothing is in the way on the stack that begins with @regs; else why, and what is there. */
+const char *klp_look_at_stack(const struct klp_check *check, const struct unwind_regs *regs,
+			      unsigned long stack_end, bool exact, const char **func);
+
+/* @tid has gone over: by @tid itself, or while it stands still. */
+void klp_view_remove(struct klp_view *view, s32 tid);
+
+/* Is @tid one of those that have not gone over? */
+bool klp_view_has(const struct klp_view *view, s32 tid);
+
+/* ---- livepatch-state.c ---- */
+
+bool klp_states_compatible(struct klp_patch *patch);
+
+#endif /* FTRACE_ENGINE_LIVEPATCH_H */

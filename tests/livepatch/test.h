@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TESTS_LIVEPATCH_TEST_H
+#define TESTS_LIVEPATCH_TEST_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include <ftrace/livepatch.h>
+
+#include "targets.h"
+#include "../unwind/tap.h"
+
+static char last_said[512];
+
+__attribute__((unused)) static void say(const char *msg)
+{
+	snprintf(last_said, sizeof(last_said), "%s", msg);
+}
+
+/* @err is @want, and a line that has @word in it says why. */
+__attribute__((unused)) static bool refused(int err, int want, const char *word)
+{
+	bool good = err == want && strstr(last_said, word);
+
+	if (!good)
+		printf("# error %d, wanted %d; said: %s\n", err, want, last_said);
+	last_said[0] = 0;
+	return good;
+}
+
+__attribute__((unused)) static int enable(struct klp_patch *p)
+{
+	int err = klp_enable_patch(p);
+
+	return err ? err : klp_wait_transition(2000);
+}
+
+__attribute__((unused)) static int disable(struct klp_patch *p)
+{
+	int err = klp_disable_patch(p);
+
+	return err ? err : klp_wait_transition(2000);
+}
+
+__attribute__((unused)) static int print_holder(const struct klp_holder *h, void *data)
+{
+	printf("# held by %d in %s: %s\n", h->tid, h->func ? h->func : "?", h->why);
+	return 0;
+}
+
+__attribute__((unused)) static void print_holders(void)
+{
+	struct klp_transition t;
+
+	klp_transition_status(&t, print_holder, NULL);
+	printf("# %s, %u holders\n", t.patch ? "in transition" : "no transition", t.nholders);
+}
+
+#endif
