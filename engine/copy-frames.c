@@ -10,7 +10,6 @@
 
 enum {
 	PE_UDATA4 = 0x03, PE_SDATA4 = 0x0b, PE_PCREL = 0x10, PE_DATAREL = 0x30,
-	CFA_ADVANCE1 = 0x02, CFA_DEF_CFA_OFFSET = 0x0e,
 };
 
 #define HDR_SIZE	12u		/* .eh_frame_hdr without its rows */

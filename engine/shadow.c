@@ -17,6 +17,7 @@ struct range {
 	 */
 	struct ftrace_thread *owner;
 	bool main;		/* the main thread's stack */
+	bool gone;		/* of a thread that did not come along over a fork */
 };
 
 #define MAX_RANGES	16384u
@@ -199,6 +200,7 @@ static int add_range(unsigned long lo, unsigned long hi, struct range **out)
 	(*out)->hi = hi;
 	(*out)->owner = NULL;
 	(*out)->main = false;
+	(*out)->gone = false;
 	nranges++;
 	change_end();
 	return 0;
@@ -310,6 +312,7 @@ int ftrace_shadow_enter(struct ftrace_thread *t, unsigned long sp)
 	if (!err) {
 		if (tcb - r->lo < r->hi - r->lo)
 			r->owner = t;
+		r->gone = false;
 		set_current(t, r->lo, r->hi, r->main || r->owner == t);
 	} else {
 		t->bad_lo = ALIGN_DOWN(sp, 1ul << 20);
@@ -343,7 +346,7 @@ void ftrace_shadow_for_each_foreign(void (*func)(unsigned long lo, unsigned long
 				    void *data)
 {
 	for (u32 i = 0; i < nranges; i++)
-		if (!range(i)->owner && !range(i)->main)
+		if (!range(i)->owner && !range(i)->main && !range(i)->gone)
 			func(range(i)->lo, range(i)->hi, data);
 }
 
@@ -353,7 +356,9 @@ void ftrace_shadow_forked(void)
 	 * Memory is a copy of the parent's, shadows included, and the calling thread may be deep in
 	 * hooked calls: all stays. The states that owned stacks are wiped; nobody owns them now.
 	 */
-	for (u32 i = 0; i < nranges; i++)
+	for (u32 i = 0; i < nranges; i++) {
+		range(i)->gone |= range(i)->owner != NULL;
 		range(i)->owner = NULL;
+	}
 	changes &= ~1u;		/* another thread of the parent may have been changing ranges */
 }
