@@ -36,9 +36,11 @@ def main():
         print(f"| reading the clock twice, nothing else | {ns('two rdtsc (floor, no call)')} | | |")
     per_call("**ftrace record**, entry and exit, written to disk", "entry+exit, tiny function",
              "entry+exit, fib", False)
+    per_call("the same, program never recompiled", "never recompiled: entry+exit, tiny function",
+             "never recompiled: entry+exit, fib", False)
     name = "the same, recorder on the program's processor"
     if name in rows:
-        print(f"| the same where the recorder has no processor of its own | {ns(name)} | | |")
+        print(f"| recompiled, where the recorder has no processor of its own | {ns(name)} | | |")
     per_call("**ftrace record --tracer function**, entries only", "entry only, tiny function",
              "entry only, fib", False)
     per_call("**ftrace record --profile**, counts and times only", "in-process profile, tiny function",
@@ -48,6 +50,8 @@ def main():
     per_call(f"uftrace {uftrace}, -pg", "uftrace -pg, tiny function", "uftrace -pg, fib")
     per_call(f"uftrace {uftrace}, patchable entries", "uftrace patchable, tiny function",
              "uftrace patchable, fib")
+    per_call(f"uftrace {uftrace}, never recompiled", "uftrace, never recompiled, tiny function",
+             "uftrace, never recompiled, fib")
     per_call("XRay FDR (clang 14), in memory", "XRay FDR, tiny function", "XRay FDR, fib")
     per_call("uprobe + uretprobe, in the kernel's ring", None, "uprobe and uretprobe, fib")
 
@@ -76,6 +80,8 @@ def main():
             ("empty callback, SAVE_REGS", "an empty callback with every register, vectors kept", "{value:.1f} ns a call"),
             ("turn 50,000 functions on, again", "turning 50,000 functions on, threads running", "{value:.1f} ms"),
             ("ftrace record: until main(), over plain", "start-up of a program of 50,000 functions", "{value:.0f} ms more"),
+            ("never recompiled: until main(), uncached, over plain", "the same, never recompiled, for the first time", "{value:.0f} ms more"),
+            ("never recompiled: until main(), cached, over plain", "... and after that", "{value:.0f} ms more"),
             ("size of the recording", "size of a recording", "{value:.0f} bytes a call"),
             ("ftrace report: records a second", "`ftrace report` reads", "{value:.0f} M records a second")):
         if name in rows:
