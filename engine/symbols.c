@@ -20,7 +20,7 @@ static bool is_function(const struct elf_symbol *sym)
 /* An IFUNC's address is its resolver's, which has a symbol of its own. */
 static u64 rank_of(const struct elf_symbol *sym)
 {
-	u64 rank = sym->bind == STB_LOCAL ? 2 : sym->bind == STB_WEAK ? 1 : 0;
+	u64 rank = sym->bind == STB_LOCAL ? SYMBOL_RANK_LOCAL : sym->bind == STB_WEAK ? 1 : 0;
 
 	return sym->type == STT_GNU_IFUNC ? rank + SYMBOL_RANK_IFUNC : rank;
 }

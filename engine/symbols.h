@@ -15,6 +15,7 @@ struct func_symbol {
 	u64 rank;		/* which of several at one address is shown: the lowest */
 };
 
+#define SYMBOL_RANK_LOCAL 2	/* ranks below this one: global or weak */
 #define SYMBOL_RANK_IFUNC 4	/* ranks from here on: its address is that of an IFUNC's resolver */
 
 struct symbols {

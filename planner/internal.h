@@ -109,6 +109,6 @@ void landing_pads(struct planner *p);
  * Judge candidate @c: NULL: @copy is its copy, @before as in struct ftrace_planned; else why not. Called
  * for each once, in order: what is written for one must not meet what is for the one before.
  */
-const char *judge(struct planner *p, const struct ftrace_found *c, struct probe_copy *copy, u8 *before);
+const char *judge(struct planner *p, struct ftrace_found *c, struct probe_copy *copy, u8 *before);
 
 #endif /* FTRACE_PLANNER_INTERNAL_H */

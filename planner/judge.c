@@ -24,11 +24,12 @@ static bool unwind_entry(struct planner *p, u64 addr, u32 *i)
 	return true;
 }
 
+static const char no_unwind[] =
+	"no unwind information: it cannot be told whether it is called like a function";
+
 /* Is the frame at @addr as a call leaves it? */
 static const char *check_frame(struct planner *p, u64 addr)
 {
-	static const char no_unwind[] =
-		"no unwind information: it cannot be told whether it is called like a function";
 	const struct probe_entry *entry = probe_entry(p->probe);
 	struct eh_rows rows;
 	u32 i;
@@ -150,7 +151,18 @@ static const char *find_room(struct planner *p, const struct ftrace_found *c, co
 	return why_short && why ? why : why_short;
 }
 
-const char *judge(struct planner *p, const struct ftrace_found *c, struct probe_copy *copy, u8 *before)
+/*
+ * Assembly without unwind information (GMP's): what is global, has a size, and is not jumped to by others is
+ * called. What it does with its return address nobody can tell: entries only.
+ */
+static bool is_called_by_name(struct planner *p, const struct ftrace_found *c, u8 marks)
+{
+	const struct func_symbol *sym = c->name ? symbols_best(&p->finder.symbols, c->vaddr) : NULL;
+
+	return sym && sym->rank < SYMBOL_RANK_LOCAL && sym->size && !(marks & MARK_JUMPED);
+}
+
+const char *judge(struct planner *p, struct ftrace_found *c, struct probe_copy *copy, u8 *before)
 {
 	struct region *r = planner_region(p, c->vaddr);
 	u64 off = c->vaddr - r->vaddr;
@@ -172,7 +184,9 @@ const char *judge(struct planner *p, const struct ftrace_found *c, struct probe_
 	if (!c->name && arch_plt_entry(r->code + off, (size_t)(r->size - off), c->vaddr, 0, &slot))
 		return "an entry of the linkage table";
 	why = check_frame(p, c->vaddr);
-	if (why)
+	if (why == no_unwind && is_called_by_name(p, c, marks))
+		c->flags |= FTRACE_FOUND_ENTRY_ONLY;
+	else if (why)
 		return why;
 	if (!c->name && !(marks & (MARK_CALLED | MARK_TAKEN)))
 		return marks & MARK_TARGET ?

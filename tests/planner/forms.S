@@ -563,12 +563,32 @@ a_symbol_inside:
 	done no_restorer
 
 	.p2align 4, 0xf4
-	.globl no_unwind
 	.type no_unwind, @function
 no_unwind:
 	mov $1, %eax
 	ret
 	.size no_unwind, . - no_unwind
+
+	.p2align 4, 0xf4
+	.globl ok_without_unwind	/* global and not jumped to: it is called */
+	.type ok_without_unwind, @function
+ok_without_unwind:
+	mov $1, %eax
+	ret
+	.size ok_without_unwind, . - ok_without_unwind
+
+	.p2align 4, 0xf4
+	.globl no_unwind_jumped
+	.type no_unwind_jumped, @function
+no_unwind_jumped:
+	mov $1, %eax
+	ret
+	.size no_unwind_jumped, . - no_unwind_jumped
+
+	begin ok_jumps_there
+	mov $2, %eax
+	jmp no_unwind_jumped
+	done ok_jumps_there
 
 	begin _Unwind_of_ours
 	mov $1, %eax

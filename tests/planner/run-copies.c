@@ -96,6 +96,12 @@ static void map_object(void)
 		lo = s->vaddr < lo ? s->vaddr : lo;
 		hi = s->vaddr + s->size > hi ? s->vaddr + s->size : hi;
 	}
+	for (u32 i = 0; i < elf.nsegments; i++) {
+		const Elf64_Phdr *ph = (const void *)(elf.phdrs + i * sizeof(*ph));
+
+		if (ph->p_type == PT_LOAD && ph->p_vaddr + ph->p_memsz > hi)
+			hi = ph->p_vaddr + ph->p_memsz;
+	}
 	base = elf.type == ET_EXEC ? 0 : BASE;
 	copies = base + COPIES;
 	map_shared(base + (lo & ~0xffful), ((hi + 0x1fff) & ~0xffful) - (lo & ~0xffful),
@@ -113,7 +119,7 @@ static void map_object(void)
 		}
 		if (ph && ((const Elf64_Phdr *)ph)->p_flags & PF_W) {
 			writable_at = s->vaddr;
-			writable_size = s->size;
+			writable_size = ((const Elf64_Phdr *)ph)->p_memsz;	/* .bss too */
 		}
 	}
 	writable = (u8 *)(base + writable_at);
@@ -258,6 +264,9 @@ static bool put_back(struct state *s, const struct ftrace_planned *f, const stru
 	for (unsigned int i = 0; i < t->ninsns; i++) {
 		if (c[i].copy != s->regs.rip - at)
 			continue;
+		/* An instruction that is none (SIGILL): that address is told. */
+		if (s->fault == s->regs.rip)
+			s->fault = base + f->vaddr + c[i].original;
 		s->regs.rip = base + f->vaddr + c[i].original;
 		if (c[i].pushed && on_stack(s)) {	/* what was pushed already is below the stack again */
 			memcpy(s->stack + (s->regs.rsp - STACK), stack_start + (s->regs.rsp - STACK),

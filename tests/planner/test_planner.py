@@ -40,6 +40,8 @@ REASONS = {
     "no_return_address": "not an entry: by its unwind information it has no return address",
     "no_restorer": "returns from signal handlers",
     "no_unwind": "no unwind information: it cannot be told whether it is called like a function",
+    "no_unwind_jumped":
+        "no unwind information: it cannot be told whether it is called like a function",
     "_Unwind_of_ours": "part of libgcc's unwinder, which walks over its own frames",
     "__x86_indirect_thunk_rax": "stands for an indirect jump, also inside of functions",
 }
