@@ -260,7 +260,9 @@ enum unwind_result unwind_step(struct unwind_walk *w)
 		return UNWIND_START;
 	if (!frame_address(w, &row, &cfa))
 		return UNWIND_LOST;
+#ifdef ARCH_UNWIND_SP_IS_CFA
 	caller.reg[ARCH_UNWIND_SP] = cfa;
+#endif
 	for (u32 i = 0; i < ARCH_UNWIND_REGS; i++)
 		if (!apply(w, &row.rule[i], cfa, &caller.reg[i]))
 			return UNWIND_LOST;

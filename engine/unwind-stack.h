@@ -92,7 +92,7 @@ void unwind_begin(struct unwind_walk *w, const struct unwind_objects *all,
 /* An address that lies in the frame's function: where it stands, or the call it is in. */
 static inline unsigned long unwind_pc(const struct unwind_walk *w)
 {
-	return w->regs.reg[ARCH_UNWIND_PC] - !w->exact;
+	return ARCH_CODE_ADDRESS(w->regs.reg[ARCH_UNWIND_PC]) - !w->exact;
 }
 
 enum unwind_result {

@@ -81,6 +81,11 @@
 
 #define ARCH_SYSCALL_SIZE	2	/* of the instruction that makes a system call */
 
+/* Registers as call frame information numbers them (unwind-regs.c): how many matter, which are pc and sp. */
+#define ARCH_UNWIND_REGS	33
+#define ARCH_UNWIND_PC		32
+#define ARCH_UNWIND_SP		15
+
 #define ARCH_DWARF_SP		15	/* the stack pointer in unwind tables */
 
 /* The machine, as recordings name it. */

@@ -109,6 +109,7 @@
 #define ARCH_UNWIND_PC		8
 #define ARCH_UNWIND_SP		4
 #endif
+#define ARCH_UNWIND_SP_IS_CFA		/* behind a return sp is the frame's address, where nothing else is said */
 
 /*
  * A thunk (engine/thunk.h), at offsets where a stub's sp is slot, too:
