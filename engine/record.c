@@ -25,13 +25,17 @@
 /* Who finds a change of packets in the way that often, and cannot find out, takes it for left. */
 #define NESTED_LIMIT	65536u
 
-/* Does @at still hold @mark? It may be no memory any more. */
+/*
+ * Does @at still hold @mark? It may be no memory any more, so the kernel looks: it compares before it
+ * moves those who wait there, nobody, elsewhere.
+ */
 static bool holds(unsigned long at, u32 mark)
 {
-	const struct { long sec, nsec; } at_once = { 0, 0 };
+	u32 elsewhere = 0;
+	long err = arch_syscall(SYS_futex, (long)at, FUTEX_CMP_REQUEUE_PRIVATE, 0, 0,
+				(long)&elsewhere, (long)mark);
 
-	return arch_syscall(SYS_futex, (long)at, FUTEX_WAIT_PRIVATE, (long)mark, (long)&at_once,
-			    0, 0) != -EAGAIN;
+	return err != -EAGAIN && err != -EFAULT;
 }
 
 /*
