@@ -68,6 +68,9 @@ extern const size_t inject_frame_pc;
 #define INJECT_CALL_CODE	8
 bool inject_is_behind_call(const uint8_t code[INJECT_CALL_CODE]);
 
+/* How seccomp filters call this processor (AUDIT_ARCH_*). */
+extern const unsigned int inject_audit_arch;
+
 /* Is an ELF file with this header one of programs that we can do this with? */
 bool inject_elf_is_ours(const uint8_t ident[16], unsigned int machine);
 

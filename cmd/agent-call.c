@@ -19,6 +19,12 @@
 #include "cmd/cmd.h"
 #include "config.h"
 
+/*
+ * Where the loader finds a copy: written as nobody else would, for it takes two objects of the same name
+ * for one.
+ */
+#define COPY_DIR	"/proc/self/./fd/"
+
 #define RTLD_DLOPEN	0x80000000ul	/* for __libc_dlopen_mode(), what dlopen() adds itself */
 
 /* A function that one of the C library's objects has. */
@@ -44,7 +50,7 @@ static unsigned long find_agent(struct target *t)
 
 	for (size_t i = 0; i < t->nobjects && !func; i++)
 		if (strstr(t->objects[i].name, FTRACE_AGENT_NAME) ||
-		    !strncmp(t->objects[i].name, "/proc/self/fd/", 14))
+		    !strncmp(t->objects[i].name, COPY_DIR, sizeof(COPY_DIR) - 1))
 			func = target_function(t, &t->objects[i], FTRACE_AGENT_ENTER, NULL);
 	return func;
 }
@@ -151,8 +157,8 @@ static int fill_memfd(pid_t pid, long fd, const char *path)
 	return n < 0 ? -1 : 0;
 }
 
-/* Load our file @path where the process cannot see it: from a memory file of its own. */
-static int load_copy(struct borrowed *b, const char *path)
+/* Load our file @path where the process cannot see it: from a memory file of its own, @fd. */
+static int load_copy(struct borrowed *b, const char *path, long *copy)
 {
 	static const char name[] = "ftrace-agent";
 	char there[64];
@@ -165,13 +171,13 @@ static int load_copy(struct borrowed *b, const char *path)
 	if (fd < 0)
 		return cmd_error("process %d (%s): sees other files, and no memory file can be made in it: %s",
 				 b->t->pid, b->t->comm, strerror((int)-fd));
-	snprintf(there, sizeof(there), "/proc/self/fd/%ld", fd);
+	*copy = fd;
+	snprintf(there, sizeof(there), COPY_DIR "%ld", fd);
 	if (fill_memfd(b->t->pid, fd, path))
 		err = cmd_error("%s: cannot be copied into process %d (%s): %s", path, b->t->pid,
 				b->t->comm, strerror(errno));
 	else
 		err = dlopen_there(b, there);
-	borrow_syscall(b, SYS_close, (unsigned long)fd, 0, 0, 0, 0, 0);
 	return err;
 }
 
@@ -179,10 +185,15 @@ static int load(struct borrowed *b, const struct agent_call *call)
 {
 	/* The library by its own path first: the agent finds it by its name then, wherever it looks. */
 	const char *const files[] = { call->library, call->agent };
+	long copies[2] = { -1, -1 };	/* both open at the end, so that they have different names */
 	int err = 0;
 
 	for (int i = 0; i < 2 && !err; i++)
-		err = sees(b->t->pid, files[i]) ? dlopen_there(b, files[i]) : load_copy(b, files[i]);
+		err = sees(b->t->pid, files[i]) ? dlopen_there(b, files[i]) :
+						  load_copy(b, files[i], &copies[i]);
+	for (int i = 0; i < 2; i++)
+		if (copies[i] >= 0)
+			borrow_syscall(b, SYS_close, (unsigned long)copies[i], 0, 0, 0, 0, 0);
 	return err;
 }
 

@@ -26,6 +26,12 @@ void places_free(struct places *p);
 bool places_are_good(const struct places *p, struct target *t, pid_t tid,
 		     const struct inject_state *state, bool strict, const char **why);
 
+/*
+ * Do the seccomp filters that the stopped thread @tid is under, if any, allow all that the agent does?
+ * False: *@why says what not. (borrow-seccomp.c)
+ */
+bool place_may_call(pid_t pid, pid_t tid, const char **why);
+
 /* Does the (running) thread wait in a system call that may be interrupted? A guess, for choosing. */
 bool place_is_waiting(pid_t pid, pid_t tid);
 

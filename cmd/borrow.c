@@ -189,6 +189,10 @@ static int try_thread(struct borrowed *b, pid_t tid, const struct places *places
 		ptrace(PTRACE_DETACH, tid, NULL, NULL);
 		return 0;
 	}
+	if (!place_may_call(b->t->pid, tid, why)) {
+		put_back(b);
+		return -1;
+	}
 	if (places_are_good(places, b->t, tid, b->state, strict, why))
 		return 1;
 	put_back(b);

@@ -121,8 +121,9 @@ FTRACE_INTERNAL int ftrace_redirect(const struct ftrace_redirection *list, u32 n
 	for (map = ftrace_loaded_objects(); map; map = map->l_next) {
 		const char *slash = map->l_name ? ft_strrchr(map->l_name, '/') : NULL;
 
-		/* What calls libc's from ours would find ours again. */
-		if (map->l_ld == _DYNAMIC || (slash && ft_starts_with(slash + 1, "libftrace")))
+		/* What calls libc's from ours would find ours again. Copies have no name of their own. */
+		if (map->l_ld == _DYNAMIC || (slash && ft_starts_with(slash + 1, "libftrace")) ||
+		    (map->l_name && ft_starts_with(map->l_name, "/proc/self/./fd/")))
 			continue;
 		e = redirect_object(map, list, n, mem);
 		err = err ? err : e;

@@ -2,6 +2,7 @@
 /* x86_64: borrowing a thread of another process; see inject.h. */
 #include <elf.h>
 #include <errno.h>
+#include <linux/audit.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -20,6 +21,8 @@ struct inject_state {
 };
 
 const size_t inject_frame_pc = 8 + 40 + 16 * 8;	/* pretcode, ucontext up to mcontext, RIP in it */
+
+const unsigned int inject_audit_arch = AUDIT_ARCH_X86_64;
 
 struct inject_state *inject_save(pid_t tid)
 {

@@ -315,6 +315,53 @@ def test_narrow(tmp_path):
         target.check_end()
 
 
+def test_seccomp(loop, tmp_path):
+    """A filter that allows what the agent needs; one that does not is a refusal, and nothing was tried."""
+    if os.getuid():
+        pytest.skip("needs root, to see what a filter allows")
+    with Target([loop, "seccomp"]) as target:
+        time.sleep(0.1)
+        attached(record(target.pid, tmp_path / "data"))
+        assert calls(tmp_path / "data")["leaf"] > 0
+        target.check_end()
+    shutil.rmtree(tmp_path / "data")
+    with Target([loop, "strict"]) as target:
+        time.sleep(0.1)
+        done = record(target.pid, tmp_path / "data")
+        assert done.status == 1 and b"seccomp filter does not allow" in done.stderr, done
+        target.check_end()
+
+
+@pytest.mark.parametrize("names", ["--mount --pid --fork --mount-proc", "--mount --uts --ipc"])
+def test_namespaces(loop, tmp_path, names):
+    """A process in other namespaces, which sees neither our files nor our /dev/shm."""
+    if os.getuid() or not ft.have("unshare"):
+        pytest.skip("needs root and unshare")
+    shutil.copy(loop, tmp_path / "attach_inside")
+    script = (f"mkdir {tmp_path}/new && mount -t tmpfs new {tmp_path}/new && "
+              f"cp {tmp_path}/attach_inside {tmp_path}/new/ && mount -t tmpfs shm /dev/shm && "
+              f"mount -t tmpfs none {ft.BUILD} && "
+              f"exec {tmp_path}/new/attach_inside sleep")
+    outer = subprocess.Popen(["unshare", *names.split(), "sh", "-c", script], stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE)
+    pid = outer.pid
+    try:
+        assert outer.stdout.readline() == b"ready\n", outer.communicate()
+        with open(f"/proc/{outer.pid}/task/{outer.pid}/children", encoding="ascii") as children:
+            pid = int((children.read().split() or [outer.pid])[0])
+        attached(record(pid, tmp_path / "data"))
+        assert calls(tmp_path / "data")["leaf"] > 0
+        attached(record(pid, tmp_path / "data"))
+        assert calls(tmp_path / "data")["leaf"] > 0
+        os.kill(pid, signal.SIGTERM)
+        out, err = outer.communicate(timeout=20)
+        assert (outer.returncode, out, err) == (0, b"ok\n", b"")
+    finally:
+        if outer.poll() is None:
+            os.kill(pid, signal.SIGKILL)
+            outer.communicate()
+
+
 def test_other_user(loop, tmp_path):
     if os.getuid():
         pytest.skip("needs root, to become somebody else")

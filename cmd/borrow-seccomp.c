@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A process under seccomp filters: would they let do what the agent needs? The filters are read from the
+ * kernel and run here, so that the answer comes before anything that one of them might punish.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+
+#include "arch/inject.h"
+#include "cmd/borrow-place.h"
+
+#define MAX_FILTERS	64
+
+/* What dlopen(), the agent and its stops call, with the arguments that filters look at. */
+static const struct {
+	short nr;
+	const char *name;
+	unsigned long args[6];
+} needed[] = {
+#define NEED(name, ...) { SYS_##name, #name, { __VA_ARGS__ } }
+	NEED(mmap, 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS),
+	NEED(mmap, 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS),
+	NEED(mmap, 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_DENYWRITE | MAP_FIXED, 3),
+	NEED(mmap, 0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, 3),
+	NEED(mprotect, 4096, 4096, PROT_READ), NEED(munmap, 4096, 4096),
+	NEED(madvise, 4096, 4096, 16), NEED(brk, 0),
+	NEED(openat, (unsigned long)AT_FDCWD, 4096, O_RDONLY | O_CLOEXEC),
+	NEED(openat, (unsigned long)AT_FDCWD, 4096, O_RDWR | O_CREAT | O_EXCL, 0600),
+	NEED(close, 3), NEED(read, 3, 4096, 64), NEED(pread64, 3, 4096, 64), NEED(pwrite64, 3, 4096, 64),
+	NEED(write, 3, 4096, 64), NEED(lseek, 3, 0, 2), NEED(fstat, 3), NEED(newfstatat, 3, 4096),
+	NEED(statx, (unsigned long)AT_FDCWD, 4096), NEED(readlinkat, (unsigned long)AT_FDCWD, 4096),
+	NEED(faccessat, (unsigned long)AT_FDCWD, 4096), NEED(symlinkat, 4096, (unsigned long)AT_FDCWD),
+	NEED(unlinkat, (unsigned long)AT_FDCWD, 4096), NEED(fallocate, 3, 0, 0, 4096),
+	NEED(fstatfs, 3), NEED(getdents64, 3),
+#ifdef SYS_stat
+	NEED(stat, 4096), NEED(readlink, 4096),
+#endif
+	NEED(getrlimit, 1), NEED(uname), NEED(getpid), NEED(getppid), NEED(gettid), NEED(kill, 1, 0),
+	NEED(tgkill, 1, 1, 0), NEED(futex, 4096, 1), NEED(nanosleep, 4096), NEED(clock_gettime, 1),
+	NEED(membarrier, 1), NEED(prctl, 3), NEED(exit, 0),
+	NEED(clone, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
+	     CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID),
+	NEED(clone, CLONE_VM | CLONE_FILES | CLONE_UNTRACED),
+	NEED(ptrace, PTRACE_SEIZE, 1), NEED(wait4, 1, 0, 0x40000000), NEED(kcmp, 1, 1, 1),
+	NEED(rt_sigprocmask, 2), NEED(rt_sigaction, 17), NEED(rt_sigtimedwait, 4096),
+	NEED(rt_sigreturn),
+#undef NEED
+};
+
+/* The filter's verdict. What is not a filter's instruction ends it with the worst. */
+static uint32_t run_filter(const struct sock_filter *code, unsigned int len, const struct seccomp_data *d)
+{
+	uint32_t a = 0, x = 0, mem[BPF_MEMWORDS] = { 0 }, v;
+
+	for (unsigned int pc = 0; pc < len; pc++) {
+		const struct sock_filter *f = &code[pc];
+
+		v = BPF_SRC(f->code) == BPF_X ? x : f->k;
+		switch (f->code) {
+		case BPF_LD | BPF_W | BPF_ABS:
+			if (f->k > sizeof(*d) - 4)
+				return SECCOMP_RET_KILL_PROCESS;
+			memcpy(&a, (const char *)d + f->k, 4);
+			break;
+		case BPF_LD | BPF_W | BPF_LEN:
+			a = sizeof(*d);
+			break;
+		case BPF_LDX | BPF_W | BPF_LEN:
+			x = sizeof(*d);
+			break;
+		case BPF_LD | BPF_IMM:
+			a = f->k;
+			break;
+		case BPF_LDX | BPF_IMM:
+			x = f->k;
+			break;
+		case BPF_LD | BPF_MEM:
+			a = mem[f->k % BPF_MEMWORDS];
+			break;
+		case BPF_LDX | BPF_MEM:
+			x = mem[f->k % BPF_MEMWORDS];
+			break;
+		case BPF_ST:
+			mem[f->k % BPF_MEMWORDS] = a;
+			break;
+		case BPF_STX:
+			mem[f->k % BPF_MEMWORDS] = x;
+			break;
+		case BPF_MISC | BPF_TAX:
+			x = a;
+			break;
+		case BPF_MISC | BPF_TXA:
+			a = x;
+			break;
+		case BPF_RET | BPF_K:
+			return f->k;
+		case BPF_RET | BPF_A:
+			return a;
+		case BPF_JMP | BPF_JA:
+			pc += f->k;
+			break;
+		default:
+			if (BPF_CLASS(f->code) == BPF_JMP) {
+				bool yes = BPF_OP(f->code) == BPF_JEQ ? a == v :
+					   BPF_OP(f->code) == BPF_JGT ? a > v :
+					   BPF_OP(f->code) == BPF_JGE ? a >= v : (a & v) != 0;
+
+				pc += yes ? f->jt : f->jf;
+			} else if (BPF_CLASS(f->code) == BPF_ALU) {
+				uint8_t op = BPF_OP(f->code);
+
+				if ((op == BPF_DIV && !v) || op == BPF_MOD)
+					return SECCOMP_RET_KILL_PROCESS;
+				a = op == BPF_ADD ? a + v : op == BPF_SUB ? a - v : op == BPF_MUL ? a * v :
+				    op == BPF_DIV ? a / v : op == BPF_OR ? a | v : op == BPF_AND ? a & v :
+				    op == BPF_XOR ? a ^ v : op == BPF_LSH ? a << (v & 31) :
+				    op == BPF_RSH ? a >> (v & 31) : 0 - a;
+			} else {
+				return SECCOMP_RET_KILL_PROCESS;
+			}
+		}
+	}
+	return SECCOMP_RET_KILL_PROCESS;
+}
+
+/* The first of the calls that the filter does not let through, NULL: it lets all. */
+static const char *not_allowed(const struct sock_filter *code, unsigned int len)
+{
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+		struct seccomp_data d = { .nr = needed[i].nr, .arch = inject_audit_arch };
+		uint32_t verdict;
+
+		for (int k = 0; k < 6; k++)
+			d.args[k] = needed[i].args[k];
+		verdict = run_filter(code, len, &d) & SECCOMP_RET_ACTION_FULL;
+		if (verdict != SECCOMP_RET_ALLOW && verdict != SECCOMP_RET_LOG)
+			return needed[i].name;
+	}
+	return NULL;
+}
+
+bool place_may_call(pid_t pid, pid_t tid, const char **why)
+{
+	static char text[160];
+	const char *name = NULL;
+	struct sock_filter *code;
+	long len = 0;
+
+	if (target_status(pid, "status", "Seccomp:", 10, 0) != 2)
+		return true;
+	*why = text;
+	for (unsigned long i = 0; i < MAX_FILTERS && !name; i++) {
+		len = ptrace(PTRACE_SECCOMP_GET_FILTER, tid, (void *)i, NULL);
+		if (len < 0 && errno == ENOENT && i)
+			return true;
+		code = len > 0 ? calloc((size_t)len, sizeof(*code)) : NULL;
+		if (!code || ptrace(PTRACE_SECCOMP_GET_FILTER, tid, (void *)i, code) != len) {
+			snprintf(text, sizeof(text), "is under a seccomp filter, and what that allows cannot be seen (%s); attach as root",
+				 strerror(errno));
+			free(code);
+			return false;
+		}
+		name = not_allowed(code, (unsigned int)len);
+		free(code);
+	}
+	snprintf(text, sizeof(text), "its seccomp filter does not allow %s(), which the agent needs; start it under 'ftrace record'",
+		 name ? name : "so many filters");
+	return false;
+}
