@@ -61,14 +61,16 @@ static int set_ftrace_notrace_write(const char *value, size_t len, enum control_
 /* One pattern a line. */
 static void show(struct control_text *out, const struct patterns *p)
 {
-	char c[2] = "";
+	char c[2] = "", last = '\n';
 	size_t i;
 
 	for (i = 0; i < p->len; i++) {
 		c[0] = p->text[i] == ' ' || p->text[i] == ',' ? '\n' : p->text[i];
-		control_puts(out, c);
+		if (c[0] != '\n' || last != '\n')
+			control_puts(out, c);
+		last = c[0];
 	}
-	if (p->len)
+	if (last != '\n')
 		control_puts(out, "\n");
 }
 

@@ -9,6 +9,31 @@ int record_attach_check(struct record *r)
 			 r->opt->targets);
 }
 
+static int none(const char *what)
+{
+	return cmd_error("%s: attaching to running processes is not made for this kind of processor yet", what);
+}
+
+int cmd_attach(int argc, char **argv)
+{
+	return none("attach");
+}
+
+int cmd_detach(int argc, char **argv)
+{
+	return none("detach");
+}
+
+int cmd_status(int argc, char **argv)
+{
+	return none("status");
+}
+
+int cmd_control(int argc, char **argv)
+{
+	return none("control");
+}
+
 int record_attach_names(struct record *r, struct record_options *opt)
 {
 	return 1;

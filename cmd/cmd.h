@@ -8,6 +8,10 @@
  * 0, 1 for an error (already printed), 2 for bad use; `record` passes on its program's.
  */
 int cmd_record(int argc, char **argv);
+int cmd_attach(int argc, char **argv);
+int cmd_detach(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+int cmd_control(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_graph(int argc, char **argv);

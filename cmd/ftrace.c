@@ -21,6 +21,10 @@ static const struct command {
 } commands[] = {
 #ifdef HAVE_CMD_RECORD
 	{ "record", cmd_record, "run a program and record its function calls" },
+	{ "attach", cmd_attach, "record a process that runs already, behind this command" },
+	{ "detach", cmd_detach, "end that" },
+	{ "status", cmd_status, "show how a process that is attached to is traced" },
+	{ "control", cmd_control, "read or change that" },
 #endif
 	{ "replay", cmd_replay, "show the recorded calls, one by one" },
 	{ "report", cmd_report, "count calls and time of each function" },

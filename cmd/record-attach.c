@@ -348,6 +348,39 @@ static void has_begun(struct record *r, struct record_target *t)
 	forget_request(r, t);
 }
 
+/* For those who look for it later: see cmd/attach.c. */
+static void leave_note(struct record *r, const struct record_target *t)
+{
+	char name[64], output[PATH_MAX];
+	int fd;
+
+	snprintf(name, sizeof(name), "attached-%d", t->pid);
+	fd = openat(r->session_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return;
+	dprintf(fd, "recorder=%d\noutput=%s\n", getpid(),
+		realpath(r->opt->output, output) ? output : r->opt->output);
+	close(fd);
+}
+
+/* All are recorded: who waits for that may go. */
+static void all_have_begun(struct record *r)
+{
+	struct record_attach *a = r->attach;
+	int null;
+
+	for (size_t i = 0; i < a->n; i++)
+		leave_note(r, &a->targets[i]);
+	if (r->opt->begun_fd < 0)
+		return;
+	if (write(r->opt->begun_fd, "", 1) != 1)
+		a->ending = true;
+	null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	if (null >= 0)
+		dup2(null, 2);
+	close(r->opt->begun_fd);
+}
+
 static void has_ended(struct record *r, struct record_target *t)
 {
 	t->state = TARGET_DONE;
@@ -446,6 +479,8 @@ void record_attach_poll(struct record *r)
 		a->all_begun = true;
 		if (r->opt->duration_ns)
 			a->until_ns = now_ns() + r->opt->duration_ns;
+		if (!a->failures && lives)
+			all_have_begun(r);
 		if (!a->ending && !a->failures && lives && isatty(2))
 			fputs("ftrace: recording; Ctrl-C ends it\n", stderr);
 	}

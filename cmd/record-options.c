@@ -226,7 +226,16 @@ static int set_option(struct record_options *opt, int key, const char *arg)
 	}
 }
 
-int record_parse(struct record_options *opt, int argc, char **argv)
+static const struct cmd_usage attach_usage = {
+	.name = "attach",
+	.synopsis = "[OPTION...] PID[,PID...]",
+	.about = "Record processes that run already, behind this command: 'ftrace detach' ends it,\n"
+		 "'ftrace control' changes what is traced meanwhile.",
+	.tables = { record_options },
+};
+
+static int parse_options(struct record_options *opt, const struct cmd_usage *usage, int argc,
+			 char **argv)
 {
 	struct cmd_getopt g;
 	int key, err;
@@ -236,21 +245,51 @@ int record_parse(struct record_options *opt, int argc, char **argv)
 		.tracer = "function_graph",
 		.buffer = 4 << 20,
 		.wait_ms = 1000,
+		.begun_fd = -1,
 	};
-	cmd_getopt_init(&g, &record_usage, argc, argv, 0);
+	cmd_getopt_init(&g, usage, argc, argv, 0);
 	while ((key = cmd_getopt(&g)) != -1) {
 		err = set_option(opt, key, g.arg);
 		if (err)
 			return err;
 	}
-	if (opt->targets) {
-		static char name[] = "-p";
-		static char *command[3] = { name };
+	return 0;
+}
 
+/* In place of a command's line. */
+static void name_targets(struct record_options *opt)
+{
+	static char name[] = "-p";
+	static char *command[3] = { name };
+
+	command[1] = (char *)opt->targets;
+	opt->command = command;
+}
+
+int record_parse_attach(struct record_options *opt, int argc, char **argv)
+{
+	int err = parse_options(opt, &attach_usage, argc, argv);
+
+	for (; !err && optind < argc; optind++)
+		err = add_targets(opt, argv[optind]);
+	if (err)
+		return err;
+	if (!opt->targets)
+		return cmd_bad_use("attach", "no process is named");
+	name_targets(opt);
+	return 0;
+}
+
+int record_parse(struct record_options *opt, int argc, char **argv)
+{
+	int err = parse_options(opt, &record_usage, argc, argv);
+
+	if (err)
+		return err;
+	if (opt->targets) {
 		if (optind < argc)
 			return cmd_bad_use("record", "%s: a command and -p exclude each other", argv[optind]);
-		command[1] = (char *)opt->targets;
-		opt->command = command;
+		name_targets(opt);
 		return 0;
 	}
 	if (opt->duration_ns)

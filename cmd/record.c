@@ -103,31 +103,34 @@ static int record(struct record *r)
 	return err || (r->attach && record_attach_failed(r)) ? 1 : record_run_status(r);
 }
 
-int cmd_record(int argc, char **argv)
+int record_run(struct record_options *opt)
 {
-	struct record_options opt;
-	struct record *r;
-	int err = record_parse(&opt, argc, argv);
+	struct record *r = calloc(1, sizeof(*r));
+	int err;
 
-	if (err)
-		goto out;
-	r = calloc(1, sizeof(*r));
-	if (!r) {
-		err = cmd_error("no memory");
-		goto out;
-	}
-	r->opt = &opt;
+	if (!r)
+		return cmd_error("no memory");
+	r->opt = opt;
 	record_raise_limits();
-	if (opt.targets)
+	if (opt->targets)
 		err = record_find_agent(r) || record_attach_check(r) ||
-		      record_attach_names(r, &opt);
+		      record_attach_names(r, opt);
 	else
-		err = record_check(r) || record_find_agent(r) || record_resolve_names(&opt, r->program);
+		err = record_check(r) || record_find_agent(r) || record_resolve_names(opt, r->program);
 	if (!err)
 		err = record(r);
 	record_attach_free(r);
 	free(r);
-out:
+	return err;
+}
+
+int cmd_record(int argc, char **argv)
+{
+	struct record_options opt;
+	int err = record_parse(&opt, argc, argv);
+
+	if (!err)
+		err = record_run(&opt);
 	record_options_free(&opt);
 	return err;
 }

@@ -49,6 +49,7 @@ struct record_options {
 	uint32_t wait_ms;
 	bool overwrite;
 	const char *targets;		/* -p: processes, parted by commas; NULL: a command is started */
+	int begun_fd;			/* told when they are recorded, by one byte; -1: nobody is */
 	uint64_t duration_ns;		/* of recording those; 0: until they end, or we are interrupted */
 	char **command;
 };
@@ -141,7 +142,14 @@ struct record {
 
 /* Fill @opt from the command line. Bad use has been said when it returns the exit status for it. */
 int record_parse(struct record_options *opt, int argc, char **argv);
+/* The same for `ftrace attach`, whose words are processes. */
+int record_parse_attach(struct record_options *opt, int argc, char **argv);
 void record_options_free(struct record_options *opt);
+
+/* ---- record.c ---- */
+
+/* The whole course of it. The command's exit status. */
+int record_run(struct record_options *opt);
 
 /* ---- record-names.c ---- */
 

@@ -236,6 +236,58 @@ def test_python(tmp_path):
         target.check_end()
 
 
+def ftrace(*args, status=0):
+    done = ft.run([ft.FTRACE, *map(str, args)])
+    assert done.status == status, done
+    return done.stdout.decode() + done.stderr.decode()
+
+
+def test_lasting(loop, tmp_path):
+    """attach, status, control, detach."""
+    with Target([loop, "sleep"]) as target:
+        before = target.text()
+        assert "is not attached to" in ftrace("status", target.pid, status=1)
+        assert "is not attached to" in ftrace("control", target.pid, "tracing_on", status=1)
+        assert f"'ftrace detach {target.pid}' ends it" in \
+            ftrace("attach", "-o", tmp_path / "data", "-F", "branch", target.pid)
+        assert "being recorded already" in ftrace("attach", "-o", tmp_path / "two", target.pid, status=1)
+        shown = ftrace("status", target.pid)
+        assert f"output: {tmp_path}/data" in shown and "current_tracer: function_graph\n" in shown
+        assert "set_ftrace_filter: branch\n" in shown
+        assert target.text() != before
+        # Off is off: the code is as it was.
+        assert "all threads stopped 1 time" in ftrace("control", target.pid, "current_tracer=nop")
+        assert target.text() == before
+        ftrace("control", target.pid, "set_ftrace_filter=leaf", "current_tracer=function")
+        assert target.text() != before
+        assert "no such file" in ftrace("control", target.pid, "current_trace=nop", status=1)
+        assert "no tracer of that name" in ftrace("control", target.pid, "current_tracer=x", status=1)
+        assert ftrace("control", target.pid, "current_tracer", "tracing_on") == "function\n1\n"
+        functions = ftrace("control", target.pid, "available_filter_functions").split("\n")
+        assert {"leaf", "branch", "main"} <= set(functions)
+        time.sleep(0.2)
+        ftrace("control", target.pid, "tracing_on=0")
+        assert f"recorded into {tmp_path}/data" in ftrace("detach", target.pid)
+        assert "is not attached to" in ftrace("detach", target.pid, status=1)
+        assert target.text() == before
+        seen = calls(tmp_path / "data")
+        assert seen["branch"] > 10 and seen["leaf"] > 10
+        target.check_end()
+
+
+def test_detach_without_recorder(loop, tmp_path):
+    with Target([loop, "sleep"]) as target:
+        before = target.text()
+        ftrace("attach", "-o", tmp_path / "data", target.pid)
+        recorder = int(re.search(r"recorder: process (\d+)", ftrace("status", target.pid)).group(1))
+        os.kill(recorder, signal.SIGKILL)
+        time.sleep(0.3)
+        assert "was killed" in ftrace("status", target.pid)
+        ftrace("detach", target.pid)
+        assert target.text() == before
+        target.check_end()
+
+
 # ---- who cannot be attached to ----
 
 def refused(pid, tmp_path, *words):
