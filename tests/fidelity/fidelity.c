@@ -69,7 +69,13 @@ static UNTRACED void randomize(union state *s, int set_df)
 
 	for (unsigned int i = STATE_VECTOR / 8; i < STATE_SIZE / 8; i++)
 		s->words[i] = random64();
+	for (int i = 0; i < GENERALS; i++)
+		s->words[STATE_GENERAL / 8 + i] &= ~0ul;	/* as wide as a register is */
+#ifdef __x86_64__
 	__asm__ volatile("fxsave64 %0" : "=m"(clean));
+#else
+	__asm__ volatile("fxsave %0" : "=m"(clean));
+#endif
 	memset(s->bytes, 0, 512);
 	memcpy(s->bytes, clean, 32);
 	/* x87: all exceptions masked, random precision and rounding, a random top, full or empty. */
@@ -86,7 +92,7 @@ static UNTRACED void randomize(union state *s, int set_df)
 	}
 	/* mxcsr: masked, random rounding, flush and sticky bits; not what this CPU lacks. */
 	*(uint32_t *)(s->bytes + 24) = 0x1f80 | (random64() & 0xe03f);
-	for (int v = 0; v < 16; v++)
+	for (int v = 0; v < VECTORS; v++)
 		memcpy(s->bytes + 160 + 16 * v, s->bytes + STATE_VECTOR + 64 * v, 16);
 	s->words[STATE_FLAGS / 8] = (random64() & FLAGS_ARITHMETIC) | 0x202;
 	if (set_df)
@@ -111,18 +117,19 @@ static UNTRACED void compare(const char *where, const union state *expected,
 {
 	static const int widths[] = { 16, 32, 64 };
 	int width = widths[fidelity_level];
-	int vectors = upper && fidelity_level == LEVEL_AVX512 ? 32 : 16;
+	int all = upper && fidelity_level == LEVEL_AVX512;
+	int vectors = all ? UPPER_VECTORS : VECTORS;
 
-	for (int i = 0; i < 15; i++)
+	for (int i = 0; i < GENERALS; i++)
 		if (expected->words[STATE_GENERAL / 8 + i] != found->words[STATE_GENERAL / 8 + i])
 			differ(where, general_names[i], 0, &expected->words[STATE_GENERAL / 8 + i],
 			       &found->words[STATE_GENERAL / 8 + i], 8);
 	if (found->words[STATE_SP / 8] != sp)
-		differ(where, "rsp", 0, &sp, &found->words[STATE_SP / 8], 8);
+		differ(where, "sp", 0, &sp, &found->words[STATE_SP / 8], 8);
 	if ((expected->words[STATE_FLAGS / 8] ^ found->words[STATE_FLAGS / 8]) & flags)
-		differ(where, "rflags", 0, &expected->words[STATE_FLAGS / 8],
+		differ(where, "flags", 0, &expected->words[STATE_FLAGS / 8],
 		       &found->words[STATE_FLAGS / 8], 8);
-	for (int v = 0; v < 16; v++)
+	for (int v = 0; v < VECTORS; v++)
 		if (memcmp(expected->bytes + 160 + 16 * v, found->bytes + 160 + 16 * v, 16))
 			differ(where, "xmm", v, expected->bytes + 160 + 16 * v,
 			       found->bytes + 160 + 16 * v, 16);
@@ -132,7 +139,7 @@ static UNTRACED void compare(const char *where, const union state *expected,
 			differ(where, width == 64 ? "zmm" : "ymm", v,
 			       expected->bytes + STATE_VECTOR + 64 * v,
 			       found->bytes + STATE_VECTOR + 64 * v, width);
-	for (int k = 0; k < 8 && vectors == 32; k++)
+	for (int k = 0; k < 8 && all; k++)
 		if (expected->words[STATE_MASK / 8 + k] != found->words[STATE_MASK / 8 + k])
 			differ(where, "k", k, &expected->words[STATE_MASK / 8 + k],
 			       &found->words[STATE_MASK / 8 + k], 8);
@@ -152,11 +159,18 @@ static unsigned long callbacks;
 
 #ifdef WITH_LIBRARY
 /* Every register the ABI lets a callback change, as wide as the processor has them. */
+#ifdef __x86_64__
+#define ALL_VECTORS	"0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31"
+#define LOW_VECTORS	"0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15"
+#else
+#define ALL_VECTORS	"0,1,2,3,4,5,6,7"
+#define LOW_VECTORS	ALL_VECTORS
+#endif
 static CALLBACK void clobber(int vectors)
 {
 	if (vectors && fidelity_level == LEVEL_AVX512)
 		__asm__ volatile(
-			".irp v, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n\t"
+			".irp v, " ALL_VECTORS "\n\t"
 			"vpternlogd $255, %%zmm\\v, %%zmm\\v, %%zmm\\v\n\t"
 			".endr\n\t"
 			".irp k, 0,1,2,3,4,5,6,7\n\tkxnorw %%k\\k, %%k\\k, %%k\\k\n\t.endr" ::: "memory");
@@ -164,21 +178,26 @@ static CALLBACK void clobber(int vectors)
 		__asm__ volatile("vzeroall" ::: "memory");
 	else if (vectors)
 		__asm__ volatile(
-			".irp v, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n\t"
+			".irp v, " LOW_VECTORS "\n\t"
 			"pcmpeqd %%xmm\\v, %%xmm\\v\n\t.endr" ::: "memory");
+#ifdef __x86_64__
 	__asm__ volatile("mov $-1, %%rax\n\t"
 			 ".irp r, rcx,rdx,rsi,rdi,r8,r9,r10,r11\n\tmov %%rax, %%\\r\n\t.endr\n\t"
 			 "xor %%eax, %%eax"
 			 ::: "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "cc", "memory");
+#else
+	__asm__ volatile("mov $-1, %%eax; mov %%eax, %%ecx; mov %%eax, %%edx; xor %%eax, %%eax"
+			 ::: "eax", "ecx", "edx", "cc", "memory");
+#endif
 }
 
 static union state changed;
 
-static CALLBACK uint64_t df_now(void)
+static CALLBACK unsigned long df_now(void)
 {
-	uint64_t flags;
+	unsigned long flags;
 
-	__asm__ volatile("pushfq; pop %0" : "=r"(flags));
+	__asm__ volatile("pushf; pop %0" : "=r"(flags));
 	return flags & FLAGS_DF;
 }
 
@@ -188,16 +207,24 @@ static CALLBACK void check_regs(struct pt_regs *regs, int all, unsigned long ip)
 	const uint64_t *g = fidelity_before.words + STATE_GENERAL / 8;
 	uint64_t flags = FLAGS_DF | (tail ? 0 : FLAGS_ARITHMETIC);
 	struct { const char *name; uint64_t expected, found; int minimum; } table[] = {
+		{ "user_stack_pointer(regs)", fidelity_sp - sizeof(long), user_stack_pointer(regs), 1 },
+#ifdef __x86_64__
 		{ "regs->rax", g[RAX], regs->rax, 1 }, { "regs->rdi", g[RDI], regs->rdi, 1 },
 		{ "regs->rsi", g[RSI], regs->rsi, 1 }, { "regs->rdx", g[RDX], regs->rdx, 1 },
 		{ "regs->rcx", g[RCX], regs->rcx, 1 }, { "regs->r8", g[R8], regs->r8, 1 },
 		{ "regs->r9", g[R9], regs->r9, 1 }, { "regs->r10", g[R10], regs->r10, 1 },
-		{ "regs->rsp", fidelity_sp - 8, regs->rsp, 1 },
 		{ "regs->rbx", g[RBX], regs->rbx, 0 }, { "regs->rbp", g[RBP], regs->rbp, 0 },
 		{ "regs->r11", g[R11], regs->r11, 0 }, { "regs->r12", g[R12], regs->r12, 0 },
 		{ "regs->r13", g[R13], regs->r13, 0 }, { "regs->r14", g[R14], regs->r14, 0 },
 		{ "regs->r15", g[R15], regs->r15, 0 },
-		{ "regs->eflags", fidelity_before.words[STATE_FLAGS / 8] & flags, regs->eflags & flags, 0 },
+#else
+#define U(reg)	(unsigned long)regs->reg
+		{ "regs->eax", g[RAX], U(eax), 1 }, { "regs->edx", g[RDX], U(edx), 1 },
+		{ "regs->ecx", g[RCX], U(ecx), 1 }, { "regs->ebx", g[RBX], U(ebx), 0 },
+		{ "regs->esi", g[RSI], U(esi), 0 }, { "regs->edi", g[RDI], U(edi), 0 },
+		{ "regs->ebp", g[RBP], U(ebp), 0 },
+#endif
+		{ "regs->eflags", fidelity_before.words[STATE_FLAGS / 8] & flags, (unsigned long)regs->eflags & flags, 0 },
 	};
 
 	for (unsigned int i = 0; i < sizeof(table) / sizeof(table[0]); i++)
@@ -207,8 +234,8 @@ static CALLBACK void check_regs(struct pt_regs *regs, int all, unsigned long ip)
 	if (regs->rip == arch_site_body(ftrace_site_at(ip)))
 		ip = regs->rip;
 #endif
-	if (regs->rip < ip || regs->rip > ip + 8)
-		differ("callback", "regs->rip", 0, &ip, &regs->rip, 8);
+	if (instruction_pointer(regs) < ip || instruction_pointer(regs) > ip + 8)
+		differ("callback", "regs->ip", 0, &ip, &FTRACE_REGS_IP(regs), sizeof(ip));
 	if (df_now()) {
 		printf("callback: DF is set in C code\n");
 		failed = 1;
@@ -231,10 +258,15 @@ static CALLBACK void at_entry_change(unsigned long ip, unsigned long parent_ip,
 
 	(void)ip, (void)parent_ip, (void)op;
 	callbacks++;
+#ifdef __x86_64__
 	regs->rax = g[RAX]; regs->rbx = g[RBX]; regs->rcx = g[RCX]; regs->rdx = g[RDX];
 	regs->rsi = g[RSI]; regs->rdi = g[RDI]; regs->rbp = g[RBP]; regs->r8 = g[R8];
 	regs->r9 = g[R9]; regs->r10 = g[R10]; regs->r11 = g[R11]; regs->r12 = g[R12];
 	regs->r13 = g[R13]; regs->r14 = g[R14]; regs->r15 = g[R15];
+#else
+	regs->eax = g[RAX]; regs->ebx = g[RBX]; regs->ecx = g[RCX]; regs->edx = g[RDX];
+	regs->esi = g[RSI]; regs->edi = g[RDI]; regs->ebp = g[RBP];
+#endif
 	regs->eflags = changed.words[STATE_FLAGS / 8];
 	clobber(1);
 }
@@ -256,9 +288,14 @@ static CALLBACK void graph_return(struct ftrace_graph_ret *trace, struct fgraph_
 	(void)trace;
 	callbacks++;
 	if (regs_return_value(regs) != g[RAX])
-		differ("retfunc", "rax", 0, &g[RAX], &regs->rax, 8);
+		differ("retfunc", "ax", 0, &g[RAX], &FTRACE_REGS_RETURN(regs), sizeof(long));
+#ifdef __x86_64__
 	if (regs->rdx != g[RDX])
 		differ("retfunc", "rdx", 0, &g[RDX], &regs->rdx, 8);
+#else
+	if ((unsigned long)regs->edx != g[RDX])
+		differ("retfunc", "edx", 0, &g[RDX], &regs->edx, 4);
+#endif
 	if (df_now()) {
 		printf("retfunc: DF is set in C code\n");
 		failed = 1;
@@ -364,10 +401,11 @@ UNTRACED int main(int argc, char **argv)
 			fidelity_call();
 		expected = fidelity_before;
 		if (changes) {
-			memcpy(expected.bytes + STATE_GENERAL, changed.bytes + STATE_GENERAL, 15 * 8);
+			memcpy(expected.bytes + STATE_GENERAL, changed.bytes + STATE_GENERAL,
+			       GENERALS * 8);
 			expected.words[STATE_FLAGS / 8] = changed.words[STATE_FLAGS / 8];
 		}
-		compare("entry", &expected, &fidelity_inside, fidelity_sp - 8,
+		compare("entry", &expected, &fidelity_inside, fidelity_sp - sizeof(long),
 			FLAGS_DF | (flags_kept && !tail ? FLAGS_ARITHMETIC : 0));
 		compare("return", &fidelity_result, &fidelity_after, fidelity_sp, FLAGS_DF);
 		if (strcmp(argv[1], "none") && strcmp(argv[1], "off") && callbacks == before) {

@@ -8,12 +8,16 @@ import ftracetest
 from ftracetest import compile_once, library_flags, run
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SOURCES = [os.path.join(HERE, name) for name in ("fidelity.c", "driver.S")]
+DRIVER = {"x86_64": "driver.S", "i386": "driver-32.S"}.get(ftracetest.ARCH)
+SOURCES = [os.path.join(HERE, name) for name in ("fidelity.c", DRIVER)] if DRIVER else []
+FLAGS = [*ftracetest.ARCH_FLAGS, *(["-fno-pie", "-no-pie"] if ftracetest.ARCH == "i386" else [])]
 ROUNDS = "20000"
 
 
 def program(*flags, name):
-    return compile_once(["gcc", "-O2", "-g", "-Wall", *SOURCES, *flags],
+    if not DRIVER:
+        pytest.skip(f"no driver for {ftracetest.ARCH}")
+    return compile_once(["gcc", *FLAGS, "-O2", "-g", "-Wall", *SOURCES, *flags],
                         [*SOURCES, os.path.join(HERE, "state.h")], name)
 
 
