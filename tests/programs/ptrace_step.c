@@ -58,7 +58,11 @@ UNTRACED int main(void)
 		if (sigismember(&blocked, SIGUSR1) || ++outside % 2)
 			continue;
 		CHECK(ptrace(PTRACE_GETREGS, pid, NULL, &regs) == 0);
+#ifdef __x86_64__
 		count = &seen[(regs.rip ^ regs.rip >> 16) & 0xffff];
+#else
+		count = &seen[(regs.eip ^ regs.eip >> 16) & 0xffff];
+#endif
 		if (*count < 2) {
 			++*count;
 			deliver = SIGUSR1;

@@ -59,6 +59,27 @@ static UNTRACED int too_often(unsigned long ip)
 	return 1;
 }
 
+#ifdef __x86_64__
+enum { IP = REG_RIP, AX = REG_RAX };
+#else
+enum { IP = REG_EIP, AX = REG_EAX };
+#endif
+
+/*
+ * i386: functions that only tell where they were called from (mov (%esp), %reg; ret), which the
+ * compiler's own start files leave in every library, have no unwind table.
+ */
+static UNTRACED int in_pc_thunk(unsigned long ip)
+{
+#ifdef __i386__
+	const unsigned char *code = (const unsigned char *)ip - (*(const unsigned char *)ip == 0xc3 ? 3 : 0);
+
+	return code[0] == 0x8b && (code[1] & 0xc7) == 0x04 && code[2] == 0x24 && code[3] == 0xc3;
+#else
+	return ip == 0;
+#endif
+}
+
 /* At full speed for some microseconds. */
 static UNTRACED void run_on(ucontext_t *context)
 {
@@ -71,10 +92,12 @@ static UNTRACED void run_on(ucontext_t *context)
 /* The kernel kills where a step ends while SIGTRAP is blocked; nothing else can interrupt there either. */
 static UNTRACED int may_block_signals(const ucontext_t *context)
 {
-	const unsigned char *code = (const unsigned char *)context->uc_mcontext.gregs[REG_RIP];
+	const unsigned char *code = (const unsigned char *)context->uc_mcontext.gregs[IP];
 
-	return code[0] == 0x0f && code[1] == 0x05 &&
-	       context->uc_mcontext.gregs[REG_RAX] == SYS_rt_sigprocmask;
+	/* syscall; int $0x80; sysenter */
+	return ((code[0] == 0x0f && (code[1] == 0x05 || code[1] == 0x34)) ||
+		(code[0] == 0xcd && code[1] == 0x80)) &&
+	       context->uc_mcontext.gregs[AX] == SYS_rt_sigprocmask;
 }
 
 static UNTRACED void go_on_stepping(int number, siginfo_t *info, void *data)
@@ -100,7 +123,7 @@ static UNTRACED void begin_stepping(void)
 static UNTRACED void trap(int number, siginfo_t *info, void *data)
 {
 	ucontext_t *context = data;
-	unsigned long ip = context->uc_mcontext.gregs[REG_RIP];
+	unsigned long ip = context->uc_mcontext.gregs[IP];
 
 	(void)number, (void)info;
 	if (!stepping) {
@@ -120,7 +143,7 @@ static UNTRACED void trap(int number, siginfo_t *info, void *data)
 		stepping = 0;
 		context->uc_mcontext.gregs[REG_EFL] &= ~TF;
 	}
-	if (may_unwind) {
+	if (may_unwind && !in_pc_thunk(ip)) {
 		struct walk walk = { 0, 0 };
 
 		_Unwind_Backtrace(frame, &walk);
