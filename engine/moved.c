@@ -190,7 +190,7 @@ static int make_stubs(struct ftrace_text *text, struct dyn_ftrace **sites, u32 n
 
 /* ---- who is in the middle of it ---- */
 
-/* The change whose bytes behind the first hold @addr. */
+/* The change that puts an instruction over @addr which does not begin there. */
 static struct change *change_around(struct batch *b, unsigned long addr)
 {
 	u32 lo = 0, hi = b->n;
@@ -202,6 +202,12 @@ static struct change *change_around(struct batch *b, unsigned long addr)
 			lo = mid + 1;
 		else
 			hi = mid;
+	}
+	if (lo < b->n && b->changes[lo].func->before) {
+		unsigned long jump = b->changes[lo].ip - b->changes[lo].func->before;
+
+		if (addr > jump && addr - jump < ARCH_SITE_SIZE)
+			return &b->changes[lo];
 	}
 	if (!lo || addr - b->changes[lo - 1].ip >= b->changes[lo - 1].func->len)
 		return NULL;
@@ -261,7 +267,7 @@ static void collect_spans(struct batch *b, struct spans *s)
 		if (!c->on || c->done || c->why)
 			continue;
 		if (c->site->obj != last && s->n < MAX_SPANS)
-			s->span[s->n++].lo = c->ip;
+			s->span[s->n++].lo = c->ip - c->func->before;
 		s->span[s->n - 1].size = end - s->span[s->n - 1].lo;
 		last = c->site->obj;
 	}
