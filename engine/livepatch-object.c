@@ -2,6 +2,7 @@
 /* Live patching: from the names a patch gives to functions, and where their code is. */
 #include <link.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "arch.h"
 #include "chunk.h"
@@ -134,32 +135,79 @@ static const char *path_of(const struct unwind_object *o, char *exe, size_t size
 	return exe;
 }
 
-static void ranges_of_new(struct klp_kobj *o, const struct unwind_objects *objects)
+/*
+ * What is loaded, with ftrace_lock held: nothing of it is unmapped until the lock is let go, see
+ * loader_event(). NULL: the loader does not come to rest, or no memory; the lock is not held then.
+ */
+static struct unwind_objects *hold_objects(void)
 {
-	const struct unwind_object *in = NULL;
-	char exe[1024];
+	struct unwind_objects *objects = scratch_alloc(sizeof(*objects));
+	struct timespec pause = { 0, 1000000 };
+
+	for (u32 i = 0; objects && i < 2000; i++) {
+		ft_lock(ftrace_lock);
+		if (!unwind_objects_open(objects))
+			return objects;
+		ft_unlock(ftrace_lock);
+		arch_syscall(SYS_nanosleep, (long)&pause, 0, 0, 0, 0, 0);
+	}
+	scratch_free(objects, sizeof(*objects));
+	return NULL;
+}
+
+static void let_objects_go(struct unwind_objects *objects)
+{
+	ft_unlock(ftrace_lock);
+	scratch_free(objects, sizeof(*objects));
+}
+
+/* The object that @addr is in: its path into @path, its base. */
+static bool find_place(unsigned long addr, char *path, size_t size, unsigned long *base)
+{
+	struct unwind_objects *objects = hold_objects();
+	const struct unwind_object *in = objects ? unwind_object_of(objects, addr) : NULL;
+	const char *found = in ? path_of(in, path, size) : NULL;
+
+	if (found && found != path)
+		ft_snprintf(path, size, "%s", found);
+	if (in)
+		*base = in->base;
+	if (objects)
+		let_objects_go(objects);
+	return found;
+}
+
+/* Files are read without the lock: compressed symbols make the loader load what reads them. */
+static int ranges_of_new(struct klp_kobj *o)
+{
+	char path[1024], opened[1024] = "";
+	struct unwind_objects *objects;
 	struct file f;
-	bool opened = false;
 
 	for (u32 i = 0; i < o->nfuncs; i++) {
-		struct klp_kfunc *func = &o->funcs[i];
-		unsigned long addr = (unsigned long)func->new_func;
-		const struct unwind_object *its = unwind_object_of(objects, addr);
-		const char *path;
+		unsigned long addr = (unsigned long)o->funcs[i].new_func, base = 0;
+		bool placed;
 
-		if (func->nop)
+		if (o->funcs[i].nop)
 			continue;
-		if (its != in) {
-			if (opened)
-				close_file(&f);
-			in = its;
-			path = in ? path_of(in, exe, sizeof(exe)) : NULL;
-			opened = path && !open_file(&f, path);
+		placed = find_place(addr, path, sizeof(path), &base);
+		if (opened[0] && (!placed || ft_strcmp(path, opened))) {
+			close_file(&f);
+			opened[0] = 0;
 		}
-		ranges_of(&func->new, addr, in ? in->base : 0, opened ? &f : NULL, objects);
+		if (placed && !opened[0] && !open_file(&f, path))
+			ft_memcpy(opened, path, sizeof(opened));
+		objects = hold_objects();
+		if (objects) {
+			ranges_of(&o->funcs[i].new, addr, base, opened[0] ? &f : NULL, objects);
+			let_objects_go(objects);
+		}
+		if (!objects)
+			break;
 	}
-	if (opened)
+	if (opened[0])
 		close_file(&f);
+	return o->nfuncs && !o->funcs[o->nfuncs - 1].nop && !o->funcs[o->nfuncs - 1].new.n ? -EAGAIN : 0;
 }
 
 /* ---- names ---- */
@@ -229,20 +277,22 @@ int klp_resolve(struct klp_kobj *o, const char *patch)
 	if (o->build_id && ft_strcmp(o->build_id, o->obj->find.build_id))
 		return ft_log(-EINVAL, "patch %s: %s is another build than the patch is for: %s, not "
 			      "%s", patch, o->obj->name, o->obj->find.build_id, o->build_id);
-	objects = scratch_alloc(sizeof(*objects));
-	if (!objects)
-		return ft_log(-ENOMEM, "patch %s: no memory", patch);
-	unwind_objects_open(objects);
+	err = ranges_of_new(o);
+	if (err)
+		return ft_log(err, "patch %s: the loader does not come to rest, or there is no memory",
+			      patch);
 	err = open_file(&f, o->obj->path);
-	if (err) {
-		ft_log(err, "patch %s: %s cannot be read: error %d", patch, o->obj->path, -err);
-	} else {
-		for (u32 i = 0; i < o->nfuncs && !err; i++)
-			err = resolve_one(&o->funcs[i], o->obj, &f, objects, patch);
-		close_file(&f);
-	}
-	if (!err)
-		ranges_of_new(o, objects);
-	scratch_free(objects, sizeof(*objects));
+	if (err)
+		return ft_log(err, "patch %s: %s cannot be read: error %d", patch, o->obj->path, -err);
+	objects = hold_objects();
+	if (!objects)
+		err = -EAGAIN;
+	else if (o->obj->gone)
+		err = -ENOENT;
+	for (u32 i = 0; i < o->nfuncs && !err; i++)
+		err = resolve_one(&o->funcs[i], o->obj, &f, objects, patch);
+	if (objects)
+		let_objects_go(objects);
+	close_file(&f);
 	return err;
 }

@@ -428,8 +428,12 @@ static int patch_objects(struct klp_kpatch *p)
 			return ft_log(err, "patch %s: its pre_patch callback for %s failed: error %d",
 				      klp_patch_name(p), o->obj->name, -err);
 		err = patch_object(o, klp_patch_name(p));
-		if (err)
+		if (err && !o->obj->gone)
 			return err;
+		if (err) {		/* unloaded meanwhile */
+			klp_call_post_unpatch(o);
+			o->obj = NULL;
+		}
 	}
 	return 0;
 }
@@ -456,7 +460,13 @@ static int enable(struct klp_patch *patch)
 		p->objs[i].obj = klp_find_object(p->objs[i].name);
 		if (p->objs[i].obj)
 			err = klp_resolve(&p->objs[i], klp_patch_name(p));
-		else if (!p->objs[i].name)
+		if (err && p->objs[i].obj->gone) {
+			p->objs[i].obj = NULL;
+			err = 0;
+		}
+		if (p->objs[i].obj || err)
+			continue;
+		if (!p->objs[i].name)
 			err = ft_log(-ENOENT, "patch %s: the executable has no function that can be "
 				     "replaced: it was not compiled for tracing", klp_patch_name(p));
 	}

@@ -17,6 +17,8 @@ static void event(const char *what, struct klp_object *obj)
 	struct klp_patch **p = NULL;
 
 	(void)p;
+	if (strlen(events) > sizeof(events) - 32)
+		return;
 	strcat(events, what);
 	strcat(events, obj->name ? "(lib) " : " ");
 }
