@@ -22,13 +22,14 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import benchlib
 import calls
 import callbacks
+import livepatch
 import many
 import moved
 import programs
 import reading
 
 SECTIONS = {"calls": calls.recording, "threads": calls.threads, "callbacks": callbacks.callbacks,
-            "many": many.many, "moved": moved.moved, "programs": programs.programs, "reading": reading.reading}
+            "livepatch": livepatch.livepatch, "many": many.many, "moved": moved.moved, "programs": programs.programs, "reading": reading.reading}
 
 
 def machine():

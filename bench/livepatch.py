@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+"""What a replaced function costs, and how long replacing one takes."""
+import os
+
+from benchlib import SOURCES, median, parse_kinds, pool, run
+from callbacks import library_flags
+
+
+def build(bench):
+    include, link = library_flags(bench)
+    target = bench.compile("livepatch/target.o", ["gcc", "-O2", "-g", "-fpatchable-function-entry=5",
+                                                  "-c"],
+                           [os.path.join(SOURCES, "livepatch-target.c")])
+    main = bench.compile("livepatch/main.o", ["gcc", "-O2", "-g", "-I" + SOURCES, *include, "-c"],
+                         [os.path.join(SOURCES, "livepatch.c")])
+    output = bench.path("livepatch", "livepatch")
+    run(["gcc", "-o", output, main, target, *link, "-lpthread"])
+    return output
+
+
+def livepatch(bench):
+    program = build(bench)
+    samples = []
+    for turn in range(3 if bench.quick else 7):
+        bench.say(f"live patching, round {turn + 1}")
+        samples.append(parse_kinds(run([program, "5", "400"]).out))
+
+    def ns(kind):
+        return median(pool(samples, kind))
+
+    more = median([(patched - unpatched) / plain for sample in samples for patched, unpatched, plain
+                   in zip(sample["patched"], sample["unpatched"], sample["plain"])])
+    bench.row("plain call and return", ns("plain"), "ns/call", samples=pool(samples, "plain"))
+    bench.row("function that can be replaced", ns("unpatched"), "ns/call",
+              samples=pool(samples, "unpatched"))
+    bench.row("replaced function: more than that", ns("patched"), "ns/call", more, "plain call",
+              at_most=3, samples=pool(samples, "patched"))
+    bench.row("replaced function, during a transition", ns("transition"), "ns/call",
+              samples=pool(samples, "transition"))
+    transitions = [us / 1000 for us in pool(samples, "transition_us")]
+    bench.row("transition, 100 threads, half of them blocked", median(transitions), "ms",
+              at_most=50, target_is="value", samples=transitions)
+    stops = [us / 1000 for us in pool(samples, "stop_us")]
+    bench.row("longest stop of all threads meanwhile", median(stops), "ms", at_most=1,
+              target_is="value", samples=stops)
