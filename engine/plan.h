@@ -43,7 +43,7 @@ struct ftrace_plan_header {
 	u32 strings, strings_size;	/* names and reasons; the last byte is 0 */
 	u32 code, code_size;		/* templates */
 	u32 checksum;			/* ftrace_plan_checksum() of everything behind the header */
-	u32 pad;
+	u32 pad[2];			/* the same size on machines of either width */
 };
 
 enum {
