@@ -75,6 +75,7 @@ static int apply_settings(bool early)
 }
 
 static bool in_valgrind;
+static bool initialised;	/* this is not the first recording */
 static bool rings_there;	/* of a session that may have ended */
 
 static void agent_code(void)
@@ -179,7 +180,8 @@ int agent_start(void)
 	ftrace_set_object_filter(control_object_wanted);
 	ftrace_set_object_notify(object_changed);
 	ftrace_set_object_plan(agent_object_plan);
-	err = ftrace_is_guest() ? ftrace_guest_return() : ftrace_init();
+	err = ftrace_is_guest() || initialised ? ftrace_guest_return() : ftrace_init();
+	initialised = true;
 	control_objects_loaded();
 	return err ? err : apply_settings(false);
 }

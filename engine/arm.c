@@ -7,6 +7,7 @@
 #include "arch.h"
 #include "chunk.h"
 #include "gdb.h"
+#include "guest.h"
 #include "object.h"
 #include "perfmap.h"
 #include "site.h"
@@ -35,6 +36,18 @@ static bool is_busy(const struct arming *a, const struct dyn_ftrace *site)
 		if (a->busy[i] == site)
 			return true;
 	return false;
+}
+
+/* What stands there now, for ftrace_object_disarm(). */
+static void keep_bytes(struct ftrace_object *obj, const struct arch_patch *patch, int n)
+{
+	for (int i = 0; i < n && obj->before; i++) {
+		struct arch_patch *before = &obj->before[obj->nbefore++];
+
+		before->addr = patch[i].addr;
+		before->len = patch[i].len;
+		ft_memcpy(before->bytes, (const void *)patch[i].addr, patch[i].len);
+	}
 }
 
 /* Write them all. No thread may stand in the bytes. Calls nothing that a helper may not (stop.h). */
@@ -66,6 +79,7 @@ static void write_sites(struct arming *a)
 				a->refused++;
 				continue;
 			}
+			keep_bytes(obj, patch, n);
 			for (int i = 0; i < n && !a->err; i++) {
 				if (patch[i].addr < base) {	/* before the first site */
 					a->err = ftrace_text_write(&a->text, patch[i].addr,
@@ -178,12 +192,20 @@ static int stop_and_arm(struct arming *a, const char **why)
 	return err;
 }
 
+static size_t before_size(const struct ftrace_object *obj)
+{
+	return (size_t)obj->nsites * ARCH_SITE_PATCHES * sizeof(*obj->before);
+}
+
 int ftrace_object_arm(struct ftrace_object *obj, bool alone)
 {
 	struct arming a = { .obj = obj };
 	const char *why;
 	int err;
 
+	obj->nbefore = 0;
+	if (ftrace_is_guest())
+		obj->before = ft_alloc(before_size(obj));
 	ftrace_text_open(&a.text);
 	a.err = ftrace_chunk_write_stubs(&a.text, obj->first_site, obj->nsites);
 	err = a.err || alone ? 0 : stop_and_arm(&a, &why);
@@ -205,4 +227,82 @@ int ftrace_object_arm(struct ftrace_object *obj, bool alone)
 	ftrace_gdb_update();
 	ftrace_perf_map_update();
 	return a.err;
+}
+
+/* ---- and back ---- */
+
+/* Patches that lie together are written together, with what is between them as it is. */
+static int write_back(struct arming *a)
+{
+	const struct arch_patch *p = a->obj->before, *end = p + a->obj->nbefore;
+	u8 window[FT_PAGE_SIZE];
+	int err = 0;
+
+	while (p < end && !err) {
+		unsigned long lo = p->addr, hi = lo;
+		const struct arch_patch *q;
+
+		for (q = p; q < end && q->addr >= lo && q->addr + q->len - lo <= sizeof(window); q++)
+			if (q->addr + q->len > hi)
+				hi = q->addr + q->len;
+		ft_memcpy(window, (const void *)lo, hi - lo);
+		for (; p < q; p++)
+			ft_memcpy(window + (p->addr - lo), p->bytes, p->len);
+		err = ftrace_text_write(&a->text, lo, window, hi - lo);
+	}
+	arch_poke_sync();
+	return err;
+}
+
+/*
+ * All sites are off. Who is on the way from a stub to a body may go to its end by bytes that are no
+ * instruction's beginning then: nobody may be in a stub or in the library.
+ */
+static int disarm_stopped(struct ftrace_stopped *threads, u32 n, void *data)
+{
+	struct arming *a = data;
+
+	a->nbusy = 0;
+	if (ftrace_guest_code_is_used(threads, n, true))
+		return -EAGAIN;
+	for (u32 i = 0; i < n; i++) {
+		struct ftrace_stopped *t = &threads[i];
+		struct dyn_ftrace *site = t->pc ? site_around(a, t->pc) : NULL;
+		int err = t->stack_end > t->sp ? look_at_stack(a, t) : 0;
+
+		if (err || a->nbusy || (site && t->fixed))
+			return -EAGAIN;
+		if (site)
+			t->new_pc = site->ip + site->len;
+	}
+	return write_back(a);
+}
+
+int ftrace_object_disarm(struct ftrace_object *obj)
+{
+	struct { long sec, nsec; } pause = { 0, 250000 };
+	struct arming a = { .obj = obj };
+	const char *why = NULL;
+	int err;
+
+	ftrace_text_open(&a.text);
+	for (unsigned int i = 0;; i++) {
+		err = ftrace_stop_threads(disarm_stopped, &a, &why);
+		if (err != -EAGAIN || i == 4 * MAX_TRIES)
+			break;
+		arch_syscall(SYS_nanosleep, (long)&pause, 0, 0, 0, 0, 0);
+		if (pause.nsec < 20000000)
+			pause.nsec *= 2;
+	}
+	ftrace_text_close(&a.text);
+	if (err)
+		return ft_log(err, "%s: its code cannot be put back: %s", obj->name,
+			      why ? why : err == -EAGAIN ? "there is always a thread in the middle of it" :
+			      "it cannot be written");
+	for (u32 id = obj->first_site; id < obj->first_site + obj->nsites; id++)
+		ftrace_site(id)->flags &= ~(u32)FTRACE_SITE_ARMED;
+	ft_free(obj->before, before_size(obj));
+	obj->before = NULL;
+	obj->nbefore = 0;
+	return 0;
 }

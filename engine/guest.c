@@ -164,11 +164,17 @@ static bool in_code(const struct still *s, unsigned long addr)
 	return addr - s->code[0].lo < s->code[0].size || addr - s->code[1].lo < s->code[1].size;
 }
 
-/* While all threads stand: what is under way has its place on the stack. Ours is the calling one. */
-static int drop_if_still(struct ftrace_stopped *threads, u32 n, void *data)
+static bool in_stubs(unsigned long addr)
 {
-	const struct still *s = data;
+	for (const struct ftrace_region *r = ftrace_regions; smp_load_acquire(&r->size); r++)
+		if (addr - r->lo < r->size)
+			return true;
+	return false;
+}
 
+/* What is under way has its place on the stack. Ours is the calling thread. */
+static bool is_used(const struct still *s, const struct ftrace_stopped *threads, u32 n, bool stubs)
+{
 	for (u32 i = 0; i < n; i++) {
 		const struct ftrace_stopped *t = &threads[i];
 		const unsigned long *p = (const unsigned long *)ALIGN_UP(t->sp, sizeof(long));
@@ -176,12 +182,27 @@ static int drop_if_still(struct ftrace_stopped *threads, u32 n, void *data)
 
 		if (!t->pc)
 			continue;
-		if (in_code(s, t->pc))
-			return -EAGAIN;
+		if (in_code(s, t->pc) || (stubs && in_stubs(t->pc)))
+			return true;
 		for (; p < end; p++)
 			if (unlikely(in_code(s, *p)))
-				return -EAGAIN;
+				return true;
 	}
+	return false;
+}
+
+bool ftrace_guest_code_is_used(const struct ftrace_stopped *threads, u32 n, bool stubs)
+{
+	struct still s = { { (unsigned long)ftrace_guest_drop_streams, 0 }, { { 0, 0 } } };
+
+	ft_for_each_mapping(find_code, &s);
+	return !s.code[0].size || is_used(&s, threads, n, stubs);
+}
+
+static int drop_if_still(struct ftrace_stopped *threads, u32 n, void *data)
+{
+	if (is_used(data, threads, n, false))
+		return -EAGAIN;
 	ftrace_threads_drop_streams();
 	return 0;
 }
@@ -214,24 +235,24 @@ FTRACE_INTERNAL int ftrace_guest_leave(void)
 	err = ftrace_loader_unhook();
 	if (!err)
 		err = ftrace_objects_release();
+	/* What is not as it was must be known to be gone when it goes. */
+	if (err)
+		ftrace_loader_hook();
 	ft_unlock(ftrace_lock);
 	return err;
 }
 
 FTRACE_INTERNAL int ftrace_guest_return(void)
 {
-	static bool before;
 	int err;
 
 	/* Before any stub can be met on a stack. */
-	err = ftrace_unwind_redirect();
+	err = ftrace_is_guest() ? ftrace_unwind_redirect() : 0;
 	if (err)
 		return ft_log(err, "unwinders cannot be told of its stubs: error %d; is /proc mounted "
 				   "and writable?", -err);
-	if (!before) {
-		before = true;
+	if (!ftrace_lock)
 		return ftrace_init();
-	}
 	ft_lock(ftrace_lock);
 	ftrace_objects_again();
 	ftrace_objects_scan(false);

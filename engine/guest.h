@@ -38,6 +38,13 @@ FTRACE_INTERNAL int ftrace_redirect(const struct ftrace_redirection *list, u32 n
  */
 FTRACE_INTERNAL int ftrace_guest_drop_streams(void (*caller)(void));
 
+/*
+ * While threads stand still (stop.h): is one of them in the library, or (@stubs) in a stub? One whose
+ * call will return to a stub later is not.
+ */
+struct ftrace_stopped;
+bool ftrace_guest_code_is_used(const struct ftrace_stopped *threads, u32 n, bool stubs);
+
 /* Is that thread there? */
 FTRACE_INTERNAL bool ftrace_guest_busy(void);
 

@@ -138,6 +138,8 @@ int ftrace_loader_hook(void)
 	u8 jump[ARCH_JUMP_MAX];
 	int len, err;
 
+	if (notify_len)			/* done already */
+		return 0;
 	if (!loader || !loader->r_brk)	/* a static program: nothing comes, nothing goes */
 		return 0;
 	len = arch_function_replace((unsigned long)loader->r_brk, (unsigned long)loader_event,

@@ -455,11 +455,22 @@ int ftrace_objects_release(void)
 {
 	struct ftrace_object *obj;
 	u32 on = 0;
+	int err = 0, e;
 
 	for (obj = objects; obj; obj = obj->next)
 		for (u32 id = obj->first_site; !obj->gone && id < obj->first_site + obj->nsites; id++)
-			on += ftrace_site(id)->flags & FTRACE_SITE_ON;
-	return on ? -EAGAIN : 0;
+			on += !!(ftrace_site(id)->flags & FTRACE_SITE_ON);
+	if (on)
+		return -EAGAIN;
+	for (obj = objects; obj; obj = obj->next) {
+		if (obj->gone || !obj->before)
+			continue;
+		e = ftrace_object_disarm(obj);
+		if (!e)
+			forget_object(obj);
+		err = err ? err : e;
+	}
+	return err;
 }
 
 void ftrace_objects_again(void)

@@ -27,6 +27,12 @@ struct ftrace_object;
  */
 int ftrace_object_arm(struct ftrace_object *obj, bool alone);
 
+/*
+ * The opposite, where that is wanted (guest.h): its sites are off, and the bytes are as they were before.
+ * 0 or -errno, logged: they are not.
+ */
+int ftrace_object_disarm(struct ftrace_object *obj);
+
 /* Be told by the loader of every dlopen and dlclose, before constructors run. 0 or -errno, logged. */
 int ftrace_loader_hook(void);
 

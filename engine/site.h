@@ -17,6 +17,7 @@
 
 struct ftrace_ops;
 struct ftrace_object;
+struct arch_patch;
 
 #define FTRACE_STUB_SIZE	64u
 #define FTRACE_CHUNK_SITES	1024u
@@ -78,6 +79,8 @@ struct ftrace_object {
 	u32 refused_now;		/* sites that could not be armed ... */
 	const char *refused_why;	/* ... and why the last of them not */
 	struct ftrace_thunks *thunks;	/* thunk.h; NULL: none made yet */
+	struct arch_patch *before;	/* what stood at its sites; NULL: not to be put back */
+	u32 nbefore;
 	u64 dev, ino;
 	struct ftrace_object *next;
 };

@@ -95,16 +95,23 @@ def _loop():
     return ft.build("attach_loop.c", *PLAIN)
 
 
+@pytest.mark.parametrize("flags", ["", ft.PATCHABLE, "-pg -mfentry", "-pg", "-fpatchable-function-entry=7,5"])
 @pytest.mark.parametrize("kind", ["loop", "sleep", "trap"])
-def test_records(loop, tmp_path, kind):
-    with Target([loop, kind]) as target:
+def test_records(tmp_path, kind, flags):
+    """Programs that were compiled for tracing, too."""
+    if flags.startswith("-pg"):
+        program = ft.build("attach_loop.c", *PLAIN, *flags.split(), name="attach_pg")
+    else:
+        program = ft.build("attach_loop.c", *PLAIN, *flags.split())
+    with Target([program, kind], cwd=tmp_path) as target:
         before = target.text()
-        attached(record(target.pid, tmp_path / "data"))
-        assert target.text() == before
-        seen = calls(tmp_path / "data")
-        assert seen["branch"] > 10
-        # Three leaves a branch; the first and the last may be cut off.
-        assert abs(seen["leaf"] - 3 * seen["branch"]) <= 6
+        for _ in range(2):
+            attached(record(target.pid, tmp_path / "data"))
+            assert target.text() == before
+            seen = calls(tmp_path / "data")
+            assert seen["branch"] > 10
+            # Three leaves a branch; functions are not switched all at one moment.
+            assert 2.5 * seen["branch"] - 6 <= seen["leaf"] <= 3.5 * seen["branch"] + 6
         target.check_end()
 
 
@@ -134,9 +141,11 @@ def test_read_goes_on(loop, tmp_path):
         assert target.end(sig=None) == (0, "ok\n", "")
 
 
-@pytest.mark.parametrize("kind", ["plain", "forks"])
+@pytest.mark.parametrize("kind", ["plain", "forks", "compiled"])
 def test_threads(threads, tmp_path, kind):
     """Again and again at random moments, to threads in every kind of work."""
+    if kind == "compiled":
+        threads = ft.build("attach_threads.cc", *PLAIN, ft.PATCHABLE)
     with Target([threads, kind]) as target:
         before = target.text()
         for i in range(12):
@@ -155,7 +164,8 @@ def test_exceptions(threads, tmp_path):
     with Target([threads]) as target:
         attached(record(target.pid, tmp_path / "data", "-F", "thrower,catcher", duration="500ms"))
         seen = calls(tmp_path / "data")
-        assert seen["thrower"] > 100 and abs(seen["thrower"] - seen["catcher"]) <= 4
+        # They are not switched at one moment.
+        assert seen["thrower"] > 100 and 0.8 < seen["thrower"] / seen["catcher"] < 1.2
         target.check_end()
 
 
