@@ -3,7 +3,8 @@
 #
 #	make		build; missing packages are installed first (as root or with sudo)
 #	make demo	record a small program and look at it
-#	make check	every test; last line "N passed, N failed"
+#	make check	every test; last line "N passed, N failed". ARCH=x86_64, ARCH=i386: only that
+#			one's
 #	make bench	measure; a table, and $(BUILD)/bench.json
 #	make install	prefix=/usr/local, DESTDIR= as usual
 #	make clean
@@ -28,7 +29,7 @@ check: test-deps all
 	@{ [ "$$(meson introspect --tests $(BUILD))" != "[]" ] && \
 	   ! grep -q 'programs cannot be traced' $(BUILD)/meson-logs/meson-log.txt; } || \
 		{ meson setup --wipe $(BUILD) && ninja -C $(BUILD); }
-	@$(PYTHON) tools/check $(BUILD)
+	@$(PYTHON) tools/check $(BUILD) $(if $(ARCH),--arch $(ARCH))
 
 bench: bench-deps all
 	@$(PYTHON) bench/bench.py --build $(BUILD)

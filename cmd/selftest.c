@@ -11,14 +11,22 @@
 #include "cmd/cmd.h"
 #include "cmd/options.h"
 #include "config.h"
+#include "preload/preload-config.h"
 
-enum { OPT_STRESS = 256, OPT_TAP, OPT_LIST };
+enum { OPT_STRESS = 256, OPT_TAP, OPT_LIST, OPT_MACHINE };
 
 static const struct cmd_option options[] = {
 	{ "stress", OPT_STRESS, NULL,
 	  "turn all functions on and off 5000 times under running threads\n"
 	  "(without it: 300 times)" },
 	{ "rounds", 'r', "N", "the same N times" },
+	{ "machine", OPT_MACHINE, "NAME",
+	  "test the tracer of programs for machine NAME, if it was built\n"
+	  "(" FTRACE_MACHINE_WIDE
+#ifdef FTRACE_MACHINE_NARROW
+	  ", " FTRACE_MACHINE_NARROW
+#endif
+	  ")" },
 	{ "list", OPT_LIST, NULL, "list the tests" },
 	{ "tap", OPT_TAP, NULL, "print the Test Anything Protocol, for test harnesses" },
 	{ NULL, 0, NULL, NULL }
@@ -35,7 +43,25 @@ static const struct cmd_usage usage = {
 	.tables = { options },
 };
 
-static bool find_program(char *path, size_t size)
+/* In which folder of the build tree, and below which of the agent's, is the one for @machine? */
+static bool find_folders(const char *machine, const char **build, const char **installed)
+{
+	if (!machine || !strcmp(machine, FTRACE_MACHINE_WIDE)) {
+		*build = FTRACE_SELFTEST_BUILD_SUBDIR;
+		*installed = FTRACE_AGENT_DIR;
+		return true;
+	}
+#ifdef FTRACE_MACHINE_NARROW
+	if (!strcmp(machine, FTRACE_MACHINE_NARROW)) {
+		*build = FTRACE_COMPAT_BUILD_SUBDIR;
+		*installed = FTRACE_AGENT_DIR "/" FTRACE_MACHINE_NARROW;
+		return true;
+	}
+#endif
+	return false;
+}
+
+static bool find_program(const char *build, const char *installed, char *path, size_t size)
 {
 	static const char name[] = "ftrace-selftest";
 	char self[PATH_MAX];
@@ -45,17 +71,17 @@ static bool find_program(char *path, size_t size)
 	if (n > 0) {
 		self[n] = 0;
 		*strrchr(self, '/') = 0;
-		if ((size_t)snprintf(path, size, "%s/" FTRACE_SELFTEST_BUILD_SUBDIR "/%s", self,
-				     name) < size && !access(path, X_OK))
+		if ((size_t)snprintf(path, size, "%s/%s/%s", self, build, name) < size && !access(path, X_OK))
 			return true;
 	}
-	return (size_t)snprintf(path, size, FTRACE_AGENT_DIR "/%s", name) < size &&
+	return (size_t)snprintf(path, size, "%s/%s", installed, name) < size &&
 	       !access(path, X_OK);
 }
 
 int cmd_selftest(int argc, char **argv)
 {
 	char path[PATH_MAX + 64], rounds[48] = "";
+	const char *machine = NULL, *build, *installed;
 	char **args = calloc((size_t)argc + 8, sizeof(*args));
 	struct cmd_getopt g;
 	uint64_t number;
@@ -74,6 +100,9 @@ int cmd_selftest(int argc, char **argv)
 		case OPT_TAP:
 			args[n++] = "--tap";
 			break;
+		case OPT_MACHINE:
+			machine = g.arg;
+			break;
 		case OPT_LIST:
 			args[n++] = "--list";
 			break;
@@ -90,11 +119,15 @@ int cmd_selftest(int argc, char **argv)
 	args[n++] = "--";
 	for (int i = optind; i < argc; i++)
 		args[n++] = argv[i];
-	if (find_program(path, sizeof(path))) {
+	if (!find_folders(machine, &build, &installed)) {
+		free(args);
+		return cmd_error("selftest: %s: libftrace was not built for programs of that machine", machine);
+	}
+	if (find_program(build, installed, path, sizeof(path))) {
 		fflush(NULL);
 		execv(path, args);
 	}
 	free(args);
 	return cmd_error("selftest: ftrace-selftest: %s; it belongs into %s: install libftrace, or build it whole",
-			 strerror(errno), FTRACE_AGENT_DIR);
+			 strerror(errno), installed);
 }

@@ -157,6 +157,8 @@ const char *arch_site_check(const struct dyn_ftrace *site)
 		/* The linker may have made it `addr32 call` (67 e8) or `call; nop`. */
 		good = (p[0] == 0xff && p[1] == 0x15) || (p[0] == 0x67 && p[1] == OP_CALL) ||
 		       p[0] == OP_CALL;
+		if (sizeof(long) == 4)		/* by a register that holds the table's address */
+			good |= p[0] == 0xff && (p[1] & 0xf8) == 0x90;
 		break;
 	default:
 		good = false;

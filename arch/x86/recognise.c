@@ -308,6 +308,10 @@ size_t arch_prologue_insn(const u8 *code, size_t avail)
 	size_t i = 0, len;
 	int rest;
 
+	/* Position independent code of i386 asks where it is, and adds what the table is away. */
+	if (!WIDE && avail >= 11 && code[0] == 0xe8 &&
+	    (code[5] == 0x05 || (code[5] == 0x81 && (code[6] & 0xf8) == 0xc0)))
+		return 5;
 	if (avail > 15)
 		avail = 15;
 	for (; i < avail; i++) {

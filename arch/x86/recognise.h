@@ -73,8 +73,8 @@ bool arch_plt_entry(const u8 *code, size_t avail, u64 vaddr, u64 got, u64 *slot)
 
 /*
  * Length of the instruction at @code if it is one of those that compilers put before a call of
- * mcount: frame set-up, moves, simple arithmetic; never a call, a return or an unconditional
- * jump. 0: another, or cut off.
+ * mcount: frame set-up, moves, simple arithmetic; never a call (but i386's that asks for the pc), a
+ * return or an unconditional jump. 0: another, or cut off.
  */
 size_t arch_prologue_insn(const u8 *code, size_t avail);
 
