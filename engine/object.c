@@ -234,27 +234,37 @@ static void open_plan(struct ftrace_plan *plan, const char *path, u64 dev, u64 i
 	}
 }
 
-/* Functions that are chosen when the object is loaded are known by no symbol but the choice. */
-static void name_choices(struct ftrace_object *obj)
+static bool is_reserved(const char *name)
+{
+	return name[0] == '_' && name[1] == '_';
+}
+
+/*
+ * Functions that are chosen when the object is loaded are called by the name of the choice. What they are
+ * called themselves is at best a name of the object's own (__memmove_avx_unaligned_erms), if there are debug symbols:
+ * another is kept.
+ */
+static void name_choices(struct ftrace_object *obj, bool reserved)
 {
 	const struct ftrace_plan *plan = &obj->plan;
 
 	for (u32 i = 0; i < plan->header->nifuncs; i++) {
 		const struct ftrace_planned_ifunc *ifunc = &plan->ifuncs[i];
+		const char *name = plan->strings + ifunc->name;
 		unsigned long resolver = obj->base + ifunc->resolver;
 		struct dyn_ftrace *site;
 		struct ftrace_found *found;
 
-		if (resolver - obj->lo >= obj->hi - obj->lo)
+		if (is_reserved(name) != reserved || resolver - obj->lo >= obj->hi - obj->lo)
 			continue;
 		site = ftrace_site_at(arch_resolve(resolver));
 		if (!site || site->obj != obj)
 			continue;
 		found = &obj->find.found[ftrace_planned_index(site)];
-		if (found->flags & FTRACE_FOUND_NAMELESS) {
-			found->flags &= (u8)~FTRACE_FOUND_NAMELESS;
-			site->name = found->name = plan->strings + ifunc->name;
-		}
+		if (!(found->flags & FTRACE_FOUND_NAMELESS) && (reserved || !is_reserved(found->name)))
+			continue;
+		found->flags &= (u8)~FTRACE_FOUND_NAMELESS;
+		site->name = found->name = name;
 	}
 }
 
@@ -267,8 +277,10 @@ static int prepare(struct ftrace_object *obj, bool relocated)
 	arch_keep_all_vectors();
 	for (u32 id = obj->first_site; id < obj->first_site + obj->nsites; id++)
 		ftrace_site(id)->flags |= FTRACE_SITE_ARMED;
-	if (relocated)
-		name_choices(obj);
+	if (relocated) {
+		name_choices(obj, false);
+		name_choices(obj, true);
+	}
 	return 0;
 }
 

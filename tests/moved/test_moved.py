@@ -103,3 +103,20 @@ def test_library(tmp_path):
     library = ft.compile_once(["gcc", "-O2", "-shared", "-fPIC", library], [library], "life-lib.so")
     tap(ft.run([path, "library", planned(path, tmp_path),
                 f"life-lib.so={planned(library, tmp_path)}", library], timeout=60))
+
+
+def test_signals(tmp_path):
+    """Signals that a system call waits for end it, while threads are stopped again and again."""
+    path = program("signals.c")
+    tap(ft.run([path, "signals", planned(path, tmp_path)], timeout=60))
+
+
+def test_ifunc(tmp_path):
+    """memcpy is known by its name, though only its resolver has a symbol."""
+    path = program("signals.c")
+    libraries = ft.run(["ldd", path])
+    libc = re.search(rb"libc\.so\.6 => (\S+)", libraries.stdout)
+    assert libc, str(libraries)
+    libc = os.path.realpath(libc[1].decode())
+    tap(ft.run([path, "memcpy", f"{os.path.basename(libc)}={planned(libc, tmp_path)}",
+                planned(path, tmp_path)], timeout=60))
