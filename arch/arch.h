@@ -171,10 +171,10 @@ void arch_keep_all_vectors(void);
 void arch_poke_init(void);
 
 /*
- * Does running code see what is written to it through /proc/self/mem? Not under some emulators, where
- * only a new mapping is noticed.
+ * How many bytes of text may be written at once through /proc/self/mem, so that whoever runs there sees
+ * all of them? Any number on a processor; under emulators 1, or 0: only a new mapping is noticed.
  */
-bool arch_text_writes_are_seen(void);
+size_t arch_text_write_max(void);
 
 /* Every processor running this process sees code written before, when this returns. 0 or -errno. */
 int arch_poke_sync(void);

@@ -302,6 +302,8 @@ int ftrace_shadow_enter(struct ftrace_thread *t, unsigned long sp)
 	u64 signals;
 	int err;
 
+	/* The word below a slot is used, too, and a slot may be a page's first word. */
+	sp -= sizeof(long);
 	if (sp - t->bad_lo < t->bad_size)
 		return -ENOMEM;
 	if (enter_known(t, sp, tcb))

@@ -9,8 +9,8 @@
 
 void ftrace_text_open(struct ftrace_text *text)
 {
-	text->mem = arch_text_writes_are_seen() ? ft_open("/proc/self/mem", O_RDWR | O_CLOEXEC, 0)
-						: -EOPNOTSUPP;
+	text->max = arch_text_write_max();
+	text->mem = text->max ? ft_open("/proc/self/mem", O_RDWR | O_CLOEXEC, 0) : -EOPNOTSUPP;
 }
 
 void ftrace_text_close(struct ftrace_text *text)
@@ -63,7 +63,15 @@ int ftrace_text_write(struct ftrace_text *text, unsigned long addr, const void *
 		size_t done = 0;
 
 		while (done < len) {
-			long n = ft_pwrite(text->mem, from + done, len - done, addr + done);
+			size_t part = len - done < text->max ? len - done : text->max;
+			long n;
+
+			/* In small pieces only what differs: most of a batch is the page as it was. */
+			if (part < len && !ft_memcmp((const void *)(addr + done), from + done, part)) {
+				done += part;
+				continue;
+			}
+			n = ft_pwrite(text->mem, from + done, part, addr + done);
 
 			if (n <= 0)
 				break;

@@ -12,6 +12,7 @@ struct dyn_ftrace;
 /* A way to write text, open for a batch of writes. */
 struct ftrace_text {
 	int mem;		/* /proc/self/mem, or -errno why not */
+	size_t max;		/* bytes to be written at once */
 };
 
 /* Never fails: what cannot be opened is made up for by another way, or fails at the write. */

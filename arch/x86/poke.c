@@ -24,9 +24,9 @@ void arch_poke_init(void)
 				      0, 0, 0, 0, 0) == 0;
 }
 
-bool arch_text_writes_are_seen(void)
+size_t arch_text_write_max(void)
 {
-	return true;
+	return SIZE_MAX;
 }
 
 int arch_poke_sync(void)
