@@ -91,6 +91,7 @@ u32 ftrace_count_threads(void)
 	char buf[512];
 	const char *p;
 	long n = ft_read_file("/proc/self/stat", buf, sizeof(buf) - 1);
+	u32 threads;
 
 	if (n <= 0)
 		return 0;
@@ -99,7 +100,8 @@ u32 ftrace_count_threads(void)
 	/* Field 20 of the line, the 18th behind the name (proc(5)). */
 	for (int field = 2; p && *p && field < 20; p++)
 		field += *p == ' ';
-	return p ? (u32)number(&p, 10) : 0;
+	threads = p ? (u32)number(&p, 10) : 0;
+	return threads ? threads : 1;	/* qemu's user mode shows 0s */
 }
 
 /* Its state as ps(1) shows it; 'X': it is gone. */
