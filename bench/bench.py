@@ -25,11 +25,13 @@ import callbacks
 import livepatch
 import many
 import moved
+import narrow
 import programs
 import reading
 
 SECTIONS = {"calls": calls.recording, "threads": calls.threads, "callbacks": callbacks.callbacks,
-            "livepatch": livepatch.livepatch, "many": many.many, "moved": moved.moved, "programs": programs.programs, "reading": reading.reading}
+            "livepatch": livepatch.livepatch, "many": many.many, "moved": moved.moved,
+            "narrow": narrow.narrow, "programs": programs.programs, "reading": reading.reading}
 
 
 def machine():
