@@ -66,8 +66,8 @@ enum {
 	 * its copy if its first instructions were moved. Every one of them is put back from
 	 * @regs when the callback returns, changed ones included.
 	 * Without it @regs holds the documented minimum: the argument registers (x86_64: rax,
-	 * rdi, rsi, rdx, rcx, r8, r9 and r10), ip and sp, and only those are put back; the rest
-	 * of *regs is not to be read.
+	 * rdi, rsi, rdx, rcx, r8, r9 and r10; i386: eax, edx and ecx), ip and sp, and only those are
+	 * put back; the rest of *regs is not to be read.
 	 */
 	FTRACE_OPS_FL_SAVE_REGS = 1 << 2,
 	/* As SAVE_REGS where the architecture can, otherwise without. */
