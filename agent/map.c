@@ -288,7 +288,7 @@ static void put_refused(struct ftrace_object *obj, int *err)
 		const struct ftrace_found *f = &obj->find.found[i];
 		const char *why = f->reason ? f->reason : "not known why";
 
-		if (f->form != FTRACE_FORM_NONE)
+		if (f->form != FTRACE_FORM_NONE || f->flags & FTRACE_FOUND_PART)
 			continue;
 		for (k = 0; k < MAX_REASONS - 1 && reasons[k].why && reasons[k].why != why; k++)
 			;

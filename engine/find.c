@@ -117,11 +117,13 @@ static void look_at_sections(const struct elf *e, struct ftrace_finding *out)
 /* Symbols that tell of a runtime. */
 static void look_at_symbol(const struct elf_symbol *sym, struct ftrace_finding *out)
 {
-	if (sym->name[0] == '_') {
+	if (sym->name[0] == '_' && sym->name[1] == '_') {
 		out->tsan |= ft_strcmp(sym->name, "__tsan_init") == 0;
 		out->asan |= ft_strcmp(sym->name, "__asan_init") == 0;
 	} else if (sym->section == SHN_UNDEF) {
 		return;
+	} else if (ft_starts_with(sym->name, "_ZN2v87Isolate3NewE")) {
+		out->no_own_returns = "V8 reads return addresses of calls that compiled code makes of it";
 	} else if (ft_strcmp(sym->name, "JNI_CreateJavaVM") == 0) {
 		out->no_own_returns = "the Java virtual machine reads return addresses of calls that compiled code makes of it";
 	} else if (ft_strcmp(sym->name, "caml_frametable") == 0) {
@@ -141,11 +143,12 @@ static void look_at_symbols(const struct elf *e, u32 type, struct ftrace_finding
 	elf_symtab(e, &s, &t);
 	for (i = 0; i < t.count; i++) {
 		elf_symbol(e, &t, i, &sym);
-		/* Few names begin so: __tsan, __asan, JNI_, caml_. */
+		/* Few names begin so: __tsan, __asan, JNI_, caml_, _ZN2v87. */
 		if ((sym.name[0] == '_' && sym.name[1] == '_' &&
 		     (sym.name[2] == 't' || sym.name[2] == 'a')) ||
 		    (sym.name[0] == 'J' && sym.name[1] == 'N') ||
-		    (sym.name[0] == 'c' && sym.name[1] == 'a' && sym.name[2] == 'm'))
+		    (sym.name[0] == 'c' && sym.name[1] == 'a' && sym.name[2] == 'm') ||
+		    (sym.name[0] == '_' && sym.name[1] == 'Z' && ft_starts_with(sym.name, "_ZN2v87")))
 			look_at_symbol(&sym, out);
 	}
 }

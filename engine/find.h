@@ -26,6 +26,7 @@ enum ftrace_form {
 enum {
 	FTRACE_FOUND_ENTRY_ONLY	= 1 << 0,	/* its return must not be hooked (setjmp, vfork, ...) */
 	FTRACE_FOUND_NAMELESS	= 1 << 1,	/* no symbol: name is made from object and address */
+	FTRACE_FOUND_PART	= 1 << 2,	/* refused, and no function: a part of one, or other code with a name */
 };
 
 struct ftrace_found {

@@ -151,6 +151,20 @@ static bool add_template(struct written *w, const struct probe_copy *c, u32 *at)
 	return true;
 }
 
+/* Is what was refused no function that anybody would miss? */
+static bool is_part(const char *reason)
+{
+	static const char *const begins[] = {
+		"not an entry:", "no symbol,", "a part of another function", "an entry of the linkage table",
+		"the program's first instructions",
+	};
+
+	for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++)
+		if (!strncmp(reason, begins[i], strlen(begins[i])))
+			return true;
+	return false;
+}
+
 static int add_function(struct written *w, struct ftrace_found *c, const struct judged *j)
 {
 	struct planner *p = w->p;
@@ -170,6 +184,7 @@ static int add_function(struct written *w, struct ftrace_found *c, const struct 
 	}
 	if (c->reason) {
 		f->form = FTRACE_FORM_NONE;
+		f->flags |= is_part(c->reason) ? FTRACE_FOUND_PART : 0;
 		f->reason = add_reason(w, c->reason);
 		return f->reason ? 0 : -ENOMEM;
 	}

@@ -362,3 +362,56 @@ def test_damaged_libraries(tmp_path):
         native = run(command, timeout=20)
         traced = run([FTRACE, "record", "-o", str(tmp_path / "data"), "-L", "libplugin*", *command], timeout=30)
         assert (traced.status, traced.stdout) == (native.status, native.stdout), f"{number}: {native}\n{traced}"
+
+
+# ---- virtual machines, which look at stacks themselves ----
+
+NODE = """
+const {Worker, isMainThread, parentPort} = require('worker_threads'), crypto = require('crypto');
+if (isMainThread) {
+  const w = new Worker(__filename);
+  w.on('message', m => console.log(m));
+  w.on('exit', code => {
+    console.log('exit', code, crypto.createHash('sha256').update('x').digest('hex'));
+    process.exitCode = 4;
+  });
+} else {
+  let all = [];
+  for (let i = 0; i < 1e6; i++) { all.push({i}); if (all.length > 1e4) all = []; }
+  parentPort.postMessage(all.length);
+}
+try { null.x } catch (e) { console.log(e.message) }
+"""
+JAVA = """
+public class Threads {
+    public static void main(String[] a) throws Exception {
+        Thread[] t = new Thread[3];
+        for (int k = 0; k < 3; k++) {
+            t[k] = new Thread(() -> {
+                StringBuilder b = new StringBuilder();
+                for (int i = 0; i < 200000; i++) { b.append(i % 10); if (i % 1000 == 0) b.setLength(0); }
+            });
+            t[k].start();
+        }
+        for (Thread x : t) x.join();
+        System.gc();
+        try { Object o = null; o.toString(); } catch (NullPointerException e) { System.out.println("caught"); }
+        System.exit(3);
+    }
+}
+"""
+
+
+@form
+@pytest.mark.parametrize("machine", ["node", "java"])
+def test_virtual_machine(machine, form, record, tmp_path):
+    need(*{"node": ["node"], "java": ["java", "javac"]}[machine])
+    if machine == "node":
+        (tmp_path / "n.js").write_text(NODE)
+        command = [tool("node"), str(tmp_path / "n.js")]
+    else:
+        (tmp_path / "Threads.java").write_text(JAVA)
+        done = run(["javac", "-d", str(tmp_path), str(tmp_path / "Threads.java")], timeout=60)
+        assert done.status == 0, str(done)
+        command = [tool("java"), "-cp", str(tmp_path), "Threads"]
+    same(record, command, FORMS[form])
