@@ -17,7 +17,10 @@ test="g++ libcmocka-dev python3-pytest
 	libunwind-14-dev libc++-14-dev libc++abi-14-dev	# exceptions by LLVM's unwinder
 	gdb valgrind
 	man-db			# checks the man pages
-	dpkg-dev xz-utils make autoconf automake libtool tcl	# real programs, from Debian's sources"
+	dpkg-dev xz-utils make autoconf automake libtool tcl	# real programs, from Debian's sources
+	libpython3.11-testsuite perl sqlite3 git openssl redis-server	# ... and as Debian ships them
+	libjemalloc2 libtcmalloc-minimal4	# malloc() that is somebody else's
+	musl-tools		# programs that the agent leaves alone"
 # i386 programs beside x86_64's: not by gcc-multilib, which no cross compiler can stand beside.
 if [ "$(uname -m)" = x86_64 ]; then
 	test="$test
