@@ -23,7 +23,8 @@ static const struct cmd_option record_options[] = {
 				    "symbol name or the C++ or Rust name (ns::Class::*); may be given\n"
 				    "several times" },
 	{ "notrace", 'N', "PATTERN", "do not trace functions that match; wins over -F" },
-	{ "libs", 'L', "GLOB", "trace functions of these libraries, too: path or file name" },
+	{ "libs", 'L', "GLOB", "trace functions of these libraries, too, libc if it matches: path or\n"
+			       "file name" },
 	{ "depth", 'D', "N", "record only calls at most N deep" },
 	{ "threshold", 't', "TIME", "leave out calls shorter than TIME (500ns, 10us, 2ms) with no\n"
 				    "longer ones inside" },
