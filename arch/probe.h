@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading machine code: what the planner asks of an architecture, all of it. A part of the command, never
- * of a traced process: the one who knows may use any disassembler (x86: Zydis).
+ * Reading machine code: what the planner asks of an architecture, all of it. A part of the command,
+ * never of a traced process: the one who knows may use any disassembler (x86: Zydis).
  *
  * Not safe for use by two threads at once on one struct probe.
  */
@@ -75,9 +75,10 @@ struct probe_copy {
 };
 
 /*
- * Make the copy of the first instructions, @need bytes or a few more, of the function of @size bytes at
- * @vaddr. @avail: bytes that can be read at @code, @size and what follows it. NULL: done; else why they
- * cannot be moved, in words. Whether anything branches into them is the caller's to find out.
+ * Make the copy of the first instructions, @need bytes or a few more, of the function of @size
+ * bytes at @vaddr. @avail: bytes that can be read at @code, @size and what follows it. NULL: done;
+ * else why they cannot be moved, in words. Whether anything branches into them is the caller's to
+ * find out.
  */
 const char *probe_move(struct probe *p, const u8 *code, size_t avail, u64 size, u64 vaddr,
 		       unsigned int need, struct probe_copy *copy);

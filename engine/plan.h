@@ -13,9 +13,10 @@
  * branch of the object leads into the moved bytes but to their beginning, and no return address can
  * lie inside of them: a call that is moved pushes the address behind the original one and jumps.
  *
- * Where so many bytes cannot be moved (glibc's memcpy: mempcpy jumps to its fourth), but there is padding
- * before the function, the jump to the stub stands there, and a jump back to it (ARCH_SHORT_SIZE) at the function:
- * ftrace_planned.before. Who falls through the padding into the function is taken by the jump as well.
+ * Where so many bytes cannot be moved (glibc's memcpy: mempcpy jumps to its fourth), but there is
+ * padding before the function, the jump to the stub stands there, and a jump back to it
+ * (ARCH_SHORT_SIZE) at the function: ftrace_planned.before. Who falls through the padding into the
+ * function is taken by the jump as well.
  */
 #ifndef FTRACE_ENGINE_PLAN_H
 #define FTRACE_ENGINE_PLAN_H
@@ -100,11 +101,11 @@ struct ftrace_template {
 };
 
 /*
- * Where each moved instruction is in the copy, by ascending offset: for unwinding from there, and for
- * moving a thread that was stopped in between. The final jump is the last one, with
- * original = ftrace_planned.len. Inside of a rewritten instruction (several in the place of one) @pushed says
- * how much deeper than at its beginning the stack is; each such place has an entry of its own with the same
- * @original.
+ * Where each moved instruction is in the copy, by ascending offset: for unwinding from there, and
+ * for moving a thread that was stopped in between. The final jump is the last one, with original =
+ * ftrace_planned.len. Inside of a rewritten instruction (several in the place of one) @pushed says
+ * how much deeper than at its beginning the stack is; each such place has an entry of its own with
+ * the same @original.
  */
 struct ftrace_copied {
 	u8 copy;			/* offset in the copy */
@@ -114,8 +115,8 @@ struct ftrace_copied {
 };
 
 /*
- * Tells a damaged plan from a sound one, no more: eight bytes at a time in four lanes, because plans of
- * megabytes are checked while a program starts. @size is a multiple of 8.
+ * Tells a damaged plan from a sound one, no more: eight bytes at a time in four lanes, because
+ * plans of megabytes are checked while a program starts. @size is a multiple of 8.
  */
 static inline u32 ftrace_plan_checksum(const void *data, size_t size)
 {
@@ -135,8 +136,8 @@ static inline u32 ftrace_plan_checksum(const void *data, size_t size)
 }
 
 /*
- * The in-process side (plan.c): map the plan at @path and check every offset in it. @wide_machine as in the
- * header. -ENOENT, ...: from open; -EINVAL: not a plan, of another version, damaged.
+ * The in-process side (plan.c): map the plan at @path and check every offset in it. @wide_machine
+ * as in the header. -ENOENT, ...: from open; -EINVAL: not a plan, of another version, damaged.
  */
 struct ftrace_plan {
 	const struct ftrace_plan_header *header;	/* NULL: none */
@@ -152,8 +153,9 @@ const struct ftrace_template *ftrace_plan_template(const struct ftrace_plan *pla
 						   const struct ftrace_planned *func);
 
 /*
- * The functions of @plan as ftrace_find() would have found them: @find->found, for good, names made where
- * there are none from @object; and the number in plan->funcs of each that is not refused. 0 or -ENOMEM.
+ * The functions of @plan as ftrace_find() would have found them: @find->found, for good, names made
+ * where there are none from @object; and the number in plan->funcs of each that is not refused. 0
+ * or -ENOMEM.
  */
 struct ftrace_finding;
 int ftrace_plan_functions(const struct ftrace_plan *plan, const char *object,

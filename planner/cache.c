@@ -28,7 +28,7 @@ struct object {
 
 /* ---- the folder ---- */
 
-/* Open the folder @path/@name, made if it is missing; -1: not to be had, or somebody else could write to it. */
+/* Open the folder @path/@name, made if it is missing; -1: not to be had, or others may write to it. */
 static int open_folder(const char *path, const char *name)
 {
 	char full[PATH_MAX];

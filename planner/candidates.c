@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What may be a function's entry: every address with a function symbol, once, and the beginnings in the
- * unwind table that have none.
+ * What may be a function's entry: every address with a function symbol, once, and the beginnings in
+ * the unwind table that have none.
  */
 #include <stdlib.h>
 #include <string.h>

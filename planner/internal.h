@@ -106,8 +106,8 @@ int targets_find(struct planner *p);
 void landing_pads(struct planner *p);
 
 /*
- * Judge candidate @c: NULL: @copy is its copy, @before as in struct ftrace_planned; else why not. Called
- * for each once, in order: what is written for one must not meet what is for the one before.
+ * Judge candidate @c: NULL: @copy is its copy, @before as in struct ftrace_planned; else why not.
+ * Called for each once, in order: what is written for one must not meet what is for the one before.
  */
 const char *judge(struct planner *p, struct ftrace_found *c, struct probe_copy *copy, u8 *before);
 

@@ -5,8 +5,8 @@
 #include "recognise.h"
 
 /*
- * The unwind entry that begins at or before @addr: its index; false: none. Its end is for eh_rows_at() to see.
- * Mostly it is the one behind the last that was asked for.
+ * The unwind entry that begins at or before @addr: its index; false: none. Its end is for
+ * eh_rows_at() to see. Mostly it is the one behind the last that was asked for.
  */
 static bool unwind_entry(struct planner *p, u64 addr, u32 *i)
 {
@@ -54,7 +54,7 @@ static const char *check_frame(struct planner *p, u64 addr)
 	return NULL;
 }
 
-/* Has the frame the same place at @a as at @b, both in the function at @entry? True if it cannot be told. */
+/* Has the frame the same place at @a as at @b? True if it cannot be told. */
 static bool same_frame(struct planner *p, u64 a, u64 b)
 {
 	struct eh_rows rows;
@@ -94,9 +94,9 @@ static const char *check_branches(struct planner *p, const struct ftrace_found *
 }
 
 /*
- * How far before @c there is padding that the jump to its stub can stand over: nops or int3, that nothing
- * branches into. In the jump's place there is one instruction, so that nobody is in its middle, or int3, that nobody is
- * in at all. 0: there is none.
+ * How far before @c there is padding that the jump to its stub can stand over: nops or int3, that
+ * nothing branches into. In the jump's place there is one instruction, so that nobody is in its
+ * middle, or int3, that nobody is in at all. 0: there is none.
  */
 static u8 padding_before(struct planner *p, const struct ftrace_found *c, const struct region *r)
 {
@@ -152,8 +152,8 @@ static const char *find_room(struct planner *p, const struct ftrace_found *c, co
 }
 
 /*
- * Assembly without unwind information (GMP's): what is global, has a size, and is not jumped to by others is
- * called. What it does with its return address nobody can tell: entries only.
+ * Assembly without unwind information (GMP's): what is global, has a size, and is not jumped to by
+ * others is called. What it does with its return address nobody can tell: entries only.
  */
 static bool is_called_by_name(struct planner *p, const struct ftrace_found *c, u8 marks)
 {

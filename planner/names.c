@@ -42,7 +42,7 @@ static const struct { const char *begin, *why; bool whole; } never[] = {
 const char *never_traced(const char *name, size_t len)
 {
 	const char *dot;
-	size_t i;
+	size_t i, left;
 
 	/* No other letter begins any of them: nearly every name is out here. */
 	for (i = 0; len && strchr("_uem", name[0]) && i < ARRAY_SIZE(never); i++) {
@@ -52,10 +52,10 @@ const char *never_traced(const char *name, size_t len)
 			return never[i].why;
 	}
 	/* gcc: FUNCTION.cold, FUNCTION.cold.1; the part of a function that is hardly ever executed. */
-	for (dot = memchr(name, '.', len); dot; dot = memchr(dot + 1, '.', len - (size_t)(dot + 1 - name))) {
-		size_t left = len - (size_t)(dot - name);
-
-		if (dot > name && left >= 5 && !memcmp(dot, ".cold", 5) && (left == 5 || dot[5] == '.'))
+	for (dot = memchr(name, '.', len); dot; dot = memchr(dot + 1, '.', left - 1)) {
+		left = len - (size_t)(dot - name);
+		if (dot > name && left >= 5 && !memcmp(dot, ".cold", 5) &&
+		    (left == 5 || dot[5] == '.'))
 			return "a part of another function, not an entry";
 	}
 	return NULL;
@@ -86,13 +86,16 @@ static const char *soname(const struct elf *e)
 
 void names_of_object(struct planner *p)
 {
+	static const char loader[] = "the loader: it runs before anything else, and while objects "
+				     "come and go";
+	static const char musl[] = "musl's loader, which is its C library as well";
 	static const struct { const char *begin, *why; } objects[] = {
-		{ "ld-linux", "the loader: it runs before anything else, and while objects come and go" },
-		{ "ld.so.", "the loader: it runs before anything else, and while objects come and go" },
-		{ "ld64.so.", "the loader: it runs before anything else, and while objects come and go" },
-		{ "ld-musl", "musl's loader, which is its C library as well" },
-		{ "libc.musl", "musl's loader, which is its C library as well" },
-		{ "libc.so", "musl's loader, which is its C library as well" },
+		{ "ld-linux", loader },
+		{ "ld.so.", loader },
+		{ "ld64.so.", loader },
+		{ "ld-musl", musl },
+		{ "libc.musl", musl },
+		{ "libc.so", musl },
 		{ "libftrace.so", "libftrace itself" },
 		{ "libftrace-agent.so", "libftrace itself" },
 		{ "linux-vdso", "the kernel's" },

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The text decoded once: from every place where something is known to begin, straight on to the next.
- * Where that goes wrong (data between functions), it is set right at the next beginning; where a branch
- * leads into the middle of what was taken for an instruction, it is decoded from there as well. What is
- * between functions is decoded too: there may be code that no table knows, and a branch too many only
- * costs a function.
+ * The text decoded once: from every place where something is known to begin, straight on to the
+ * next. Where that goes wrong (data between functions), it is set right at the next beginning;
+ * where a branch leads into the middle of what was taken for an instruction, it is decoded from
+ * there as well. What is between functions is decoded too: there may be code that no table knows,
+ * and a branch too many only costs a function.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -126,8 +126,8 @@ struct here {
 };
 
 /*
- * A function ends: which of its jumps go by a register that nothing is computed in? Whatever order the
- * instructions are executed in, then that is a whole word from somewhere.
+ * A function ends: which of its jumps go by a register that nothing is computed in? Whatever order
+ * the instructions are executed in, then that is a whole word from somewhere.
  */
 static void leave(struct planner *p, struct here *h)
 {

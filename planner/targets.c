@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where execution may go without a branch that says so: addresses that stand in data (of functions, of
- * labels for `goto *`), and tables of offsets that switches jump by.
+ * Where execution may go without a branch that says so: addresses that stand in data (of functions,
+ * of labels for `goto *`), and tables of offsets that switches jump by.
  *
- * What counts is only whether a function's first few bytes behind the very first can be a target. For a
- * label's address to get into a register it must stand somewhere: in an instruction (scan.c marks it), in
- * data as a whole word (here: what relocations write, and where nothing is relocated every word), or as a
- * difference to something whose address an instruction takes: then it is a table of 32-bit offsets, from itself
- * (every switch of gcc and clang in position-independent code) or from a label of the same function
- * (&&a - &&b). Every address that is taken is tried as such a table. Jumps by memory, and by a register that
- * the function computes nothing in, take whole words. Other jumps by register for which no table is found in
- * their function may go by computed distances; where the unwind table leaves it open that one of these leads
- * to the function's beginning, judge.c refuses it.
+ * What counts is only whether a function's first few bytes behind the very first can be a target.
+ * For a label's address to get into a register it must stand somewhere: in an instruction (scan.c
+ * marks it), in data as a whole word (here: what relocations write, and where nothing is relocated
+ * every word), or as a difference to something whose address an instruction takes: then it is a
+ * table of 32-bit offsets, from itself (every switch of gcc and clang in position-independent code)
+ * or from a label of the same function (&&a - &&b). Every address that is taken is tried as such a
+ * table. Jumps by memory, and by a register that the function computes nothing in, take whole
+ * words. Other jumps by register for which no table is found in their function may go by computed
+ * distances; where the unwind table leaves it open that one of these leads to the function's
+ * beginning, judge.c refuses it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -137,9 +138,9 @@ static u64 next_bound(const struct tables *t, u64 at)
 }
 
 /*
- * Take @table for one of offsets from @base, used by a jump in [@lo, @hi) (0, 0: not known). Up to the next
- * address that anything refers to all that lead into text count; behind that, only what leads to an
- * instruction of the same function. Returns how many lead into that function.
+ * Take @table for one of offsets from @base, used by a jump in [@lo, @hi) (0, 0: not known). Up to
+ * the next address that anything refers to all that lead into text count; behind that, only what
+ * leads to an instruction of the same function. Returns how many lead into that function.
  */
 static unsigned int try_table(struct tables *t, u64 table, u64 base, u64 lo, u64 hi)
 {

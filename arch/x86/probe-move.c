@@ -71,7 +71,7 @@ static void push_return(struct move *m, u8 len)
 	static const u8 push_memory[] = { 0xff, 0x35, 0, 0, 0, 0 }, zero[4];
 
 	begin(m, 0);
-	if (m->p->wide) {	/* from a constant behind the copy: nothing pushes 64 bits of an immediate */
+	if (m->p->wide) {	/* from a constant behind the copy: no immediate has 64 bits */
 		bytes(m, push_memory, sizeof(push_memory));
 		m->constant = m->c->size - 4;
 	} else {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A function like glibc's memcpy: another jumps to its fourth byte, a third falls through padding into it.
- * Switched on and off while threads run all three. TAP. Linked with the library's objects; the first argument is
- * the plan, the second how many times.
+ * A function like glibc's memcpy: another jumps to its fourth byte, a third falls through padding
+ * into it. Switched on and off while threads run all three. TAP. Linked with the library's objects;
+ * the first argument is the plan, the second how many times.
  */
 #include <pthread.h>
 #include <unistd.h>

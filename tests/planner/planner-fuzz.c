@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * planner-fuzz SEED ROUNDS FILE...: damages each FILE in many ways, always the same for one SEED, and has
- * planner_make() plan for what came of it. Built with address and undefined-behaviour sanitizers. A plan that is
- * made must be sound whatever the file was: everything in it is looked at as the traced process would.
+ * planner-fuzz SEED ROUNDS FILE...: damages each FILE in many ways, always the same for one SEED,
+ * and has planner_make() plan for what came of it. Built with address and undefined-behaviour
+ * sanitizers. A plan that is made must be sound whatever the file was: everything in it is looked
+ * at as the traced process would.
  */
 #include <time.h>
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * run-copies [-x] [-s SEED] [-n STATES] [-p PLAN] OBJECT: executes the moved instructions of every planned function of
- * the object, instruction by instruction under ptrace, in place and in their copy, each from STATES
- * random states of registers, flags and memory. Both must end alike: registers, vector registers, flags,
- * memory (stack, what registers point to, the object's data), the address where execution goes on; or
- * fault alike, at the same instruction.
+ * run-copies [-x] [-s SEED] [-n STATES] [-p PLAN] OBJECT: executes the moved instructions of every
+ * planned function of the object, instruction by instruction under ptrace, in place and in their
+ * copy, each from STATES random states of registers, flags and memory. Both must end alike:
+ * registers, vector registers, flags, memory (stack, what registers point to, the object's data),
+ * the address where execution goes on; or fault alike, at the same instruction.
  *
- * -p: writes the plan to a file, and nothing else. -x: every copy is made wrong in one place: the test of this test. Exit status 0: all agree; 1: not.
+ * -p: writes the plan to a file, and nothing else. -x: every copy is made wrong in one place: the
+ * test of this test. Exit status 0: all agree; 1: not.
  *
  * The object is only mapped, not relocated: what a GOT word holds is the same for both.
  */
