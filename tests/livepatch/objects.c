@@ -48,7 +48,8 @@ static bool happened(const char *want)
 }
 
 #define CALLBACKS	{ pre_patch, post_patch, pre_unpatch, post_unpatch, false }
-#define PLUGIN		"livepatch-plugin.so"
+static char plugin_name[64];	/* base name of the plugin */
+
 
 static struct klp_func own[] = {
 	{ .old_name = "target_version", .new_func = version2 },
@@ -56,16 +57,16 @@ static struct klp_func own[] = {
 static struct klp_func its[] = { { .old_name = "plugin_value", .new_func = value2 }, { } };
 static struct klp_object objs[] = {
 	{ .funcs = own, .callbacks = CALLBACKS },
-	{ .name = PLUGIN, .funcs = its, .callbacks = CALLBACKS }, { } };
+	{ .name = plugin_name, .funcs = its, .callbacks = CALLBACKS }, { } };
 static struct klp_patch patch = { .name = "both", .objs = objs };
 
 static struct klp_func its3[] = { { .old_name = "plugin_value", .new_func = value3 }, { } };
-static struct klp_object objs3[] = { { .name = PLUGIN, .funcs = its3 }, { } };
+static struct klp_object objs3[] = { { .name = plugin_name, .funcs = its3 }, { } };
 static struct klp_patch above = { .name = "above", .objs = objs3 };
 static struct klp_object objs_none[] = { { .name = "no-such-library.so", .funcs = its3 }, { } };
 static struct klp_patch never = { .name = "never", .objs = objs_none };
 static struct klp_func missing[] = { { .old_name = "plugin_no_such", .new_func = value3 }, { } };
-static struct klp_object objs_missing[] = { { .name = PLUGIN, .funcs = missing }, { } };
+static struct klp_object objs_missing[] = { { .name = plugin_name, .funcs = missing }, { } };
 static struct klp_patch wrong = { .name = "wrong", .objs = objs_missing };
 
 static int value(void)
@@ -228,9 +229,17 @@ static void racing(void)
 	int failed = 0;
 
 	pthread_create(&t, NULL, load_and_unload, NULL);
-	for (int i = 0; i < 200 && !failed; i++)
-		failed = enable(&patch) || target_version() != 2 || disable(&patch) ||
-			 target_version() != 1;
+	for (int i = 0; i < 200 && !failed; i++) {
+		int on = enable(&patch), v2 = target_version(), off, v1;
+
+		off = disable(&patch);
+		v1 = target_version();
+		failed = on || v2 != 2 || off || v1 != 1;
+		if (failed) {
+			printf("# round %d: %d, version %d, %d, version %d\n", i, on, v2, off, v1);
+			print_holders();
+		}
+	}
 	stop = true;
 	pthread_join(t, NULL);
 	if (failed)
@@ -243,6 +252,7 @@ int main(int argc, char **argv)
 	if (argc < 2)
 		return 2;
 	plugin_path = argv[1];
+	snprintf(plugin_name, sizeof(plugin_name), "%s", strrchr(argv[1], '/') + 1);
 	ftrace_set_log(say);
 	loaded_later();
 	stacked();

@@ -415,6 +415,6 @@ int main(int argc, char **argv)
 	in_handler(false);
 	in_handler(true);
 	forked();
-	under_load(argc > 1 ? atol(argv[1]) : 1000);
+	under_load(argc > 1 ? atol(argv[1]) : 500);
 	return tap_done();
 }
