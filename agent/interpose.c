@@ -80,9 +80,14 @@ STAND_IN int seteuid(int uid);
 STAND_IN int setreuid(int ruid, int euid);
 STAND_IN int setresuid(int ruid, int euid, int suid);
 STAND_IN int setrlimit(int resource, const struct rlimit *limit);
-STAND_IN int setrlimit64(int resource, const struct rlimit *limit);
 STAND_IN int prlimit(int pid, int resource, const struct rlimit *limit, struct rlimit *old);
+#if __SIZEOF_LONG__ == 8
+STAND_IN int setrlimit64(int resource, const struct rlimit *limit);
 STAND_IN int prlimit64(int pid, int resource, const struct rlimit *limit, struct rlimit *old);
+#else
+STAND_IN int setrlimit64(int resource, const struct rlimit64 *limit);
+STAND_IN int prlimit64(int pid, int resource, const struct rlimit64 *limit, struct rlimit64 *old);
+#endif
 STAND_IN void _exit(int status) __attribute__((noreturn));
 STAND_IN void _Exit(int status) __attribute__((noreturn));
 
@@ -188,6 +193,28 @@ STAND_IN int setrlimit64(int resource, const struct rlimit *limit)
 STAND_IN int prlimit64(int pid, int resource, const struct rlimit *limit, struct rlimit *old)
 {
 	before_limit(resource, limit);
+	return call(PRLIMIT64, pid, resource, (long)limit, (long)old, 0);
+}
+#else	/* limits of 64 bits where the others have 32 */
+static void before_limit64(int resource, const struct rlimit64 *limit)
+{
+	struct rlimit narrow;
+
+	if (!limit)
+		return;
+	narrow.rlim_cur = limit->rlim_cur < ~0ul ? (unsigned long)limit->rlim_cur : ~0ul;
+	before_limit(resource, &narrow);
+}
+
+STAND_IN int setrlimit64(int resource, const struct rlimit64 *limit)
+{
+	before_limit64(resource, limit);
+	return call(SETRLIMIT64, resource, (long)limit, 0, 0, 0);
+}
+
+STAND_IN int prlimit64(int pid, int resource, const struct rlimit64 *limit, struct rlimit64 *old)
+{
+	before_limit64(resource, limit);
 	return call(PRLIMIT64, pid, resource, (long)limit, (long)old, 0);
 }
 #endif

@@ -40,8 +40,9 @@ struct fgraph_call {
 	_Alignas(16) u8 data[FGRAPH_MAX_DATA];
 };
 
-#define FIRST_CALLS	64u		/* in segment 0, which is part of fgraph_stack */
-#define SEGMENTS	17u		/* 8 M calls in all */
+/* In segment 0, which is part of fgraph_stack: enough where the program forbids us more memory. */
+#define FIRST_CALLS	1024u
+#define SEGMENTS	13u		/* 8 M calls in all */
 
 struct fgraph_stack {
 	u32 n;
