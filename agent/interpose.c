@@ -7,6 +7,7 @@
 
 #include "agent/agent.h"
 #include "agent/interpose.h"
+#include "engine/guest.h"
 
 #define SPARE_RINGS	8u		/* for threads that begin after the change */
 #define SPARE_TEXT	(1ul << 20)	/* for objects that are loaded after it */
@@ -232,4 +233,52 @@ STAND_IN void _exit(int status)
 STAND_IN void _Exit(int status)
 {
 	_exit(status);
+}
+
+/* By names of our own: those above are libc's first, in a program that was there before us. */
+#define OURS(name) \
+	extern __typeof__(name) ours_##name __attribute__((alias(#name), visibility("hidden")))
+
+OURS(prctl);
+OURS(syscall);
+OURS(chroot);
+OURS(setuid);
+OURS(seteuid);
+OURS(setreuid);
+OURS(setresuid);
+OURS(setrlimit);
+OURS(prlimit);
+#if __SIZEOF_LONG__ == 8
+OURS(setrlimit64);
+OURS(prlimit64);
+#endif
+
+extern __typeof__(_exit) ours__exit
+	__attribute__((alias("_exit"), visibility("hidden"), noreturn));
+extern __typeof__(_Exit) ours__Exit
+	__attribute__((alias("_Exit"), visibility("hidden"), noreturn));
+
+int interpose_redirect(void)
+{
+#define SEND(name) { #name, (void *)ours_##name }
+	static const struct ftrace_redirection list[] = {
+		SEND(prctl),
+		SEND(syscall),
+		SEND(chroot),
+		SEND(setuid),
+		SEND(seteuid),
+		SEND(setreuid),
+		SEND(setresuid),
+		SEND(setrlimit),
+		SEND(prlimit),
+		SEND(_exit),
+		SEND(_Exit),
+#if __SIZEOF_LONG__ == 8
+		SEND(setrlimit64),
+		SEND(prlimit64),
+#endif
+	};
+#undef SEND
+
+	return ftrace_redirect(list, ARRAY_SIZE(list));
 }

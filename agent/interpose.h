@@ -16,4 +16,7 @@
 /* Look the real ones up. Before anything else of the agent. */
 void interpose_init(void);
 
+/* In a running program the order of symbols does not send it to them: its calls are. 0 or -errno. */
+int interpose_redirect(void);
+
 #endif /* FTRACE_AGENT_INTERPOSE_H */

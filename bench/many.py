@@ -2,6 +2,8 @@
 """A program of 50,000 functions: turning all on, start-up under `ftrace record`; and threads that
 come and go."""
 import os
+import re
+import subprocess
 import sys
 import time
 
@@ -71,6 +73,38 @@ def start_up(bench, plain):
     bench.row("ftrace record: until it has ended, over plain", median(whole), "ms", samples=whole)
 
 
+def attaching(bench, plain):
+    """To a process whose functions were compiled for tracing, and to one as any compiler makes it."""
+    gen, rounds = bench.path("many"), 5 if bench.quick else 9
+    flags = ["gcc", "-O1", "-I" + gen, "-c"]
+    objects = [bench.compile(f"many/as-is-{k}.o", flags, [os.path.join(gen, f"many-{k}.c")])
+               for k in range(FILES)]
+    as_is = bench.compile("many/as-is", ["gcc"], [
+        *objects, os.path.join(gen, "main.o"), os.path.join(gen, "table.o")])
+    for what, program in ("compiled for tracing", plain), ("never recompiled", as_is):
+        times, again, stopped = [], [], []
+        for _ in range(rounds):
+            with subprocess.Popen([program, "wait"], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE) as process:
+                process.stdout.readline()
+                for values in times, again:
+                    out = bench.fresh("attach")
+                    done = run([bench.need_ftrace(), "record", "-o", out, "--tracer", "nop",
+                                "--duration", "1ms", "-p", str(process.pid)])
+                    match = re.search(r"in ([0-9.]+) ms: one thread borrowed .* ([0-9.]+) ms at most",
+                                      done.err)
+                    if not match:
+                        raise Failure("ftrace record -p: " + done.err)
+                    values.append(float(match.group(1)))
+                    stopped.append(float(match.group(2)))
+                    bench.drop(out)
+                process.stdin.close()
+        bench.row(f"attach to 50,000 functions, {what}, none enabled", median(times), "ms",
+                  at_most=200, target_is="value", samples=times)
+        bench.row(f"the same, again: {what}", median(again), "ms", samples=again)
+        bench.row(f"all threads stopped for: {what}", median(stopped), "ms", samples=stopped)
+
+
 def thread_growth(bench, plain):
     count = 5000 if bench.quick else 10000
     out = bench.fresh("threads")
@@ -87,4 +121,5 @@ def many(bench):
     plain, linked = build(bench)
     bench.attempt("turning on and off", toggling, bench, linked)
     bench.attempt("start-up", start_up, bench, plain)
+    bench.attempt("attaching", attaching, bench, plain)
     bench.attempt("threads in turn", thread_growth, bench, plain)

@@ -171,12 +171,19 @@ int main(int argc, char **argv)
 		call_some(&seed, 10);
 		return 0;
 	}
+	if (argc >= 2 && !strcmp(argv[1], "wait")) {
+		printf("main %.0f\n", begin);
+		fflush(stdout);
+		while (getchar() != EOF)
+			call_some(&seed, 10);
+		return 0;
+	}
 	if (argc >= 3 && !strcmp(argv[1], "threads"))
 		return threads(atol(argv[2]));
 #ifdef WITH_LIBFTRACE
 	if (argc >= 3 && !strcmp(argv[1], "toggle"))
 		return toggle(atoi(argv[2]));
 #endif
-	fprintf(stderr, "usage: many start|toggle ROUNDS|threads N\n");
+	fprintf(stderr, "usage: many start|wait|toggle ROUNDS|threads N\n");
 	return 2;
 }

@@ -394,6 +394,18 @@ def test_seccomp(loop, tmp_path):
         target.check_end()
 
 
+def test_seccomp_later(tmp_path):
+    """A filter installed while it is recorded: none of our system calls ends it."""
+    with Target([ft.build("attach_late.c", *PLAIN)]) as target:
+        recorder = subprocess.Popen([ft.FTRACE, "record", "-o", str(tmp_path / "data"), "-p",
+                                     str(target.pid)], stderr=subprocess.PIPE)
+        while b"attached" not in recorder.stderr.readline():
+            assert recorder.poll() is None
+        assert target.end(signal.SIGUSR1) == (0, "ok\n", "")
+        recorder.communicate(timeout=20)
+        assert recorder.returncode == 0 and calls(tmp_path / "data")["leaf"] > 1000
+
+
 @pytest.mark.parametrize("names", ["--mount --pid --fork --mount-proc", "--mount --uts --ipc"])
 def test_namespaces(loop, tmp_path, names):
     """A process in other namespaces, which sees neither our files nor our /dev/shm."""
