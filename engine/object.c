@@ -281,6 +281,8 @@ static int prepare(struct ftrace_object *obj, bool relocated)
 		name_choices(obj, false);
 		name_choices(obj, true);
 	}
+	ftrace_gdb_update();
+	ftrace_perf_map_update();
 	return 0;
 }
 

@@ -34,15 +34,14 @@ static void flush(struct map_file *f)
 	f->used = 0;
 }
 
-static void put_line(struct map_file *f, u32 id, const char *name)
+static void put_line(struct map_file *f, unsigned long at, u32 size, const char *prefix, const char *name)
 {
 	int n;
 
 	/* A name that does not fit in the rest of the buffer; one that fits in none is cut. */
 	if (BUFFER - f->used < ft_strlen(name) + 64)
 		flush(f);
-	n = ft_snprintf(f->buf + f->used, BUFFER - f->used, "%lx %x ftrace:%s\n", ftrace_stub(id),
-			FTRACE_STUB_SIZE, name);
+	n = ft_snprintf(f->buf + f->used, BUFFER - f->used, "%lx %x %s%s\n", at, size, prefix, name);
 	if ((size_t)n >= BUFFER - f->used) {
 		n = (int)(BUFFER - f->used - 1);
 		f->buf[f->used + n - 1] = '\n';
@@ -98,7 +97,10 @@ FTRACE_INTERNAL int ftrace_perf_map_write(void)
 
 		if (!site || !(site->flags & FTRACE_SITE_ARMED) || !site->name)
 			continue;
-		put_line(f, id, site->name);
+		put_line(f, ftrace_stub(id), FTRACE_STUB_SIZE, "ftrace:", site->name);
+		/* Its own instructions, moved: the function's time is spent there. */
+		if (site->form == FTRACE_FORM_MOVED)
+			put_line(f, ftrace_copy(id), FTRACE_COPY_SIZE, "", site->name);
 		written = id + 1;
 		lines++;
 	}
