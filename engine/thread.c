@@ -82,9 +82,10 @@ static void check_forked(void)
 
 bool ftrace_thread_dead(const struct ftrace_thread *t)
 {
-	s32 tid = READ_ONCE(t->tid);
+	s32 tid = READ_ONCE(t->tid), pid = process_pid ? READ_ONCE(*process_pid) : 0;
 
-	return !tid || arch_syscall(SYS_tgkill, ft_getpid(), tid, 0, 0, 0, 0) == -ESRCH;
+	/* A child of vfork has a number of its own, by which all of its parent's threads were dead. */
+	return !tid || arch_syscall(SYS_tgkill, pid ? pid : ft_getpid(), tid, 0, 0, 0, 0) == -ESRCH;
 }
 
 /* A state whose thread is gone: its stream and the shadow of its stack are given up. */
