@@ -163,6 +163,7 @@ static void look(const char *path, struct kind *kind)
 static const char *why_not(int err, const char *path)
 {
 	struct elf e;
+	bool narrow;
 	u16 type;
 
 	switch (err) {
@@ -170,9 +171,12 @@ static const char *why_not(int err, const char *path)
 		if (elf_open(&e, path, NULL))
 			return "not an ELF file; a program or shared library is needed";
 		type = e.type;
+		narrow = !e.wide && sizeof(long) == 8;
 		elf_close(&e);
 		if (type == ET_REL)
 			return "not linked yet; a program or shared library is needed";
+		if (narrow)
+			return "a 32-bit file, and only 64-bit ones are looked into; record it, and see 'ftrace report'";
 		return "for another kind of processor; a program for this machine is needed";
 	case -EIO:
 		return "cut short or damaged; build or install it again";
