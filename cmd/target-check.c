@@ -253,7 +253,7 @@ static int check_program(pid_t pid, const char *comm)
 	if (!inject_elf_is_ours(eh.e_ident, eh.e_machine)) {
 		close(fd);
 		return refuse(pid, comm, eh.e_ident[EI_CLASS] == ELFCLASS32 ?
-			      "a 32-bit program, and this command's agent is for 64-bit ones; start it under 'ftrace record' of a 32-bit build" :
+			      "a 32-bit program, and only 64-bit ones can be attached to; start it under 'ftrace record'" :
 			      "a program for another kind of processor (emulated?); attach cannot follow it");
 	}
 	for (int i = 0; i < eh.e_phnum && !found; i++)
