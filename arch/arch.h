@@ -282,8 +282,11 @@ void arch_unwind_caller(const struct pt_regs *entry, struct unwind_regs *regs);
  */
 bool arch_calls(unsigned long ret, unsigned long func);
 
-/* Those of thread @tid, which this process has stopped by ptrace. 0 or -errno. */
-int arch_unwind_stopped(int tid, struct unwind_regs *regs);
+/*
+ * Those of thread @tid, which this process has stopped by ptrace; and its thread pointer, where that can be
+ * told. 0 or -errno.
+ */
+int arch_unwind_stopped(int tid, struct unwind_regs *regs, unsigned long *thread_pointer);
 
 /* ---- unwind.c ---- */
 

@@ -103,6 +103,7 @@ static const char *fill_check(struct klp_check *c, const struct klp_kpatch *p)
 	for (u32 i = 0; !why && i < p->nobjs; i++)
 		for (u32 k = 0; k < p->objs[i].nfuncs; k++)
 			add_func(c, &p->objs[i].funcs[k]);
+	c->main_stack = unwind_main_stack();
 	c->filled = !why;
 	return why;
 }
@@ -133,8 +134,22 @@ static bool in_trampoline(const struct unwind_objects *objects, unsigned long pc
 
 /* ---- one stack ---- */
 
+/*
+ * Does a stack whose first frame is at @sp belong to the thread, and to no coroutine that the thread is on
+ * now? Threads have their control block above their first frame, with thread-local variables
+ * between; the main thread has its arguments and environment there.
+ */
+#define MAX_TLS		(256ul << 10)
+#define MAX_ARGS	(8ul << 20)
+
+static bool is_own_stack(const struct klp_check *c, unsigned long sp, unsigned long tcb)
+{
+	return !tcb || tcb - sp < MAX_TLS || c->main_stack - sp < MAX_ARGS;
+}
+
 const char *klp_look_at_stack(const struct klp_check *c, const struct unwind_regs *regs,
-			      unsigned long stack_end, bool exact, const char **func)
+			      unsigned long stack_end, bool exact, unsigned long tcb,
+			      const char **func)
 {
 	struct unwind_walk w;
 
@@ -150,7 +165,9 @@ const char *klp_look_at_stack(const struct klp_check *c, const struct unwind_reg
 		case UNWIND_FRAME:
 			continue;
 		case UNWIND_START:
-			return NULL;
+			/* What its own stack was left in the middle of is not seen from here. */
+			return is_own_stack(c, w.regs.reg[ARCH_UNWIND_SP], tcb) ? NULL :
+			       "it is on a coroutine's stack";
 		case UNWIND_LOST:
 			return "its stack cannot be unwound";
 		}
@@ -161,15 +178,17 @@ static const char *look_at_thread(struct klp_look *look, const struct ftrace_sto
 				  const char **func)
 {
 	struct unwind_regs regs;
+	unsigned long tcb = 0;
 
 	*func = NULL;
 	if (!t->pc)
-		return klp_look_at_stack(look->check, look->self, t->stack_end, true, func);
+		return klp_look_at_stack(look->check, look->self, t->stack_end, true,
+					 look->self_tcb, func);
 	if (t->fixed)
 		return "it is busy in the kernel";
-	if (arch_unwind_stopped(t->tid, &regs))
+	if (arch_unwind_stopped(t->tid, &regs, &tcb))
 		return "its registers cannot be read";
-	return klp_look_at_stack(look->check, &regs, t->stack_end, true, func);
+	return klp_look_at_stack(look->check, &regs, t->stack_end, true, tcb, func);
 }
 
 static void hold(struct klp_look *look, s32 tid, const char *func, const char *why)

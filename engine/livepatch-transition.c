@@ -67,7 +67,8 @@ static void go_over(struct klp_view *v, struct ftrace_thread *t, const struct dy
 	arch_unwind_caller(regs, &caller);
 	if (c && c->target == v->target &&
 	    arch_calls(caller.reg[ARCH_UNWIND_PC], site->ip - site->entry_delta)) {
-		why = klp_look_at_stack(c, &caller, caller.reg[ARCH_UNWIND_SP], false, &func);
+		why = klp_look_at_stack(c, &caller, caller.reg[ARCH_UNWIND_SP], false,
+					(unsigned long)__builtin_thread_pointer(), &func);
 	}
 	__atomic_fetch_sub(&check_readers, 1, __ATOMIC_SEQ_CST);
 	if (!why)
@@ -282,6 +283,7 @@ static int look(bool reverse)
 	struct klp_look look = {
 		.patch = klp_transition_patch, .reverse = reverse, .old = old, .view = old,
 		.check = check, .self = &self,
+		.self_tcb = (unsigned long)__builtin_thread_pointer(),
 	};
 	const char *why = "no memory";
 	int err = -ENOMEM;

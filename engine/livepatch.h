@@ -156,6 +156,7 @@ struct klp_check {
 	u32 ncode, max_code;
 	bool target;			/* for a transition in this direction */
 	bool filled;
+	unsigned long main_stack;	/* an address above all frames of the main thread, 0: not known */
 	u32 loads;			/* of klp_loads */
 	size_t code_size;
 };
@@ -170,6 +171,7 @@ struct klp_look {
 	u32 nholders;
 	struct klp_check *check;
 	struct unwind_regs *self;	/* where the caller's stack is unwound from */
+	unsigned long self_tcb;
 };
 
 /*
@@ -178,9 +180,13 @@ struct klp_look {
  */
 int klp_look_at_stacks(struct klp_look *look, struct klp_view **in_force, const char **why);
 
-/* NULL: nothing is in the way on the stack that begins with @regs; else why, and what is there. */
+/*
+ * NULL: nothing is in the way on the stack that begins with @regs; else why, and what is there. @tcb: the
+ * thread's control block, 0: not known.
+ */
 const char *klp_look_at_stack(const struct klp_check *check, const struct unwind_regs *regs,
-			      unsigned long stack_end, bool exact, const char **func);
+			      unsigned long stack_end, bool exact, unsigned long tcb,
+			      const char **func);
 
 /* @tid has gone over: by @tid itself, or while it stands still. */
 void klp_view_remove(struct klp_view *view, s32 tid);

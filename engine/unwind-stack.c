@@ -113,6 +113,17 @@ static unsigned long add_first(struct unwind_objects *all)
 	return base;
 }
 
+unsigned long unwind_main_stack(void)
+{
+	ElfW(auxv_t) auxv[64];
+	long n = ft_read_file("/proc/self/auxv", (char *)auxv, sizeof(auxv));
+
+	for (unsigned int i = 0; n > 0 && i < (unsigned long)n / sizeof(auxv[0]); i++)
+		if (auxv[i].a_type == AT_RANDOM)
+			return auxv[i].a_un.a_val;
+	return 0;
+}
+
 /* Stubs, for which the library has made a table. */
 static void add_stubs(struct unwind_objects *all)
 {

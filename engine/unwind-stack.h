@@ -69,6 +69,9 @@ struct unwind_objects {
 /* NULL: done; else why not, in words: the loader is changing its list now. */
 const char *unwind_objects_open(struct unwind_objects *all);
 
+/* An address on the main thread's stack, above all frames; 0: not known. */
+unsigned long unwind_main_stack(void);
+
 /* The object @pc is in; NULL: none. */
 const struct unwind_object *unwind_object_of(const struct unwind_objects *all, unsigned long pc);
 

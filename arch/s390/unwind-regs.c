@@ -62,7 +62,7 @@ bool arch_calls(unsigned long ret, unsigned long func)
 }
 
 /* Nobody stops threads here: arch_clone_helper() refuses. */
-int arch_unwind_stopped(int tid, struct unwind_regs *regs)
+int arch_unwind_stopped(int tid, struct unwind_regs *regs, unsigned long *thread_pointer)
 {
 	return -EOPNOTSUPP;
 }

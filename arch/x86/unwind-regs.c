@@ -97,14 +97,18 @@ static void take(const struct user_regs_struct *r, unsigned long *reg)
 
 #endif
 
-int arch_unwind_stopped(int tid, struct unwind_regs *regs)
+int arch_unwind_stopped(int tid, struct unwind_regs *regs, unsigned long *thread_pointer)
 {
 	struct user_regs_struct r;
 	long err = arch_syscall(SYS_ptrace, PTRACE_GETREGS, tid, 0, (long)&r, 0, 0);
 
-	if (!err)
-		take(&r, regs->reg);
-	return (int)err;
+	if (err)
+		return (int)err;
+	take(&r, regs->reg);
+#ifdef __x86_64__
+	*thread_pointer = r.fs_base;
+#endif
+	return 0;
 }
 
 bool arch_calls(unsigned long ret, unsigned long func)

@@ -28,7 +28,9 @@
  * in the version that it leads away from until the child itself calls klp_transition_work(). A stack
  * that cannot be unwound to its start counts as holding every function.
  *
- * What is not seen: stacks that no thread is on (suspended coroutines), unless hooked calls were seen on
+ * A thread that is on a coroutine's stack stays in its version until it is back on its own.
+ *
+ * What is not seen: other stacks that no thread is on (suspended coroutines), unless hooked calls were seen on
  * them (<ftrace/fgraph.h>): of those, every word is taken for a return address. And copies of a function that
  * the compiler has inlined in others, or made with other arguments (parse.constprop.0): they go on as
  * they are, and are to be patched in their turn.

@@ -39,6 +39,13 @@ __attribute__((noinline)) int target_wait(int fd)
 	return n == 1 ? 1 : -1;
 }
 
+/* Its call may leave the stack in the middle of it. */
+__attribute__((noinline)) int target_call(void (*func)(void))
+{
+	func();
+	return 1;
+}
+
 /* A caller and what it calls, which agree on how: the version is passed along. */
 __attribute__((noinline)) int target_inner(int how)
 {

@@ -9,6 +9,7 @@ long target_eight(long a, long b, long c, long d, long e, long f, long g, long h
 int target_version(void);
 int target_other(void);
 int target_wait(int fd);
+int target_call(void (*func)(void));
 int target_inner(int how);
 int target_outer(void);
 int target_twin(void);

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include <ftrace/fgraph.h>
@@ -287,6 +288,60 @@ static void in_handler(bool own_stack)
 	close(handler_pipe[1]);
 }
 
+/* ---- coroutines ---- */
+
+static ucontext_t main_context, coroutine;
+static bool in_coroutine_held;
+static char in_coroutine_why[64];
+
+static int call2(void (*func)(void))
+{
+	func();
+	return 2;
+}
+
+static struct klp_func call_funcs[] = { { .old_name = "target_call", .new_func = call2 }, { } };
+static struct klp_object call_objs[] = { { .funcs = call_funcs }, { } };
+static struct klp_patch call_patch = { .name = "call", .objs = call_objs };
+
+/* The main stack is left in the middle of target_call(): what is on it is not on ours. */
+static void on_coroutine(void)
+{
+	struct seen s = { 0 };
+	struct klp_transition t;
+
+	in_coroutine_held = klp_enable_patch(&call_patch) == 0 && klp_wait_transition(20) == 1;
+	klp_transition_status(&t, see, &s);
+	snprintf(in_coroutine_why, sizeof(in_coroutine_why), "%s", s.why);
+	swapcontext(&coroutine, &main_context);
+}
+
+static void to_coroutine(void)
+{
+	swapcontext(&main_context, &coroutine);
+}
+
+static void nothing(void)
+{
+}
+
+static void coroutines(void)
+{
+	static char stack[1 << 18];
+
+	getcontext(&coroutine);
+	coroutine.uc_stack.ss_sp = stack;
+	coroutine.uc_stack.ss_size = sizeof(stack);
+	makecontext(&coroutine, on_coroutine, 0);
+	ok(target_call(to_coroutine) == 1, "a stack is left in the middle of a function");
+	/* Where it cannot even be unwound to its start, that is the reason. */
+	ok(in_coroutine_held && (strstr(in_coroutine_why, "coroutine") ||
+				 strstr(in_coroutine_why, "unwound")),
+	   "whoever is on a coroutine's stack stays: %s", in_coroutine_why);
+	ok(klp_wait_transition(2000) == 0 && target_call(nothing) == 2, "until it is back");
+	ok(disable(&call_patch) == 0 && target_call(nothing) == 1, "disabled");
+}
+
 /* ---- fork in the middle ---- */
 
 static void forked(void)
@@ -414,6 +469,7 @@ int main(int argc, char **argv)
 	traced();
 	in_handler(false);
 	in_handler(true);
+	coroutines();
 	forked();
 	under_load(argc > 1 ? atol(argv[1]) : 500);
 	return tap_done();
