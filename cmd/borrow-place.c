@@ -5,7 +5,8 @@
  *
  * A function under way has its return address, or that of what it calls, on the stack: so all words there
  * are looked at. What is only left over from an earlier call is taken for one that is
- * under way; the thread is tried again when it has moved.
+ * under way, unless call frame information shows what really is (borrow-unwind.c); else the thread is
+ * tried again when it has moved.
  */
 #include "cmd/borrow-place.h"
 
@@ -139,10 +140,11 @@ int places_find(struct places *p, struct target *t)
 
 void places_free(struct places *p)
 {
+	place_unwind_end(p);
 	p->n = 0;
 }
 
-static bool is_bad(const struct places *p, unsigned long addr)
+bool places_have(const struct places *p, unsigned long addr)
 {
 	for (size_t i = 0; i < p->n; i++)
 		if (in_range(&p->bad[i], addr))
@@ -174,14 +176,14 @@ static bool is_bad_word(const struct places *p, const struct target *t, unsigned
 	uint8_t before[INJECT_CALL_CODE], code[INJECT_RETURN_CODE];
 	unsigned long interrupted;
 
-	if (is_bad(p, word) && (target_read(t, word - sizeof(before), before, sizeof(before)) ||
+	if (places_have(p, word) && (target_read(t, word - sizeof(before), before, sizeof(before)) ||
 				inject_is_behind_call(before)))
 		return true;
 	if (!in_range(&p->libc, word) || target_read(t, word, code, sizeof(code)) ||
 	    !inject_is_sigreturn(code))
 		return false;
 	return target_read(t, at + inject_frame_pc, &interrupted, sizeof(interrupted)) ||
-	       is_bad(p, interrupted) || in_range(&p->libc, interrupted);
+	       places_have(p, interrupted) || in_range(&p->libc, interrupted);
 }
 
 static bool stack_is_bad(const struct places *p, const struct target *t, unsigned long sp)
@@ -204,7 +206,7 @@ static bool stack_is_bad(const struct places *p, const struct target *t, unsigne
 	return false;
 }
 
-bool places_are_good(const struct places *p, struct target *t, pid_t tid,
+bool places_are_good(struct places *p, struct target *t, pid_t tid,
 		     const struct inject_state *state, bool strict, const char **why)
 {
 	unsigned long pc, sp;
@@ -215,11 +217,11 @@ bool places_are_good(const struct places *p, struct target *t, pid_t tid,
 		*why = "its threads are always in the middle of a system call that changes something";
 		return false;
 	}
-	if (is_bad(p, pc) || (nr < 0 && strict && in_range(&p->libc, pc))) {
+	if (places_have(p, pc) || (nr < 0 && strict && in_range(&p->libc, pc))) {
 		*why = "its threads are always in the loader, in malloc or elsewhere in libc";
 		return false;
 	}
-	if (stack_is_bad(p, t, sp)) {
+	if (stack_is_bad(p, t, sp) && !place_unwinds_well(p, t->pid, tid)) {
 		*why = "its threads are always in functions that the loader or malloc called, or look so";
 		return false;
 	}

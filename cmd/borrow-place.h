@@ -13,6 +13,7 @@ struct places {
 	size_t n;
 	struct target_range bad[MAX_PLACES];	/* code that may hold a lock that dlopen() takes */
 	struct target_range libc;		/* code in which a thread had better not be met */
+	void *unwinder;				/* of borrow-unwind.c; NULL: not needed yet */
 };
 
 /* Look for them in what @t has loaded. 0, or -1 after having said what is wrong. */
@@ -23,8 +24,18 @@ void places_free(struct places *p);
  * Is no function of the bad places under way in the stopped thread @tid? @strict: nor any other of libc,
  * other than one that waits. False, and *@why says what.
  */
-bool places_are_good(const struct places *p, struct target *t, pid_t tid,
+bool places_are_good(struct places *p, struct target *t, pid_t tid,
 		     const struct inject_state *state, bool strict, const char **why);
+
+/* Is @addr in one of the bad ones? */
+bool places_have(const struct places *p, unsigned long addr);
+
+/*
+ * Can all calls under way in the stopped thread @tid be told, and is none of them in a bad place?
+ * (borrow-unwind.c)
+ */
+bool place_unwinds_well(struct places *p, pid_t pid, pid_t tid);
+void place_unwind_end(struct places *p);
 
 /*
  * Do the seccomp filters that the stopped thread @tid is under, if any, allow all that the agent does?

@@ -171,7 +171,7 @@ static void put_back(struct borrowed *b)
 }
 
 /* Try @tid. 1: it stands at a good place; 0: not this one, not now; -1: none of this process. */
-static int try_thread(struct borrowed *b, pid_t tid, const struct places *places, bool strict,
+static int try_thread(struct borrowed *b, pid_t tid, struct places *places, bool strict,
 		      const char **why)
 {
 	int got;
@@ -227,7 +227,7 @@ static size_t list_threads(pid_t pid, pid_t *tids, size_t max)
 
 #define MAX_TRIED	64	/* threads in one round */
 
-static int find_thread(struct borrowed *b, const struct places *places)
+static int find_thread(struct borrowed *b, struct places *places)
 {
 	uint64_t began = now_ns(), until = began + TRY_MS * 1000000ull;
 	struct timespec pause = { .tv_nsec = 500000 };

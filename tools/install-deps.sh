@@ -9,7 +9,8 @@
 # Packages, and what needs them.
 build="gcc libc6-dev meson ninja-build pkg-config python3
 	libiberty-dev		# demangling of C++ and Rust names
-	libzydis-dev		# decoding of x86 instructions (programs that were never recompiled)"
+	libzydis-dev		# decoding of x86 instructions (programs that were never recompiled)
+	libdw-dev		# unwinding threads of processes that are attached to"
 test="g++ libcmocka-dev python3-pytest
 	babeltrace2		# reads our recordings: the judge of the format
 	clang lld		# the second compiler and linker of the test matrix

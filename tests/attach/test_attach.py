@@ -298,6 +298,28 @@ def test_detach_without_recorder(loop, tmp_path):
         target.check_end()
 
 
+@pytest.mark.parametrize("command", ["sleep 60", "cat", "bash", "make -f -", "lua5.4 -", "sqlite3",
+                                     "/usr/bin/python3 -m http.server -b 127.0.0.1 0", "perl -"])
+def test_real_programs(tmp_path, command):
+    """As they are, waiting: it is attached to whatever earlier calls have left on their stacks."""
+    command = command.split()
+    if not ft.have(command[0]):
+        pytest.skip(f"{command[0]} is not installed")
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL, cwd=tmp_path) as process:
+        try:
+            time.sleep(0.3)
+            for _ in range(2):
+                attached(record(process.pid, tmp_path / "data", duration="20ms"))
+            assert process.poll() is None
+            if command[0] in ("cat", "bash", "perl"):
+                process.stdin.write(b"exit\n")
+                process.stdin.close()
+                assert process.wait(timeout=20) == 0
+        finally:
+            process.kill()
+
+
 # ---- who cannot be attached to ----
 
 def refused(pid, tmp_path, *words):
