@@ -138,7 +138,7 @@ static int wait_for_plan(const char *id, const char *object)
 				      ": the program changed its user or its root directory" : "");
 		if ((agent_clock_ns(CLOCK_MONOTONIC) - began) / 1000000 > WAIT_MS)
 			return ft_log(-ETIMEDOUT, "%s: not traced: its plan was not made within %u s; "
-				      "record again, it will be there then", object, WAIT_MS / 1000);
+				      "'ftrace list' of that file makes it ahead", object, WAIT_MS / 1000);
 		sleep_for_plans(seen);
 	}
 }
