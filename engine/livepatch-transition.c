@@ -290,6 +290,8 @@ static int look(bool reverse)
 
 	ft_memset(&self, 0, sizeof(self));
 	arch_unwind_here(&self);
+	if (!klp_process->same)		/* they did not come along over the fork */
+		__atomic_store_n(&check_readers, 0, __ATOMIC_SEQ_CST);
 	if (!holders)
 		holders = scratch_alloc(KLP_MAX_HOLDERS * sizeof(*holders));
 	look.holders = holders;
