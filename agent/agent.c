@@ -180,10 +180,10 @@ int agent_start(void)
 	ftrace_set_object_filter(control_object_wanted);
 	ftrace_set_object_notify(object_changed);
 	ftrace_set_object_plan(agent_object_plan);
-	if (ftrace_is_guest() && interpose_redirect())
-		ft_log(0, "a seccomp filter that it installs later will not be noticed");
 	err = ftrace_is_guest() || initialised ? ftrace_guest_return() : ftrace_init();
 	initialised = true;
+	if (!err && ftrace_is_guest() && interpose_redirect())
+		ft_log(0, "a seccomp filter that it installs later will not be noticed");
 	control_objects_loaded();
 	return err ? err : apply_settings(false);
 }

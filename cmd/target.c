@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cmd/cmd.h"
@@ -150,7 +151,7 @@ static int add_object(struct target *t, unsigned long at, const struct link_map 
 	return 0;
 }
 
-int target_read_objects(struct target *t)
+static int read_objects(struct target *t)
 {
 	unsigned long dynamic = find_dynamic(t), at;
 	struct link_map map;
@@ -167,6 +168,19 @@ int target_read_objects(struct target *t)
 		err = t->nobjects < MAX_OBJECTS ? target_read(t, at, &map, sizeof(map)) : -ELOOP;
 		if (!err)
 			err = add_object(t, at, &map);
+	}
+	return err;
+}
+
+/* Another thread may be at it: what it has freed meanwhile cannot be read. */
+int target_read_objects(struct target *t)
+{
+	struct timespec pause = { .tv_nsec = 1000000 };
+	int err = read_objects(t);
+
+	for (int i = 0; i < 50 && err && err != -ENOEXEC; i++) {
+		nanosleep(&pause, NULL);
+		err = read_objects(t);
 	}
 	return err;
 }

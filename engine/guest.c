@@ -85,8 +85,8 @@ FTRACE_INTERNAL void ftrace_guest_prepare(void)
 	 */
 	if (!symbols_without_libc && dlopen)
 		dlopen("libgcc_s.so.1", RTLD_NOW);
-	ftrace_unwind_init();
 	symbols_without_libc = true;
+	ftrace_unwind_init();
 }
 
 /* How far below a thread's pointer the variable at @p is. */
@@ -242,21 +242,40 @@ FTRACE_INTERNAL int ftrace_guest_leave(void)
 	return err;
 }
 
-FTRACE_INTERNAL int ftrace_guest_return(void)
+/* Not while objects are being unmapped by somebody who did not meet our lock. */
+static void wait_for_loader(void)
+{
+	struct timespec pause = { 0, 100000 };
+
+	for (int i = 0; i < 200 && ftrace_loader() && ftrace_loader()->r_state != RT_CONSISTENT; i++)
+		arch_syscall(SYS_nanosleep, (long)&pause, 0, 0, 0, 0, 0);
+}
+
+int ftrace_guest_begin(void)
 {
 	int err;
 
+	/* From here on nothing that is looked at is unloaded: who wants to waits for the lock. */
+	ftrace_loader_hook();
+	wait_for_loader();
 	/* Before any stub can be met on a stack. */
 	err = ftrace_is_guest() ? ftrace_unwind_redirect() : 0;
 	if (err)
 		return ft_log(err, "unwinders cannot be told of its stubs: error %d; is /proc mounted "
 				   "and writable?", -err);
+	ftrace_objects_again();
+	ftrace_objects_scan(false);
+	return 0;
+}
+
+FTRACE_INTERNAL int ftrace_guest_return(void)
+{
+	int err;
+
 	if (!ftrace_lock)
 		return ftrace_init();
 	ft_lock(ftrace_lock);
-	ftrace_objects_again();
-	ftrace_objects_scan(false);
+	err = ftrace_guest_begin();
 	ft_unlock(ftrace_lock);
-	ftrace_loader_hook();
-	return 0;
+	return err;
 }

@@ -30,6 +30,7 @@ struct ftrace_redirection {
 	void *func;
 };
 FTRACE_INTERNAL int ftrace_redirect(const struct ftrace_redirection *list, u32 n);
+int ftrace_redirect_locked(const struct ftrace_redirection *list, u32 n);	/* ftrace_lock is held */
 
 /*
  * Nobody records any more: see that no thread is in the middle of that, in the library or in the object that
@@ -44,6 +45,9 @@ FTRACE_INTERNAL int ftrace_guest_drop_streams(void (*caller)(void));
  */
 struct ftrace_stopped;
 bool ftrace_guest_code_is_used(const struct ftrace_stopped *threads, u32 n, bool stubs);
+
+/* Hook the loader, find objects; ftrace_lock is held. For ftrace_init() and ftrace_guest_return(). */
+int ftrace_guest_begin(void);
 
 /* Is that thread there? */
 FTRACE_INTERNAL bool ftrace_guest_busy(void);

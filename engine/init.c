@@ -35,12 +35,20 @@ static void loader_event_quietly(void)
 	ft_unlock(ftrace_lock);
 }
 
-static void hold(s32 self)
+static int notify_len;		/* bytes of the jump at the loader's function, 0: none stands there */
+
+/* False: we came here, and meanwhile nobody is to come any more, nor to let go of what is held. */
+static bool hold(s32 self)
 {
 	if (READ_ONCE(holder) == self)
-		return;
+		return true;
 	ft_lock(ftrace_lock);
+	if (ftrace_is_guest() && !READ_ONCE(notify_len)) {
+		ft_unlock(ftrace_lock);
+		return false;
+	}
 	WRITE_ONCE(holder, self);
+	return true;
 }
 
 /*
@@ -82,7 +90,6 @@ static void loader_event(void)
 
 /* What stood at the loader's notification function, while the jump stands there. */
 static u8 notify_before[ARCH_JUMP_MAX];
-static int notify_len;
 
 struct swap {
 	unsigned long at;
@@ -160,6 +167,7 @@ int ftrace_loader_hook(void)
 FTRACE_INTERNAL int ftrace_init(void)
 {
 	u32 before = NOT_YET;
+	int err;
 
 	if (likely(smp_load_acquire(&state) == DONE))
 		return 0;
@@ -182,11 +190,20 @@ FTRACE_INTERNAL int ftrace_init(void)
 	ftrace_thread_init();
 	arch_poke_init();
 	ftrace_unwind_init();
-	ft_lock(ftrace_lock);
-	ftrace_objects_scan(false);
-	ft_unlock(ftrace_lock);
-	smp_store_release(&state, DONE);
-	ftrace_loader_hook();
+	if (ftrace_is_guest()) {
+		smp_store_release(&state, DONE);
+		ft_lock(ftrace_lock);
+		err = ftrace_guest_begin();
+		ft_unlock(ftrace_lock);
+		if (err)
+			return err;
+	} else {
+		ft_lock(ftrace_lock);
+		ftrace_objects_scan(false);
+		ft_unlock(ftrace_lock);
+		smp_store_release(&state, DONE);
+		ftrace_loader_hook();
+	}
 	/* This thread's state now, while nothing forbids the memory for it. */
 	ftrace_thread_get();
 	return 0;

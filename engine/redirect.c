@@ -10,6 +10,7 @@
 #include "arch.h"
 #include "guest.h"
 #include "loader.h"
+#include "ops.h"
 #include "recognise.h"
 
 extern ElfW(Dyn) _DYNAMIC[] __attribute__((weak, visibility("hidden")));
@@ -113,7 +114,7 @@ static int redirect_object(const struct link_map *map, const struct ftrace_redir
 	return err;
 }
 
-FTRACE_INTERNAL int ftrace_redirect(const struct ftrace_redirection *list, u32 n)
+int ftrace_redirect_locked(const struct ftrace_redirection *list, u32 n)
 {
 	const struct link_map *map;
 	int mem = ft_open("/proc/self/mem", O_RDWR | O_CLOEXEC, 0), err = 0, e;
@@ -130,5 +131,15 @@ FTRACE_INTERNAL int ftrace_redirect(const struct ftrace_redirection *list, u32 n
 	}
 	if (mem >= 0)
 		ft_close(mem);
+	return err;
+}
+
+FTRACE_INTERNAL int ftrace_redirect(const struct ftrace_redirection *list, u32 n)
+{
+	int err;
+
+	ft_lock(ftrace_lock);
+	err = ftrace_redirect_locked(list, n);
+	ft_unlock(ftrace_lock);
 	return err;
 }

@@ -18,6 +18,7 @@
 #include "gdb.h"
 #include "guest.h"
 #include "site.h"
+#include "symbols.h"
 
 /* Bounds apart from the rest: looking through them touches one cache line in four regions. */
 static struct {
@@ -406,7 +407,8 @@ int ftrace_unwind_init(void)
 		own_map = own.dlfo_link_map;
 	if (interposed())
 		return 0;
-	if (ftrace_is_guest() && !ftrace_unwind_redirect())
+	/* With an agent this comes later, under the lock: ftrace_guest_begin(). */
+	if (ftrace_is_guest() && (symbols_without_libc || !ftrace_unwind_redirect()))
 		return 0;
 
 	must_register = true;
@@ -425,7 +427,7 @@ int ftrace_unwind_redirect(void)
 		{ "dl_iterate_phdr", (void *)iterate_phdr },
 	};
 
-	return ftrace_redirect(list, ARRAY_SIZE(list));
+	return ftrace_redirect_locked(list, ARRAY_SIZE(list));
 }
 
 int ftrace_unwind_add(unsigned long start, size_t len, void *room)

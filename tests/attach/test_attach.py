@@ -73,7 +73,8 @@ def calls(output):
     """Function to number of calls, as ftrace report has them."""
     done = ft.run([ft.FTRACE, "report", "-i", str(output)])
     assert done.status == 0, done
-    return {line.split()[-1]: int(line.split()[0]) for line in done.stdout.decode().splitlines()[1:]}
+    lines = [line.split() for line in done.stdout.decode().splitlines()]
+    return {words[-1]: int(words[0]) for words in lines if words and words[0].isdigit()}
 
 
 def attached(done):
@@ -156,6 +157,14 @@ def test_threads(threads, tmp_path, kind):
             if not i:
                 assert calls(tmp_path / "data")["catcher"] > 0
         assert target.text() == before
+        target.check_end()
+
+
+def test_dlopen(tmp_path):
+    """Libraries come and go while they are looked at."""
+    with Target([ft.build("attach_dlopen.c", *PLAIN)]) as target:
+        for _ in range(10):
+            attached(record(target.pid, tmp_path / "data", "-L", "libz*", duration="5ms"))
         target.check_end()
 
 
