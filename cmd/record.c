@@ -28,7 +28,7 @@ static void explain_nothing(const struct record *r)
 			  r->program, r->program);
 	else if (r->opt->choices)
 		cmd_error("%s: no call of a function that was chosen; 'ftrace list %s' shows their names",
-			  r->program, r->program);
+			  r->program, r->attach ? "PROGRAM" : r->program);
 }
 
 static int run(struct record *r)
