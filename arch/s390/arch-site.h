@@ -67,7 +67,7 @@
 #endif
 
 /* The word that holds the return address of the call at @slot, while its stub has not gone on. */
-#define ARCH_RETURN_WORD(slot)	((unsigned long *)((slot) + ARCH_SAVE_AREA))
+#define ARCH_RETURN_WORD(slot)	((unsigned long *)((unsigned long)(slot) + ARCH_SAVE_AREA))
 
 /* The address that a code pointer means; with 31 bits, its first bit tells of the addressing mode. */
 #ifdef __s390x__

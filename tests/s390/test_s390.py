@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: MIT
+"""s390x and 31-bit s390: the self test, recording, exceptions, on emulated processors.
+
+64-bit programs run in qemu's user mode; both widths run under Debian's kernel in a virtual machine,
+whose recordings are read here, on a machine of the other byte order."""
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+import vm
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCE = os.path.dirname(os.path.dirname(HERE))
+BUILD = os.environ.get("FTRACE_BUILD_DIR", os.path.join(SOURCE, "build"))
+CROSS = os.path.join(BUILD, "s390x")
+QEMU = ["qemu-s390x", "-L", vm.SYSROOT]
+WIDTHS = {"64": [], "31": ["-m31"]}
+MOST_INSTRUCTIONS = 60		# of a recorded call, entry and exit
+
+
+def run(*command, **more):
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace", **more)
+
+
+@pytest.fixture(scope="session")
+def tree():
+    """The library and the command, compiled for s390x and for 31 bits."""
+    for tool in ("s390x-linux-gnu-gcc", "s390x-linux-gnu-g++", "qemu-s390x"):
+        if not shutil.which(tool):
+            pytest.skip(f"no {tool}: tools/install-deps.sh test knows the packages")
+    if not os.path.exists(os.path.join(CROSS, "build.ninja")):
+        done = run("meson", "setup", "--cross-file", os.path.join(SOURCE, "tools/cross/s390x.ini"),
+                   "-Dtests=false", CROSS, SOURCE)
+        assert done.returncode == 0, done.stdout
+    done = run("ninja", "-C", CROSS)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "warning:" not in done.stdout
+    return CROSS
+
+
+def compiled(tree, name, width="64", *more):
+    out = os.path.join(tree, f"{name.split('.')[0]}-{width}")
+    compiler = "s390x-linux-gnu-g++" if name.endswith(".cc") else "s390x-linux-gnu-gcc"
+    subprocess.run([compiler, "-O2", "-fpatchable-function-entry=3", *WIDTHS[width], *more,
+                    os.path.join(HERE, name), "-o", out, "-pthread"], check=True)
+    return out
+
+
+# ---- qemu's user mode ----
+
+def test_selftest_in_user_mode(tree):
+    program = os.path.join(tree, "tracers/selftest/ftrace-selftest")
+    done = run(*QEMU, program, "--run-with", " ".join(QEMU), timeout=300)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^[1-9]\d+ passed, 0 failed", done.stdout, re.M)
+
+
+def executed(program, rounds, preload, folder):
+    """How many instructions @program executes, by qemu's log of each."""
+    log = os.path.join(folder, "executed.log")
+    environment = dict(os.environ, QEMU_LOG_FILENAME=log)
+    done = run(*QEMU, "-singlestep", "-d", "exec,nochain", "-D", log, *preload, program, str(rounds),
+               env=environment, timeout=300)
+    assert done.returncode == 0, done.stdout[-2000:]
+    with open(log, "rb") as f:
+        count = sum(line.startswith(b"Trace ") for line in f)
+    os.unlink(log)
+    return count
+
+
+# ---- the virtual machine ----
+
+PROGRAMS = {"calls": "calls.c", "throws": "throws.cc"}
+
+
+@pytest.fixture(scope="session")
+def machine(tree):
+    """Everything that runs in the virtual machine, in one go: what was printed, by name."""
+    kernel_dir = os.path.join(tree, "kernel")
+    os.makedirs(kernel_dir, exist_ok=True)
+    try:
+        image = vm.kernel(os.path.abspath(kernel_dir))
+        m = vm.Machine(os.path.join(tree, "machine"))
+    except vm.Unavailable as why:
+        pytest.skip(str(why))
+    m.add("b/cmd/ftrace", os.path.join(tree, "cmd/ftrace"))
+    for name in ("agent/libftrace-agent.so", "compat/libftrace-agent.so", "engine/libftrace.so.0",
+                 "compat/libftrace.so.0", "compat/ftrace-selftest", "compat/ftrace-selftest-plugin.so",
+                 "tracers/selftest/ftrace-selftest", "tracers/selftest/ftrace-selftest-plugin.so"):
+        m.add("b/" + name, os.path.join(tree, name))
+    for folder, _, names in os.walk(os.path.join(tree, "preload")):
+        for name in names:
+            if name.endswith((".so", ".so.0")):
+                path = os.path.join(folder, name)
+                m.add("b/" + os.path.relpath(path, tree), path)
+    ask = {}
+    for width in WIDTHS:
+        for name, source in PROGRAMS.items():
+            m.add(f"p/{name}{width}", compiled(tree, source, width))
+        ask[width, "selftest"] = m.command(
+            ("/b/tracers/selftest/" if width == "64" else "/b/compat/") + "ftrace-selftest --stress=3", 200)
+        for name in PROGRAMS:
+            ask[width, name, "plain"] = m.command(f"/p/{name}{width}")
+            ask[width, name, "record"] = m.command(
+                f"/b/cmd/ftrace record -o /tmp/{name}{width} -- /p/{name}{width}")
+            ask[width, name, "replay"] = m.command(f"/b/cmd/ftrace replay -i /tmp/{name}{width}")
+            ask[width, name, "send"] = m.command(f"send /tmp/{name}{width}")
+    results, files = m.run(image)
+    folder = os.path.join(tree, "recordings")
+    shutil.rmtree(folder, ignore_errors=True)
+    for path, data in files.items():
+        path = os.path.join(folder, os.path.relpath(path, "/tmp"))
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as f:
+            f.write(data)
+    return lambda *key: results.get(ask[key], ("it did not come so far", -1))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_selftest(machine, width):
+    text, status = machine(width, "selftest")
+    assert status == 0, text
+    assert re.search(r"^[1-9]\d+ passed, 0 failed", text, re.M)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_recorded_program_does_the_same(machine, width, name):
+    plain, status = machine(width, name, "plain")
+    recorded, recorded_status = machine(width, name, "record")
+    assert recorded_status == status, recorded
+    for line in plain.strip().splitlines():
+        assert line in recorded.splitlines()
+    assert "from below" in plain or "child 7" in plain
+
+
+def ftrace(*arguments):
+    return run(os.path.join(BUILD, "ftrace"), *arguments)
+
+
+def replayed_calls(text):
+    """Names and nesting, without times."""
+    return [re.sub(r"[0-9.]+ (us|ms|s|ns)\b", "TIME", line.split("|", 1)[-1].rstrip())
+            for line in text.splitlines() if "|" in line]
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_replayed_there_and_here(machine, tree, width, name):
+    there, status = machine(width, name, "replay")
+    assert status == 0, there
+    here = ftrace("replay", "-i", os.path.join(tree, "recordings", f"{name}{width}"))
+    assert here.returncode == 0, here.stdout
+    assert replayed_calls(here.stdout) == replayed_calls(there)
+    assert len(replayed_calls(there)) > 50
+
+
+def counts(recording):
+    text = ftrace("report", "-i", recording).stdout
+    found = {}
+    for line in text.splitlines():
+        words = line.split()
+        name = words[-1] if words else ""
+        for known in ("leaf", "sum", "mean", "tail_first", "tail_second", "jumps", "thread", "thrower(int)",
+                      "rethrower(int)", "catcher(int)"):
+            if name == known:
+                found[known] = [word for word in words if word.isdigit()]
+    return text, found
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_report_here(machine, tree, width):
+    machine(width, "calls", "record")
+    text, found = counts(os.path.join(tree, "recordings", f"calls{width}"))
+    for name, calls in (("leaf", 10 + 1 + 5 + 100 + 1), ("sum", 2), ("mean", 1), ("tail_first", 1),
+                        ("tail_second", 1), ("jumps", 5), ("thread", 1)):
+        assert str(calls) in found.get(name, []), text
+    text, found = counts(os.path.join(tree, "recordings", f"throws{width}"))
+    for name, calls in (("thrower(int)", 55), ("rethrower(int)", 10), ("catcher(int)", 10)):
+        assert str(calls) in found.get(name, []), text
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_metadata_is_ctf(machine, tree, width):
+    machine(width, "calls", "record")
+    if not shutil.which("babeltrace2"):
+        pytest.skip("no babeltrace2")
+    done = run("babeltrace2", os.path.join(tree, "recordings", f"calls{width}"))
+    assert done.returncode == 0, done.stdout[-2000:]
+    entries = [line for line in done.stdout.splitlines() if "func_entry" in line]
+    assert sum('"leaf"' in line for line in entries) == 117, done.stdout[:2000]
+
+
+def test_machine_is_told(machine, tree):
+    machine("64", "calls", "record")
+    for width, name in (("64", "s390x"), ("31", "s390")):
+        path = os.path.join(tree, "recordings", f"calls{width}")
+        metadata = "".join(open(os.path.join(folder, "metadata")).read()
+                           for folder, _, names in os.walk(path) if "metadata" in names)
+        assert "byte_order = be;" in metadata
+        assert f'architecture = "{name}"' in metadata
