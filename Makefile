@@ -3,7 +3,7 @@
 #
 #	make		build; missing packages are installed first (as root or with sudo)
 #	make demo	record a small program and look at it
-#	make check	every test; last line "N passed, N failed". ARCH=x86_64, ARCH=i386: only that
+#	make check	every test; last line "N passed, N failed". ARCH=x86_64, i386, s390x, s390: only that
 #			one's
 #	make bench	measure; a table, and $(BUILD)/bench.json
 #	make install	prefix=/usr/local, DESTDIR= as usual

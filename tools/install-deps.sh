@@ -25,7 +25,10 @@ test="g++ libcmocka-dev python3-pytest
 # i386 programs beside x86_64's: not by gcc-multilib, which no cross compiler can stand beside.
 if [ "$(uname -m)" = x86_64 ]; then
 	test="$test
-	gcc-12-multilib g++-12-multilib"
+	gcc-12-multilib g++-12-multilib
+	gcc-s390x-linux-gnu g++-s390x-linux-gnu gcc-multilib-s390x-linux-gnu g++-multilib-s390x-linux-gnu
+	libc6-dev-s390x-cross libc6-dev-s390-s390x-cross	# s390x and s390 ...
+	qemu-user qemu-system-misc	# ... run in emulators"
 fi
 bench="g++ clang libclang-rt-14-dev	# XRay
 	uftrace
