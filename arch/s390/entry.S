@@ -172,9 +172,11 @@ FUNC \name
 	LGR	%r3, %r2
 	LTG	%r4, SITE_OPS(%r6)
 	jz	6f
-	.ifb \flags				/* new here, and wants more than we have saved: from */
-	tm	OPS_FLAGS_LOW(%r4), OPS_SAVE_REGS	/* the next call on */
-	jnz	6f
+	.ifb \flags				/* new here, and wants more than we have saved: from the */
+	tm	OPS_FLAGS_LOW(%r4), OPS_SAVE_REGS	/* next call on; those that do not are told */
+	jz	5f
+	larl	%r4, ftrace_list_ops
+5:
 	.endif
 	tm	OPS_FLAGS_LOW(%r4), OPS_GENERAL_REGS
 	jnz	3f
