@@ -59,6 +59,13 @@ static volatile sig_atomic_t stepping;
 static int away;
 static const int too_far = 3000;
 
+// Is @pc a function's first instruction? LLVM's unwinder looks for what a signal interrupted one byte before
+// its address: there it takes the rules of the function before, and may crash.
+UNTRACED static bool llvm_goes_wrong(void *pc)
+{
+	return llvm && _Unwind_FindEnclosingFunction(pc) == pc;
+}
+
 UNTRACED static void on_trap(int, siginfo_t *, void *context)
 {
 	auto *uc = static_cast<ucontext_t *>(context);
@@ -72,6 +79,10 @@ UNTRACED static void on_trap(int, siginfo_t *, void *context)
 	away = offset >= 0 ? 0 : away + 1;
 	if (away > too_far)
 		uc->uc_mcontext.gregs[REG_EFL] &= ~0x100;
+	if (offset < 0 && llvm_goes_wrong((void *)uc->uc_mcontext.gregs[REG_RIP])) {
+		not_counted++;
+		return;
+	}
 	_Unwind_Backtrace(frame, &w);
 	if (offset >= 0) {
 		in_stub++;
