@@ -303,8 +303,8 @@ FUNC ftrace_caller
 	testl	%edi, %edi
 	jz	6f
 	testl	$OPS_SAVE_REGS, OPS_FLAGS(%edi)	/* new here, and wants more than we have saved: */
-	jnz	6f				/* from the next call on */
-	BODY
+	jnz	10f				/* from the next call on */
+11:	BODY
 	movl	%eax, (REGS + PT_EIP)(%esp)
 	FIND_PARENT
 	CALL_OPS
@@ -326,6 +326,10 @@ FUNC ftrace_caller
 
 4:	CALLBACK_NESTED
 	jmp	2b
+
+	/* Those of the site's ops that were here before, and want no more, are told of this call, too. */
+10:	leal	ftrace_list_ops@GOTOFF(%ebx), %edi
+	jmp	11b
 
 7:	ON_EBP					/* this thread's first traced call */
 	andl	$-16, %esp

@@ -286,8 +286,8 @@ FUNC ftrace_caller
 	jz	6f
 	movq	OPS_FLAGS(%rdx), %rax
 	testl	$OPS_SAVE_REGS, %eax		/* new here, and wants more than we have saved: */
-	jnz	6f				/* from the next call on */
-	movq	SITE_IP(%r8), %rdi
+	jnz	10f				/* from the next call on */
+11:	movq	SITE_IP(%r8), %rdi
 	leaq	FRAME_SLOT(%rsp), %r9
 	movq	%r9, PT_RSP(%rsp)
 	leaq	ARCH_SITE_SIZE(%rdi), %r10
@@ -341,9 +341,17 @@ FUNC ftrace_caller
 	jz	6b
 	movq	OPS_FLAGS(%rdx), %rax
 	testl	$OPS_SAVE_REGS, %eax
-	jnz	6b
-	movq	SITE_IP(%r8), %rdi
+	jnz	12f
+13:	movq	SITE_IP(%r8), %rdi
 	jmp	3b
+
+	/* Those of the site's ops that were here before, and want no more, are told of this call, too. */
+10:	leaq	ftrace_list_ops(%rip), %rdx
+	xorl	%eax, %eax			/* its flags */
+	jmp	11b
+12:	leaq	ftrace_list_ops(%rip), %rdx
+	xorl	%eax, %eax
+	jmp	13b
 
 7:	ON_RBP					/* this thread's first traced call */
 	andq	$-16, %rsp

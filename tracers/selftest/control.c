@@ -227,6 +227,41 @@ static void unregister_waits(void)
 	waits(FTRACE_OPS_FL_RECURSION);
 }
 
+/* ---- an ops misses no call while others come and go, whatever these need ---- */
+
+static long calls_made;
+
+static void *call_until_done(void *arg)
+{
+	while (!__atomic_load_n(&done, __ATOMIC_RELAXED)) {
+		target_one();
+		calls_made++;
+	}
+	return NULL;
+}
+
+static void others_come_and_go(void)
+{
+	const unsigned long flags[] = { FTRACE_OPS_FL_SAVE_REGS, 0, FTRACE_OPS_FL_RECURSION };
+	struct probe stays, comes;
+	pthread_t thread;
+
+	done = 0;
+	probe_init(&stays, "target_one", 0);
+	probe_start(&stays);
+	if (pthread_create(&thread, NULL, call_until_done, NULL))
+		selftest_give_up("pthread_create failed");
+	for (unsigned int i = 0; i < 600; i++) {
+		probe_init(&comes, "target_one", flags[i % 3]);
+		probe_start(&comes);
+		probe_stop(&comes);
+	}
+	__atomic_store_n(&done, 1, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	expect("calls seen by the ops that stayed", probe_count(&stays), calls_made);
+	probe_stop(&stays);
+}
+
 /* ---- objects ---- */
 
 static void *load(const char *name)
@@ -287,6 +322,7 @@ const struct selftest selftest_control[] = {
 	{ "ftrace unregister in a callback", end_in_callback, 20 },
 	{ "ftrace callbacks left by siglongjmp", left_callbacks, 20 },
 	{ "ftrace unregister waits for callbacks", unregister_waits, 20 },
+	{ "ftrace ops come and go", others_come_and_go, 60 },
 	{ "ftrace loaded objects", loaded_objects, 30 },
 	{ NULL, NULL, 0 }
 };
