@@ -400,7 +400,8 @@ def test_narrow(tmp_path):
     if ft.compiles("gcc", "c", "-m32") is not True:
         pytest.skip("gcc makes no 32-bit programs here")
     try:
-        program = ft.build("attach_loop.c", "-O2", "-m32", name="attach_narrow")
+        program = ft.build("attach_loop.c", "-O2", "-m32", "-idirafter",
+                           "/usr/include/x86_64-linux-gnu", name="attach_narrow")
     except subprocess.CalledProcessError as error:
         pytest.skip("no 32-bit C library: " + error.output.splitlines()[0])
     with Target([program, "sleep"]) as target:
