@@ -28,12 +28,12 @@
 extern "C" {
 #endif
 
-/* What this library can do on this architecture, as the kernel tells its modules. */
+/*
+ * What this library can do on this architecture, as the kernel tells its modules. Where there are
+ * direct calls, <ftrace/arch-ptrace.h> defines ARCH_SUPPORTS_FTRACE_DIRECT_CALLS as well.
+ */
 #define ARCH_SUPPORTS_FTRACE_OPS	1
 #define ARCH_SUPPORTS_FTRACE_SAVE_REGS	1
-#ifdef __x86_64__
-#define ARCH_SUPPORTS_FTRACE_DIRECT_CALLS 1
-#endif
 
 struct ftrace_ops;
 

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The tools the build and the tests rest on: gen-asm-offsets, and the counting of results."""
+import glob
 import importlib.machinery
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 
@@ -90,3 +92,19 @@ def test_offsets_that_cannot_be_made_are_an_error(tmp_path, source):
     done, header = offsets(tmp_path, source)
     assert done.returncode != 0
     assert not header.exists()
+
+
+def test_no_literal_offsets():
+    """Trampolines reach into structures by generated offsets only: a number alone before a register is no more
+    than the next word of a stack, or how far ahead is prefetched."""
+    files = glob.glob(os.path.join(TOOLS, "..", "arch", "*", "entry*"))
+    assert len(files) >= 6, files
+    found = []
+    for path in files:
+        with open(path) as file:
+            for number, line in enumerate(file, 1):
+                code = re.sub(r"/\*.*", "", line)
+                for offset in re.findall(r"(?<![-\w)+*] )(?<![-\w)+*])(-?\d+)\(%", code):
+                    if offset not in ("8", "-8", "0") and "prefetch" not in code:
+                        found.append(f"{path}:{number}: {line.strip()}")
+    assert not found, "\n".join(found)

@@ -19,6 +19,8 @@
 #define FTRACE_REGS_IP(regs)		((regs)->rip)
 #define FTRACE_REGS_SP(regs)		((regs)->rsp)
 #define FTRACE_REGS_RETURN(regs)	((regs)->rax)
+
+#define ARCH_SUPPORTS_FTRACE_DIRECT_CALLS 1
 #else
 #define FTRACE_REGS_IP(regs)		((regs)->eip)
 #define FTRACE_REGS_SP(regs)		((unsigned long)&(regs)->esp)
