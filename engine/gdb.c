@@ -13,6 +13,8 @@
 #include <link.h>
 #include <unistd.h>
 
+#include "copy-frames.h"
+#include "scratch.h"
 #include "site.h"
 #include "unwind.h"
 
@@ -75,7 +77,7 @@ extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
 static struct symfile *symfiles[FTRACE_MAX_CHUNKS];	/* by region */
 static u32 nsymfiles;
 
-static const char stub_prefix[] = "ftrace:", region_name[] = "ftrace_stub";
+static const char stub_prefix[] = "ftrace:", region_name[] = "ftrace_stub", copies_name[] = "ftrace_copy";
 
 /* The name of the site whose stub is at @stub, or NULL. */
 static const char *stub_name(unsigned long stub)
@@ -158,11 +160,11 @@ static char *fill_symbol(struct symfile *s, u32 i, char *strtab, char *str, cons
 }
 
 /*
- * The file for @r: one symbol, or @nnames if that is not 0. @strsize: bytes of .strtab, the first of
- * which is 0.
+ * The file for @r: one symbol, @name, or @nnames if that is not 0. @strsize: bytes of .strtab, the first
+ * of which is 0.
  */
-static struct symfile *make_symfile(const struct ftrace_unwind_region *r, u32 nnames,
-				    size_t strsize)
+static struct symfile *make_symfile(const struct ftrace_unwind_region *r, const char *name,
+				    u32 nnames, size_t strsize)
 {
 	u32 nsyms = 1 + (nnames ? nnames : 1), n = 1;
 	size_t size = sizeof(struct symfile) + nsyms * sizeof(ElfW(Sym)) + strsize +
@@ -200,11 +202,10 @@ static struct symfile *make_symfile(const struct ftrace_unwind_region *r, u32 nn
 
 	str = strtab + 1;
 	if (!nnames)
-		fill_symbol(s, n, strtab, str, "", region_name, 0, r->end - r->start);
+		fill_symbol(s, n, strtab, str, "", name, 0, r->end - r->start);
 	else
 		for_each_stub(stub, r) {
-			const char *name = n < nsyms ? stub_name(stub) : NULL;
-
+			name = n < nsyms ? stub_name(stub) : NULL;
 			if (name)
 				str = fill_symbol(s, n++, strtab, str, stub_prefix, name,
 						  stub - r->start, FTRACE_STUB_SIZE);
@@ -237,15 +238,52 @@ static void unlink_symfile(struct symfile *s)
 
 void ftrace_gdb_add(const struct ftrace_unwind_region *r)
 {
-	struct symfile *s = make_symfile(r, 0, 1 + sizeof(region_name));
+	struct symfile *s = make_symfile(r, region_name, 0, 1 + sizeof(region_name));
 
 	symfiles[nsymfiles++] = s;
 	if (s)
 		link_symfile(s);
 }
 
+/* Chunks of copies that debuggers were shown, by their addresses. */
+static unsigned long copies_shown[FTRACE_MAX_CHUNKS];
+static u32 ncopies_shown;
+
+static bool is_shown(unsigned long start)
+{
+	u32 i = 0;
+
+	while (i < ncopies_shown && copies_shown[i] != start)
+		i++;
+	return i < ncopies_shown;
+}
+
+static void add_copies(void)
+{
+	const struct ftrace_copies *c;
+
+	for (u32 i = 0; (c = ftrace_copies_number(i)) && ncopies_shown < FTRACE_MAX_CHUNKS; i++) {
+		struct ftrace_unwind_region r = {
+			.start = c->start,
+			.end = c->end,
+			.eh_frame = c->room + c->eh_frame,
+			.eh_frame_size = c->size - c->eh_frame,
+		};
+		struct symfile *s;
+
+		if (is_shown(c->start))
+			continue;
+		s = make_symfile(&r, copies_name, 0, 1 + sizeof(copies_name));
+		if (!s)
+			return;
+		link_symfile(s);
+		copies_shown[ncopies_shown++] = c->start;
+	}
+}
+
 void ftrace_gdb_symbols(void)
 {
+	add_copies();
 	for (u32 i = 0; i < nsymfiles; i++) {
 		const struct ftrace_unwind_region *r = ftrace_unwind_region(i);
 		struct symfile *old = symfiles[i], *new;
@@ -254,7 +292,7 @@ void ftrace_gdb_symbols(void)
 
 		if (!nnames || (old && old->nnames == nnames))
 			continue;
-		new = make_symfile(r, nnames, 1 + strsize);
+		new = make_symfile(r, NULL, nnames, 1 + strsize);
 		if (!new)
 			continue;
 		if (old)
@@ -264,9 +302,29 @@ void ftrace_gdb_symbols(void)
 	}
 }
 
+#define MAX_ENVIRONMENT	(256ul << 10)
+
+/* As the program got it: before the C library has begun, nobody else knows. */
+static bool first_environment_has(const char *assignment)
+{
+	char *all = scratch_alloc(MAX_ENVIRONMENT), *p = all;
+	bool has = false;
+	long n;
+
+	if (!all)
+		return false;
+	n = ft_read_file("/proc/self/environ", all, MAX_ENVIRONMENT - 1);
+	for (; p - all < n && !has; p += ft_strlen(p) + 1)
+		has = !ft_strcmp(p, assignment);
+	scratch_free(all, MAX_ENVIRONMENT);
+	return has;
+}
+
 bool ftrace_environment_has(const char *assignment)
 {
-	for (char **e = environ; e && *e; e++)
+	if (!environ)
+		return first_environment_has(assignment);
+	for (char **e = environ; *e; e++)
 		if (!ft_strcmp(*e, assignment))
 			return true;
 	return false;

@@ -26,7 +26,8 @@ void ftrace_gdb_update(void);
  * Give each stub its function's name, "ftrace:NAME", in place of the one symbol of its region.
  * Costs some 50 bytes a site (50,000 sites: 2 ms, 2.4 MiB), so it is done only when asked for: by
  * ftrace_gdb_update(), or `call (void)ftrace_gdb_symbols()` in gdb. Sites armed later need
- * another call.
+ * another call. Also shows the copies of moved instructions (ftrace_copy): what is known of them
+ * is made only then.
  */
 void ftrace_gdb_symbols(void);
 

@@ -2,6 +2,7 @@
 /* From what the registered ops ask for to what each site does. */
 #include "arch.h"
 #include "chunk.h"
+#include "gdb.h"
 #include "graph.h"
 #include "moved.h"
 #include "ops.h"
@@ -229,6 +230,8 @@ int ftrace_update_sites(u32 first, u32 n)
 	}
 	err = ftrace_text_toggle(batch, count);
 	err_moved = ftrace_moved_switch(moved, nmoved);
+	if (nmoved)
+		ftrace_gdb_update();
 	scratch_free(batch, 2 * n * sizeof(*batch));
 	return err ? err : err_moved ? err_moved : err_thunks;
 }

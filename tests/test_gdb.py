@@ -83,3 +83,42 @@ def test_attach(tmp_path):
     names = re.findall(r"^#\d+\s+(?:0x[0-9a-f]+ in )?(wait_\w+|main)\b",
                        result.stdout.decode(errors="replace"), re.M)
     assert names == ["wait_here", "wait_b", "wait_a", "main"], str(result)
+
+
+# From the jump at chain_c() to its stub, from the call there (arch-site.h) to the copy.
+STEPS = """
+set confirm off
+break chain_b
+run
+python
+import struct
+def target(at):
+    return at + 5 + struct.unpack("<i", gdb.selected_inferior().read_memory(at + 1, 4).tobytes())[0]
+site = int(gdb.parse_and_eval("(unsigned long)&chain_c"))
+gdb.execute("tbreak *%#x" % target(target(site) + 23))
+gdb.execute("continue")
+while gdb.selected_frame().name() == "ftrace_copy":
+    gdb.execute("bt")
+    print("-+-+-")
+    gdb.execute("stepi", to_string=True)
+end
+delete
+continue
+"""
+
+
+@pytest.mark.skipif(ftracetest.COMPAT, reason="never recompiled programs are x86_64's")
+def test_moved_instructions(tmp_path):
+    """Stepped through the copies of a never recompiled function's first instructions: each backtrace is complete."""
+    need_ftrace()
+    unmodified = build("gdb_bt.c", "-O1", "-fno-optimize-sibling-calls", name="gdb_bt_unmodified")
+    script = tmp_path / "steps"
+    script.write_text(STEPS)
+    result = gdb(unmodified, f"source {script}", before=["set environment FTRACE_GDB=symbols"],
+                 wrapper=[FTRACE, "record", "-F", "chain_c", "-o", str(tmp_path / "data"), "--"])
+    traces = result.stdout.split(b"-+-+-")[:-1]
+    assert len(traces) == 2, str(result)		# a push and a jump stand for the call
+    for trace in traces:
+        assert b"#0  0x" in trace and b"ftrace_copy" in trace, str(result)
+        assert frames(trace) == CHAIN[2:], str(result)
+    assert b"\n23\n" in result.stdout and b"exited normally" in result.stdout, str(result)
