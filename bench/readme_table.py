@@ -50,8 +50,7 @@ def main():
     per_call(f"uftrace {uftrace}, -pg", "uftrace -pg, tiny function", "uftrace -pg, fib")
     per_call(f"uftrace {uftrace}, patchable entries", "uftrace patchable, tiny function",
              "uftrace patchable, fib")
-    per_call(f"uftrace {uftrace}, never recompiled", "uftrace, never recompiled, tiny function",
-             "uftrace, never recompiled, fib")
+    per_call(f"uftrace {uftrace}, never recompiled", None, "uftrace, never recompiled, fib")
     per_call("XRay FDR (clang 14), in memory", "XRay FDR, tiny function", "XRay FDR, fib")
     per_call("uprobe + uretprobe, in the kernel's ring", None, "uprobe and uretprobe, fib")
 
