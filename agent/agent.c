@@ -120,21 +120,6 @@ const struct ftrace_stream_ops agent_stream_ops = {
 	.forked = agent_forked,
 };
 
-/* Was @map linked with the library? Then it is here without us, too. */
-static bool needs_library(const struct link_map *map)
-{
-	const char *strings = NULL;
-	const ElfW(Dyn) *d;
-
-	for (d = map->l_ld; d && d->d_tag != DT_NULL; d++)
-		if (d->d_tag == DT_STRTAB)
-			strings = (const char *)d->d_un.d_ptr;
-	for (d = map->l_ld; strings && d && d->d_tag != DT_NULL; d++)
-		if (d->d_tag == DT_NEEDED && ft_starts_with(strings + d->d_un.d_val, "libftrace.so"))
-			return true;
-	return false;
-}
-
 static bool want_none(const char *path, bool executable)
 {
 	return false;
@@ -146,7 +131,7 @@ static void leave_alone(void)
 	const struct link_map *map;
 
 	for (map = ftrace_loaded_objects(); map; map = map->l_next)
-		if (map->l_ld != _DYNAMIC && needs_library(map))
+		if (map->l_ld != _DYNAMIC && ftrace_links_library(map))
 			return;
 	ftrace_set_object_filter(want_none);
 }

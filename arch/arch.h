@@ -141,6 +141,13 @@ int arch_clone_thread(void *stack_end, void *tp, u32 *tid, void (*func)(void *ar
 
 /* ---- ptrace.c ---- */
 
+/* The registers of struct pt_regs, as <ftrace/ptrace.h> names them. Ends with name NULL. */
+struct arch_register {
+	const char *name;
+	unsigned int offset;
+};
+extern const struct arch_register arch_registers[];
+
 /* The frame pointer register, and setting the stack pointer. */
 unsigned long arch_frame_pointer(const struct pt_regs *regs);
 void arch_set_stack_pointer(struct pt_regs *regs, unsigned long sp);

@@ -101,8 +101,6 @@ static pid_t inner_pid(pid_t pid)
 static int add_target(struct record_attach *a, pid_t pid)
 {
 	struct record_target *t;
-	char path[64];
-	FILE *f;
 
 	for (size_t i = 0; i < a->n; i++)
 		if (a->targets[i].pid == pid)
@@ -115,12 +113,7 @@ static int add_target(struct record_attach *a, pid_t pid)
 	a->targets = t;
 	t += a->n;
 	*t = (struct record_target){ .pid = pid, .inner_pid = inner_pid(pid) };
-	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-	f = fopen(path, "re");
-	if (f && fgets(t->comm, sizeof(t->comm), f))
-		t->comm[strcspn(t->comm, "\n")] = 0;
-	if (f)
-		fclose(f);
+	target_comm(pid, t->comm, sizeof(t->comm));
 	t->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (t->pidfd < 0)
 		return cmd_error("process %d (%s): %s", pid, t->comm, strerror(errno));

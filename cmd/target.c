@@ -185,19 +185,27 @@ int target_read_objects(struct target *t)
 	return err;
 }
 
-int target_open(struct target *t, pid_t pid)
+void target_comm(pid_t pid, char *comm, size_t size)
 {
 	char path[64];
 	FILE *f;
+
+	*comm = 0;
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	f = fopen(path, "re");
+	if (f && fgets(comm, (int)size, f))
+		comm[strcspn(comm, "\n")] = 0;
+	if (f)
+		fclose(f);
+}
+
+int target_open(struct target *t, pid_t pid)
+{
+	char path[64];
 	int err;
 
 	*t = (struct target){ .pid = pid, .mem = -1 };
-	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-	f = fopen(path, "re");
-	if (f && fgets(t->comm, sizeof(t->comm), f))
-		t->comm[strcspn(t->comm, "\n")] = 0;
-	if (f)
-		fclose(f);
+	target_comm(pid, t->comm, sizeof(t->comm));
 	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
 	t->mem = open(path, O_RDWR | O_CLOEXEC);
 	err = t->mem < 0 ? -errno : read_auxv(t);

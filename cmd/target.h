@@ -43,6 +43,9 @@ struct target {
  * again when one of them stands still. 0, or -1 after having said what is wrong.
  */
 int target_open(struct target *t, pid_t pid);
+
+/* The name of process @pid's command, "" if it is gone. */
+void target_comm(pid_t pid, char *comm, size_t size);
 void target_close(struct target *t);
 
 /* Read the loader's list again. 0 or -errno. */

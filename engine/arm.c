@@ -15,7 +15,6 @@
 #include "text.h"
 
 #define MAX_TRIES	5		/* stops that are tried when one may go better in a moment */
-#define MAX_STACK	(256ul << 20)	/* of all threads together, to be looked through */
 #define MAX_BUSY	64u
 
 #define BUSY	"a signal has interrupted a thread in the middle of it"
@@ -151,13 +150,9 @@ static int look_at_stack(struct arming *a, const struct ftrace_stopped *t)
 static int arm_stopped(struct ftrace_stopped *threads, u32 n, void *data)
 {
 	struct arming *a = data;
-	unsigned long total = 0;
 
 	a->nbusy = 0;
-	for (u32 i = 0; i < n; i++)
-		if (threads[i].stack_end > threads[i].sp)
-			total += threads[i].stack_end - threads[i].sp;
-	if (total > MAX_STACK)
+	if (ftrace_stacks_too_large(threads, n))
 		return -E2BIG;
 	for (u32 i = 0; i < n; i++) {
 		struct ftrace_stopped *t = &threads[i];

@@ -55,6 +55,7 @@ int ft_strncmp(const char *a, const char *b, size_t n);
 char *ft_strchr(const char *s, int c);
 char *ft_strrchr(const char *s, int c);
 bool ft_starts_with(const char *s, const char *prefix);
+const char *ft_base_name(const char *path);	/* behind its last slash */
 __asm__("memcpy = ft_memcpy\nmemmove = ft_memmove\nmemset = ft_memset\nmemcmp = ft_memcmp");
 
 /*

@@ -304,20 +304,20 @@ void ftrace_gdb_symbols(void)
 
 #define MAX_ENVIRONMENT	(256ul << 10)
 
-/* As the program got it: before the C library has begun, nobody else knows. */
+/* As the program got it: before the C library has begun, nobody else knows. Read once, and kept. */
 static bool first_environment_has(const char *assignment)
 {
-	char *all = scratch_alloc(MAX_ENVIRONMENT), *p = all;
-	bool has = false;
-	long n;
+	static char *all;
+	static long n;
 
-	if (!all)
-		return false;
-	n = ft_read_file("/proc/self/environ", all, MAX_ENVIRONMENT - 1);
-	for (; p - all < n && !has; p += ft_strlen(p) + 1)
-		has = !ft_strcmp(p, assignment);
-	scratch_free(all, MAX_ENVIRONMENT);
-	return has;
+	if (!all) {
+		all = scratch_alloc(MAX_ENVIRONMENT);
+		n = all ? ft_read_file("/proc/self/environ", all, MAX_ENVIRONMENT - 1) : 0;
+	}
+	for (const char *p = all; p - all < n; p += ft_strlen(p) + 1)
+		if (!ft_strcmp(p, assignment))
+			return true;
+	return false;
 }
 
 bool ftrace_environment_has(const char *assignment)

@@ -30,31 +30,6 @@ static struct worker {
 static char *stack;
 static void *thread_block;
 
-static const char *base_name(const char *path)
-{
-	const char *slash = ft_strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
-static bool needs_library(const struct link_map *map)
-{
-	const char *strings = NULL;
-	const ElfW(Dyn) *d;
-
-	for (d = map->l_ld; d && d->d_tag != DT_NULL; d++)
-		if (d->d_tag == DT_STRTAB)
-			strings = (const char *)d->d_un.d_ptr;
-	/* Not every loader makes it absolute (the vdso's is not). */
-	if ((unsigned long)strings < map->l_addr)
-		return false;
-	for (d = map->l_ld; strings && d && d->d_tag != DT_NULL; d++)
-		if (d->d_tag == DT_NEEDED &&
-		    ft_starts_with(strings + d->d_un.d_val, "libftrace.so"))
-			return true;
-	return false;
-}
-
 /* What is loaded later stands behind libc in the loader's list, what the program starts with before it. */
 FTRACE_INTERNAL bool ftrace_is_guest(void)
 {
@@ -67,11 +42,11 @@ FTRACE_INTERNAL bool ftrace_is_guest(void)
 	for (map = ftrace_loaded_objects(); map; map = map->l_next) {
 		if (map->l_ld == _DYNAMIC)
 			seen = true;
-		else if (!seen && map->l_name && ft_starts_with(base_name(map->l_name), "libc.so"))
+		else if (!seen && map->l_name && ft_starts_with(ft_base_name(map->l_name), "libc.so"))
 			late = true;
 		/* The agent comes behind us, and is the only one that does. */
 		if (!seen && map->l_ld != _DYNAMIC)
-			needed |= needs_library(map);
+			needed |= ftrace_links_library(map);
 	}
 	WRITE_ONCE(known, seen && late && !needed ? 2 : 1);
 	return known == 2;

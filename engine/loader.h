@@ -9,6 +9,8 @@
 
 #include <link.h>
 
+#include "base.h"
+
 extern struct r_debug _r_debug __attribute__((weak));
 
 /* NULL: there is no loader (a static program), or none that we know. */
@@ -21,6 +23,25 @@ static inline const struct r_debug *ftrace_loader(void)
 static inline const struct link_map *ftrace_loaded_objects(void)
 {
 	return ftrace_loader() ? ftrace_loader()->r_map : NULL;
+}
+
+/* Was @map linked with the library? Then it is here whether or not anything is recorded. */
+static inline bool ftrace_links_library(const struct link_map *map)
+{
+	const char *strings = NULL;
+	const ElfW(Dyn) *d;
+
+	for (d = map->l_ld; d && d->d_tag != DT_NULL; d++)
+		if (d->d_tag == DT_STRTAB)
+			strings = (const char *)d->d_un.d_ptr;
+	/* Not every loader makes it absolute (the vdso's is not). */
+	if ((unsigned long)strings < map->l_addr)
+		return false;
+	for (d = map->l_ld; strings && d && d->d_tag != DT_NULL; d++)
+		if (d->d_tag == DT_NEEDED &&
+		    ft_starts_with(strings + d->d_un.d_val, "libftrace.so"))
+			return true;
+	return false;
 }
 
 #endif /* FTRACE_ENGINE_LOADER_H */

@@ -16,7 +16,6 @@
 
 #define MAX_TRIES	8
 #define WINDOW		4096u		/* bytes that are read, changed and written together */
-#define MAX_STACK	(256ul << 20)	/* of all threads together, to be looked through */
 #define GAP		16u		/* sites nobody wants yet that are written for the sake of one write */
 
 /* A site that is to be switched. */
@@ -294,16 +293,12 @@ static void look_at_stack(struct batch *b, const struct spans *s, const struct f
 
 static int look_at_threads(struct batch *b, struct ftrace_stopped *threads, u32 n)
 {
-	unsigned long total = 0;
 	struct spans spans;
 
 	collect_spans(b, &spans);
 	if (!spans.n)
 		return 0;
-	for (u32 i = 0; i < n; i++)
-		if (threads[i].stack_end > threads[i].sp)
-			total += threads[i].stack_end - threads[i].sp;
-	if (total > MAX_STACK)
+	if (ftrace_stacks_too_large(threads, n))
 		return -E2BIG;
 	for (u32 i = 0; i < n; i++) {
 		look_at_pc(b, &threads[i]);

@@ -159,13 +159,6 @@ static struct ftrace_object *find_gone(u64 dev, u64 ino, const struct ftrace_fin
 	return NULL;
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = ft_strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 static char *copy_string(const char *s)
 {
 	char *p = ft_alloc(ft_strlen(s) + 1);
@@ -182,7 +175,7 @@ static struct ftrace_object *new_object(const char *path, unsigned long lo, unsi
 	*err = -ENOMEM;
 	if (!obj || !(obj->path = copy_string(path)))
 		goto fail;
-	ft_snprintf(obj->name, sizeof(obj->name), "%s", base_name(path));
+	ft_snprintf(obj->name, sizeof(obj->name), "%s", ft_base_name(path));
 	obj->find = *find;
 	if (plan->header) {
 		*err = ftrace_plan_functions(plan, obj->name, &obj->find, &obj->planned);
@@ -273,8 +266,7 @@ static int prepare(struct ftrace_object *obj, bool relocated)
 {
 	if (!obj->plan.header)
 		return ftrace_object_arm(obj, obj->fresh || ftrace_count_threads() == 1);
-	/* Moved ones are changed when somebody wants them. Their callers know what they leave alone. */
-	arch_keep_all_vectors();
+	/* Moved ones are changed when somebody wants them. */
 	for (u32 id = obj->first_site; id < obj->first_site + obj->nsites; id++)
 		ftrace_site(id)->flags |= FTRACE_SITE_ARMED;
 	if (relocated) {

@@ -25,6 +25,20 @@ struct ftrace_stopped {
 };
 
 /*
+ * Are the stacks of all @threads together more than may be looked through, word by word, while they
+ * stand still?
+ */
+static inline bool ftrace_stacks_too_large(const struct ftrace_stopped *threads, u32 n)
+{
+	unsigned long total = 0;
+
+	for (u32 i = 0; i < n; i++)
+		if (threads[i].stack_end > threads[i].sp)
+			total += threads[i].stack_end - threads[i].sp;
+	return total > 256ul << 20;
+}
+
+/*
  * What is done while they stand: in the helper, so it may take no lock, call nothing but base.h's
  * functions, and not log. Returns what ftrace_stop_threads() is to return.
  */

@@ -103,6 +103,13 @@ char *ft_strrchr(const char *s, int c)
 	}
 }
 
+const char *ft_base_name(const char *path)
+{
+	const char *slash = ft_strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
 bool ft_starts_with(const char *s, const char *prefix)
 {
 	while (*prefix)

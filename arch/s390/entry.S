@@ -24,8 +24,10 @@ ENDFUNC ftrace_stub_pass
 #define FRAME_VEC	(FRAME_REGS + PT_sizeof)
 #define FRAME_STUB	(FRAME_VEC + WORD)
 #define FRAME_FPC	(FRAME_STUB + WORD)
+#define VECTOR		16			/* bytes of one */
 #define FRAME_VECTORS	(FRAME_FPC + WORD)
-#define FRAME		((FRAME_VECTORS + 24 * 16 + 15) / 16 * 16)
+#define FRAME_VECTORS_16 (FRAME_VECTORS + 8 * VECTOR)	/* where v16 is */
+#define FRAME		((FRAME_VECTORS + 24 * VECTOR + 15) / 16 * 16)
 
 #define REGS(field)	(FRAME_REGS + PT_##field)
 
@@ -118,10 +120,10 @@ ENDFUNC ftrace_stub_pass
 	lrl	%r1, ftrace_have_vectors
 	cije	%r1, 0, 71f
 	vstm	%v0, %v7, FRAME_VECTORS(%r15)
-	vstm	%v16, %v31, FRAME_VECTORS + 8 * 16(%r15)
+	vstm	%v16, %v31, FRAME_VECTORS_16(%r15)
 	j	73f
 71:	.irp	n, 0,1,2,3,4,5,6,7
-	std	%f\n, FRAME_VECTORS + \n * 16(%r15)
+	std	%f\n, FRAME_VECTORS + \n * VECTOR(%r15)
 	.endr
 73:
 .endm
@@ -134,10 +136,10 @@ ENDFUNC ftrace_stub_pass
 	lrl	%r1, ftrace_have_vectors
 	cije	%r1, 0, 71f
 	vlm	%v0, %v7, FRAME_VECTORS(%r15)
-	vlm	%v16, %v31, FRAME_VECTORS + 8 * 16(%r15)
+	vlm	%v16, %v31, FRAME_VECTORS_16(%r15)
 	j	73f
 71:	.irp	n, 0,1,2,3,4,5,6,7
-	ld	%f\n, FRAME_VECTORS + \n * 16(%r15)
+	ld	%f\n, FRAME_VECTORS + \n * VECTOR(%r15)
 	.endr
 73:
 .endm
@@ -283,23 +285,28 @@ FUNC ftrace_graph_return
 	br	%r14
 ENDFUNC ftrace_graph_return
 
+/* The frame of what follows: above what a function called needs, the double and the return address. */
+#define FP_DOUBLE	ARCH_ABI_FRAME
+#define FP_RETURN	(ARCH_ABI_FRAME + 8)
+#define FP_FRAME	(ARCH_ABI_FRAME + 16)
+
 /* double regs_get_fp_argument(regs, n) and its twin, whose doubles travel in f0. */
 	.globl	regs_get_fp_argument
 	.type	regs_get_fp_argument, @function
 	.p2align 3
 regs_get_fp_argument:
 	.cfi_startproc
-	lay	%r15, -(ARCH_ABI_FRAME + 16)(%r15)
-	.cfi_adjust_cfa_offset (ARCH_ABI_FRAME + 16)
-	STG	%r14, ARCH_ABI_FRAME + 8(%r15)
-	.cfi_rel_offset %r14, ARCH_ABI_FRAME + 8
-	la	%r4, ARCH_ABI_FRAME(%r15)
+	lay	%r15, -(FP_FRAME)(%r15)
+	.cfi_adjust_cfa_offset (FP_FRAME)
+	STG	%r14, FP_RETURN(%r15)
+	.cfi_rel_offset %r14, FP_RETURN
+	la	%r4, FP_DOUBLE(%r15)
 	brasl	%r14, regs_fp_bits
-	ld	%f0, ARCH_ABI_FRAME(%r15)
-	LG	%r14, ARCH_ABI_FRAME + 8(%r15)
+	ld	%f0, FP_DOUBLE(%r15)
+	LG	%r14, FP_RETURN(%r15)
 	.cfi_restore %r14
-	la	%r15, ARCH_ABI_FRAME + 16(%r15)
-	.cfi_adjust_cfa_offset -(ARCH_ABI_FRAME + 16)
+	la	%r15, FP_FRAME(%r15)
+	.cfi_adjust_cfa_offset -(FP_FRAME)
 	br	%r14
 	.cfi_endproc
 	.size	regs_get_fp_argument, . - regs_get_fp_argument
@@ -309,17 +316,17 @@ regs_get_fp_argument:
 	.p2align 3
 regs_set_fp_argument:
 	.cfi_startproc
-	lay	%r15, -(ARCH_ABI_FRAME + 16)(%r15)
-	.cfi_adjust_cfa_offset (ARCH_ABI_FRAME + 16)
-	STG	%r14, ARCH_ABI_FRAME + 8(%r15)
-	.cfi_rel_offset %r14, ARCH_ABI_FRAME + 8
-	std	%f0, ARCH_ABI_FRAME(%r15)
-	la	%r4, ARCH_ABI_FRAME(%r15)
+	lay	%r15, -(FP_FRAME)(%r15)
+	.cfi_adjust_cfa_offset (FP_FRAME)
+	STG	%r14, FP_RETURN(%r15)
+	.cfi_rel_offset %r14, FP_RETURN
+	std	%f0, FP_DOUBLE(%r15)
+	la	%r4, FP_DOUBLE(%r15)
 	brasl	%r14, regs_set_fp_bits
-	LG	%r14, ARCH_ABI_FRAME + 8(%r15)
+	LG	%r14, FP_RETURN(%r15)
 	.cfi_restore %r14
-	la	%r15, ARCH_ABI_FRAME + 16(%r15)
-	.cfi_adjust_cfa_offset -(ARCH_ABI_FRAME + 16)
+	la	%r15, FP_FRAME(%r15)
+	.cfi_adjust_cfa_offset -(FP_FRAME)
 	br	%r14
 	.cfi_endproc
 	.size	regs_set_fp_argument, . - regs_set_fp_argument

@@ -11,32 +11,14 @@ u32 ftrace_have_vectors;
 
 #define GPR(n)			{ "r" #n, offsetof(struct pt_regs, gprs[n]) }
 
-static const struct {
-	const char *name;
-	unsigned int offset;
-} registers[] = {
+const struct arch_register arch_registers[] = {
 	GPR(0), GPR(1), GPR(2), GPR(3), GPR(4), GPR(5), GPR(6), GPR(7), GPR(8), GPR(9), GPR(10),
 	GPR(11), GPR(12), GPR(13), GPR(14), GPR(15),
 	{ "psw.mask", offsetof(struct pt_regs, psw.mask) },
 	{ "psw.addr", offsetof(struct pt_regs, psw.addr) },
 	{ "orig_gpr2", offsetof(struct pt_regs, orig_gpr2) },
+	{ NULL, 0 }
 };
-
-FTRACE_PUBLIC int regs_query_register_offset(const char *name)
-{
-	for (unsigned int i = 0; i < ARRAY_SIZE(registers); i++)
-		if (!ft_strcmp(registers[i].name, name))
-			return (int)registers[i].offset;
-	return -EINVAL;
-}
-
-FTRACE_PUBLIC const char *regs_query_register_name(unsigned int offset)
-{
-	for (unsigned int i = 0; i < ARRAY_SIZE(registers); i++)
-		if (registers[i].offset == offset)
-			return registers[i].name;
-	return NULL;
-}
 
 /* ELF ABI s390x supplement, 1.2: the first five integer arguments are in r2 to r6. */
 #define REGISTER_ARGUMENTS	5

@@ -505,20 +505,4 @@ FUNC ftrace_graph_return
 	ret	$4
 ENDFUNC ftrace_graph_return
 
-/* Compiled-in calls at sites that are not armed. */
-	.globl	__fentry__, mcount, _mcount
-	.type	__fentry__, @function
-	.type	mcount, @function
-	.type	_mcount, @function
-	.p2align 4
-__fentry__:
-mcount:
-_mcount:
-	.cfi_startproc
-	ret
-	.cfi_endproc
-	.size	__fentry__, . - __fentry__
-	.size	mcount, . - mcount
-	.size	_mcount, . - _mcount
-
 	.section .note.GNU-stack, "", @progbits

@@ -1,43 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* i386: struct pt_regs by name and by argument; see <ftrace/ptrace.h>. */
-#include <cpuid.h>
-
 #include <ftrace/ftrace.h>
 
 #include "arch.h"
-
-/* What the trampolines save of the vector registers: VECTORS_* of entry-32.S, which reads it. */
-u32 ftrace_vector_kind;
-static bool has_masks;
+#include "vectors.h"
 
 #define REG(name, field)	{ name, offsetof(struct pt_regs, field) }
 
 /* "sp" is where the stack top is, see <ftrace/arch-ptrace.h>. */
-static const struct {
-	const char *name;
-	unsigned int offset;
-} registers[] = {
+const struct arch_register arch_registers[] = {
 	REG("bx", ebx), REG("cx", ecx), REG("dx", edx), REG("si", esi), REG("di", edi),
 	REG("bp", ebp), REG("ax", eax), REG("ds", xds), REG("es", xes), REG("fs", xfs),
 	REG("gs", xgs), REG("orig_ax", orig_eax), REG("ip", eip), REG("cs", xcs),
 	REG("flags", eflags), REG("sp", esp),
+	{ NULL, 0 }
 };
-
-FTRACE_PUBLIC int regs_query_register_offset(const char *name)
-{
-	for (unsigned int i = 0; i < ARRAY_SIZE(registers); i++)
-		if (!ft_strcmp(registers[i].name, name))
-			return (int)registers[i].offset;
-	return -EINVAL;
-}
-
-FTRACE_PUBLIC const char *regs_query_register_name(unsigned int offset)
-{
-	for (unsigned int i = 0; i < ARRAY_SIZE(registers); i++)
-		if (registers[i].offset == offset)
-			return registers[i].name;
-	return NULL;
-}
 
 FTRACE_PUBLIC unsigned long regs_get_argument(struct pt_regs *regs, unsigned int n)
 {
@@ -136,23 +113,5 @@ __asm__(".text\n"
 
 void arch_init(void)
 {
-	unsigned int a, b = 0, c, d, xcr0_lo, xcr0_hi;
-
-	if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE) || !(c & bit_AVX))
-		return;
-	__asm__ volatile("xgetbv" : "=a"(xcr0_lo), "=d"(xcr0_hi) : "c"(0));
-	if ((xcr0_lo & 6) != 6)		/* the system saves xmm and ymm */
-		return;
-	ftrace_vector_kind = 1;
-	if ((xcr0_lo & 0xe0) == 0xe0 && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
-	    (b & bit_AVX512F))
-		ftrace_vector_kind = 2;
-	/* Mask registers are 64 bits wide with AVX512BW, which all but the very first have. */
-	has_masks = ftrace_vector_kind == 2 && (b & bit_AVX512BW);
-}
-
-void arch_keep_all_vectors(void)
-{
-	if (has_masks)
-		WRITE_ONCE(ftrace_vector_kind, 3);
+	arch_vectors_init();
 }

@@ -5,42 +5,21 @@
 #include <ftrace/ftrace.h>
 
 #include "arch.h"
-
-/* What the trampolines save of the vector registers: VECTORS_* of entry.S, which reads it. */
-u32 ftrace_vector_kind;
-static bool has_upper_vectors;
+#include "vectors.h"
 
 /* Flags that only popfq sets; in terms of what the trampolines compare them with, see entry.S. */
 u32 ftrace_popf_flags = ~0u;
 
 #define REG(name, field)	{ name, offsetof(struct pt_regs, field) }
 
-static const struct {
-	const char *name;
-	unsigned int offset;
-} registers[] = {
+const struct arch_register arch_registers[] = {
 	REG("r15", r15), REG("r14", r14), REG("r13", r13), REG("r12", r12),
 	REG("r11", r11), REG("r10", r10), REG("r9", r9), REG("r8", r8),
 	REG("bx", rbx), REG("cx", rcx), REG("dx", rdx), REG("si", rsi), REG("di", rdi),
 	REG("bp", rbp), REG("ax", rax), REG("orig_ax", orig_rax), REG("ip", rip),
 	REG("cs", cs), REG("flags", eflags), REG("sp", rsp), REG("ss", ss),
+	{ NULL, 0 }
 };
-
-FTRACE_PUBLIC int regs_query_register_offset(const char *name)
-{
-	for (unsigned int i = 0; i < ARRAY_SIZE(registers); i++)
-		if (!ft_strcmp(registers[i].name, name))
-			return (int)registers[i].offset;
-	return -EINVAL;
-}
-
-FTRACE_PUBLIC const char *regs_query_register_name(unsigned int offset)
-{
-	for (unsigned int i = 0; i < ARRAY_SIZE(registers); i++)
-		if (registers[i].offset == offset)
-			return registers[i].name;
-	return NULL;
-}
 
 FTRACE_PUBLIC unsigned long regs_get_argument(struct pt_regs *regs, unsigned int n)
 {
@@ -141,26 +120,10 @@ __asm__(".text\n"
 
 void arch_init(void)
 {
-	unsigned int a, b = 0, c, d, xcr0_lo, xcr0_hi;
+	unsigned int a, b, c, d;
 
 	/* sahf and lahf were not in the first processors of this architecture. */
 	if (__get_cpuid(0x80000001, &a, &b, &c, &d) && c & bit_LAHF_LM)
 		ftrace_popf_flags = ~0x8d7u;	/* carry, (1), parity, adjust, zero, sign; overflow */
-	if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE) || !(c & bit_AVX))
-		return;
-	__asm__ volatile("xgetbv" : "=a"(xcr0_lo), "=d"(xcr0_hi) : "c"(0));
-	if ((xcr0_lo & 6) != 6)		/* the system saves xmm and ymm */
-		return;
-	ftrace_vector_kind = 1;
-	if ((xcr0_lo & 0xe0) == 0xe0 && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
-	    (b & bit_AVX512F))
-		ftrace_vector_kind = 2;
-	/* Mask registers are 64 bits wide with AVX512BW, which all but the very first have. */
-	has_upper_vectors = ftrace_vector_kind == 2 && (b & bit_AVX512BW);
-}
-
-void arch_keep_all_vectors(void)
-{
-	if (has_upper_vectors)
-		WRITE_ONCE(ftrace_vector_kind, 3);
+	arch_vectors_init();
 }
