@@ -91,11 +91,12 @@ else
 fi
 
 export DEBIAN_FRONTEND=noninteractive
-install="$as_root apt-get install -y --no-install-recommends$missing"
+# Another apt-get may be at work (a new machine updates itself): it is waited for.
+install="$as_root apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends$missing"
 echo "libftrace: installing missing packages:$missing"
 if ! $install >/dev/null 2>&1; then
 	# An image that never asked for the package lists.
 	echo "libftrace: apt-get update"
-	$as_root apt-get update -q >/dev/null
+	$as_root apt-get -o DPkg::Lock::Timeout=300 update -q >/dev/null
 	$install || { echo "libftrace: packages: apt-get failed; run: $install" >&2; exit 1; }
 fi
