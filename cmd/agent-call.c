@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "arch/inject.h"
 #include "cmd/borrow.h"
 #include "cmd/cmd.h"
 #include "config.h"
@@ -38,7 +39,7 @@ static unsigned long find_function(struct target *t, const char *name)
 
 		if (!strncmp(base, "libc.so", 7) || !strncmp(base, "libc-2.", 7) ||
 		    !strncmp(base, "libdl.so", 8) || !strncmp(base, "libdl-2.", 8))
-			func = target_function(t, obj, name, NULL);
+			func = target_function(t, obj, name);
 	}
 	return func;
 }
@@ -51,7 +52,7 @@ static unsigned long find_agent(struct target *t)
 	for (size_t i = 0; i < t->nobjects && !func; i++)
 		if (strstr(t->objects[i].name, FTRACE_AGENT_NAME) ||
 		    !strncmp(t->objects[i].name, COPY_DIR, sizeof(COPY_DIR) - 1))
-			func = target_function(t, &t->objects[i], FTRACE_AGENT_ENTER, NULL);
+			func = target_function(t, &t->objects[i], FTRACE_AGENT_ENTER);
 	return func;
 }
 
@@ -167,7 +168,7 @@ static int load_copy(struct borrowed *b, const char *path, long *copy)
 
 	if (target_write(b->t, b->room + 64, name, sizeof(name)))
 		return -1;
-	fd = borrow_syscall(b, SYS_memfd_create, b->room + 64, MFD_CLOEXEC, 0, 0, 0, 0);
+	fd = borrow_syscall(b, b->t->abi->calls->memfd_create, b->room + 64, MFD_CLOEXEC, 0, 0, 0, 0);
 	if (fd < 0)
 		return cmd_error("process %d (%s): sees other files, and no memory file can be made in it: %s",
 				 b->t->pid, b->t->comm, strerror((int)-fd));
@@ -193,7 +194,7 @@ static int load(struct borrowed *b, const struct agent_call *call)
 						  load_copy(b, files[i], &copies[i]);
 	for (int i = 0; i < 2; i++)
 		if (copies[i] >= 0)
-			borrow_syscall(b, SYS_close, (unsigned long)copies[i], 0, 0, 0, 0, 0);
+			borrow_syscall(b, b->t->abi->calls->close, (unsigned long)copies[i], 0, 0, 0, 0, 0);
 	return err;
 }
 

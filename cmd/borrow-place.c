@@ -10,43 +10,14 @@
  */
 #include "cmd/borrow-place.h"
 
-#include <elf.h>
-#include <errno.h>
-#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 
 #include "arch/inject.h"
 #include "cmd/cmd.h"
 
 #define MAX_STACK	(64ul << 20)
-
-/* Calls that wait for something outside, and take no lock while they do. */
-static const short waits[] = {
-	SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_pread64, SYS_pwrite64, SYS_ppoll,
-	SYS_pselect6, SYS_epoll_pwait, SYS_nanosleep, SYS_clock_nanosleep, SYS_futex, SYS_accept4,
-	SYS_connect, SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg, SYS_sendto, SYS_sendmsg, SYS_sendmmsg,
-	SYS_wait4, SYS_waitid, SYS_rt_sigsuspend, SYS_rt_sigtimedwait, SYS_flock, SYS_fcntl,
-	SYS_io_getevents, SYS_sendfile, SYS_splice, SYS_fsync, SYS_fdatasync,
-#ifdef SYS_poll
-	SYS_poll, SYS_select, SYS_epoll_wait, SYS_pause,
-#endif
-#ifdef SYS_accept
-	SYS_accept,
-#endif
-#ifdef SYS_semop
-	SYS_semop, SYS_semtimedop, SYS_msgrcv, SYS_msgsnd,
-#endif
-#ifdef SYS_epoll_pwait2
-	SYS_epoll_pwait2,
-#endif
-#ifdef SYS_io_uring_enter
-	SYS_io_uring_enter,
-#endif
-	SYS_restart_syscall,
-};
 
 /* Of libc, or of whoever else defines malloc(). */
 static const char *const bad_functions[] = {
@@ -60,10 +31,18 @@ static const char *const bad_functions[] = {
 	"__register_atfork",
 };
 
-static bool is_wait(long nr)
+static bool is_wait(const struct target *t, long nr)
 {
-	for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++)
-		if (waits[i] == nr)
+	for (size_t i = 0; i < t->abi->calls->nwaits; i++)
+		if (t->abi->calls->waits[i] == nr)
+			return true;
+	return false;
+}
+
+static bool is_bad_function(const char *name)
+{
+	for (size_t i = 0; i < sizeof(bad_functions) / sizeof(bad_functions[0]); i++)
+		if (!strcmp(bad_functions[i], name))
 			return true;
 	return false;
 }
@@ -79,21 +58,6 @@ static void add(struct places *p, unsigned long lo, unsigned long hi)
 		p->bad[p->n++] = (struct target_range){ lo, hi };
 }
 
-/* The executable segment of the object whose ELF header is at its base. */
-static void find_text(struct target *t, struct target_object *obj)
-{
-	ElfW(Ehdr) eh;
-	ElfW(Phdr) ph;
-
-	if (target_read(t, obj->base, &eh, sizeof(eh)) || memcmp(eh.e_ident, ELFMAG, SELFMAG))
-		return;
-	for (int i = 0; i < eh.e_phnum; i++)
-		if (!target_read(t, obj->base + eh.e_phoff + (unsigned long)i * sizeof(ph), &ph,
-				 sizeof(ph)) && ph.p_type == PT_LOAD && ph.p_flags & PF_X)
-			obj->text = (struct target_range){ obj->base + ph.p_vaddr,
-							   obj->base + ph.p_vaddr + ph.p_memsz };
-}
-
 static bool is_named(const struct target_object *obj, const char *prefix)
 {
 	const char *slash = strrchr(obj->name, '/');
@@ -107,9 +71,8 @@ int places_find(struct places *p, struct target *t)
 	for (size_t i = 0; i < t->nobjects; i++) {
 		struct target_object *obj = &t->objects[i];
 		bool libc = is_named(obj, "libc.so") || is_named(obj, "libc-2.");
-		size_t size;
 
-		find_text(t, obj);
+		target_find_text(t, obj);
 		if (libc)
 			p->libc = obj->text;
 		if (obj->base == t->loader) {
@@ -117,18 +80,17 @@ int places_find(struct places *p, struct target *t)
 			continue;
 		}
 		/* Who else allocates has a lock of its own somewhere. */
-		if (!target_function(t, obj, "malloc", NULL) && !is_named(obj, "libpthread"))
+		if (!target_function(t, obj, "malloc") && !is_named(obj, "libpthread"))
 			continue;
 		if (!libc && i && !is_named(obj, "libpthread")) {
 			add(p, obj->text.lo, obj->text.hi);
 			continue;
 		}
-		for (size_t k = 0; k < sizeof(bad_functions) / sizeof(bad_functions[0]); k++) {
-			unsigned long func = target_function(t, obj, bad_functions[k], &size);
-
-			if (func)
-				add(p, func, func + size);
-		}
+		/* All versions of each. */
+		for (size_t k = 0; k < obj->nsymbols; k++)
+			if (is_bad_function(obj->symbols[k].name))
+				add(p, obj->symbols[k].addr,
+				    obj->symbols[k].addr + obj->symbols[k].size);
 	}
 	if (!p->n || !p->libc.hi) {
 		cmd_error("process %d (%s): its C library was not found in its memory; attach needs glibc",
@@ -174,33 +136,44 @@ static bool is_bad_word(const struct places *p, const struct target *t, unsigned
 			unsigned long at)
 {
 	uint8_t before[INJECT_CALL_CODE], code[INJECT_RETURN_CODE];
-	unsigned long interrupted;
+	unsigned long interrupted = 0;
+	size_t frame_pc;
 
 	if (places_have(p, word) && (target_read(t, word - sizeof(before), before, sizeof(before)) ||
 				inject_is_behind_call(before)))
 		return true;
-	if (!in_range(&p->libc, word) || target_read(t, word, code, sizeof(code)) ||
-	    !inject_is_sigreturn(code))
+	if ((!in_range(&p->libc, word) && !in_range(&t->vdso, word)) ||
+	    target_read(t, word, code, sizeof(code)))
 		return false;
-	return target_read(t, at + inject_frame_pc, &interrupted, sizeof(interrupted)) ||
+	frame_pc = inject_frame_pc(t->abi, code);
+	if (!frame_pc)
+		return false;
+	/* Little-endian: the lower half of a word is its first. */
+	return target_read(t, at + frame_pc, &interrupted, t->abi->wide ? 8 : 4) ||
 	       places_have(p, interrupted) || in_range(&p->libc, interrupted);
 }
 
 static bool stack_is_bad(const struct places *p, const struct target *t, unsigned long sp)
 {
-	unsigned long words[2048], end = stack_end(t->pid, sp);
+	const unsigned int word = t->abi->wide ? 8 : 4;
+	unsigned long end = stack_end(t->pid, sp);
+	uint8_t bytes[16384];
 
-	sp &= ~(sizeof(long) - 1);
+	sp &= ~(unsigned long)(word - 1);
 	if (!end || end - sp > MAX_STACK)
 		return true;
 	while (sp < end) {
-		size_t len = end - sp < sizeof(words) ? end - sp : sizeof(words);
+		size_t len = end - sp < sizeof(bytes) ? end - sp : sizeof(bytes);
 
-		if (target_read(t, sp, words, len))
+		if (target_read(t, sp, bytes, len))
 			return true;
-		for (size_t i = 0; i < len / sizeof(long); i++)
-			if (words[i] > 0xffff && is_bad_word(p, t, words[i], sp + i * sizeof(long)))
+		for (size_t i = 0; i < len; i += word) {
+			unsigned long value = 0;
+
+			memcpy(&value, bytes + i, word);
+			if (value > 0xffff && is_bad_word(p, t, value, sp + i))
 				return true;
+		}
 		sp += len;
 	}
 	return false;
@@ -213,7 +186,7 @@ bool places_are_good(struct places *p, struct target *t, pid_t tid,
 	long nr;
 
 	inject_where(state, &pc, &sp, &nr);
-	if (nr >= 0 && !is_wait(nr)) {
+	if (nr >= 0 && !is_wait(t, nr)) {
 		*why = "its threads are always in the middle of a system call that changes something";
 		return false;
 	}
@@ -228,16 +201,16 @@ bool places_are_good(struct places *p, struct target *t, pid_t tid,
 	return true;
 }
 
-bool place_is_waiting(pid_t pid, pid_t tid)
+bool place_is_waiting(const struct target *t, pid_t tid)
 {
 	char path[64], line[64] = "";
 	FILE *f;
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", pid, tid);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", t->pid, tid);
 	f = fopen(path, "re");
 	if (f && !fgets(line, sizeof(line), f))
 		line[0] = 0;
 	if (f)
 		fclose(f);
-	return line[0] >= '0' && line[0] <= '9' && is_wait(atol(line));
+	return line[0] >= '0' && line[0] <= '9' && is_wait(t, atol(line));
 }

@@ -7,7 +7,7 @@
 
 struct inject_state;
 
-#define MAX_PLACES	256u
+#define MAX_PLACES	512u
 
 struct places {
 	size_t n;
@@ -41,9 +41,9 @@ void place_unwind_end(struct places *p);
  * Do the seccomp filters that the stopped thread @tid is under, if any, allow all that the agent does?
  * False: *@why says what not. (borrow-seccomp.c)
  */
-bool place_may_call(pid_t pid, pid_t tid, const char **why);
+bool place_may_call(const struct target *t, pid_t tid, const char **why);
 
 /* Does the (running) thread wait in a system call that may be interrupted? A guess, for choosing. */
-bool place_is_waiting(pid_t pid, pid_t tid);
+bool place_is_waiting(const struct target *t, pid_t tid);
 
 #endif /* CMD_BORROW_PLACE_H */

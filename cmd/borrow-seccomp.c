@@ -4,58 +4,17 @@
  * kernel and run here, so that the answer comes before anything that one of them might punish.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/ptrace.h>
-#include <sys/syscall.h>
 
 #include "arch/inject.h"
 #include "cmd/borrow-place.h"
 
 #define MAX_FILTERS	64
-
-/* What dlopen(), the agent and its stops call, with the arguments that filters look at. */
-static const struct {
-	short nr;
-	const char *name;
-	unsigned long args[6];
-} needed[] = {
-#define NEED(name, ...) { SYS_##name, #name, { __VA_ARGS__ } }
-	NEED(mmap, 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS),
-	NEED(mmap, 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS),
-	NEED(mmap, 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_DENYWRITE | MAP_FIXED, 3),
-	NEED(mmap, 0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, 3),
-	NEED(mprotect, 4096, 4096, PROT_READ), NEED(munmap, 4096, 4096),
-	NEED(madvise, 4096, 4096, 16), NEED(brk, 0),
-	NEED(openat, (unsigned long)AT_FDCWD, 4096, O_RDONLY | O_CLOEXEC),
-	NEED(openat, (unsigned long)AT_FDCWD, 4096, O_RDWR | O_CREAT | O_EXCL, 0600),
-	NEED(close, 3), NEED(read, 3, 4096, 64), NEED(pread64, 3, 4096, 64), NEED(pwrite64, 3, 4096, 64),
-	NEED(write, 3, 4096, 64), NEED(lseek, 3, 0, 2), NEED(fstat, 3), NEED(newfstatat, 3, 4096),
-	NEED(statx, (unsigned long)AT_FDCWD, 4096), NEED(readlinkat, (unsigned long)AT_FDCWD, 4096),
-	NEED(faccessat, (unsigned long)AT_FDCWD, 4096), NEED(symlinkat, 4096, (unsigned long)AT_FDCWD),
-	NEED(unlinkat, (unsigned long)AT_FDCWD, 4096), NEED(fallocate, 3, 0, 0, 4096),
-	NEED(fstatfs, 3), NEED(getdents64, 3),
-#ifdef SYS_stat
-	NEED(stat, 4096), NEED(readlink, 4096),
-#endif
-	NEED(getrlimit, 1), NEED(uname), NEED(getpid), NEED(getppid), NEED(gettid), NEED(kill, 1, 0),
-	NEED(tgkill, 1, 1, 0), NEED(futex, 4096, 1), NEED(nanosleep, 4096), NEED(clock_gettime, 1),
-	NEED(membarrier, 1), NEED(prctl, 3), NEED(exit, 0),
-	NEED(clone, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
-	     CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID),
-	NEED(clone, CLONE_VM | CLONE_FILES | CLONE_UNTRACED),
-	NEED(ptrace, PTRACE_SEIZE, 1), NEED(wait4, 1, 0, 0x40000000), NEED(kcmp, 1, 1, 1),
-	NEED(rt_sigprocmask, 2), NEED(rt_sigaction, 17), NEED(rt_sigtimedwait, 4096),
-	NEED(rt_sigreturn),
-#undef NEED
-};
 
 /* The filter's verdict. What is not a filter's instruction ends it with the worst. */
 static uint32_t run_filter(const struct sock_filter *code, unsigned int len, const struct seccomp_data *d)
@@ -134,14 +93,17 @@ static uint32_t run_filter(const struct sock_filter *code, unsigned int len, con
 }
 
 /* The first of the calls that the filter does not let through, NULL: it lets all. */
-static const char *not_allowed(const struct sock_filter *code, unsigned int len)
+static const char *not_allowed(const struct inject_abi *abi, const struct sock_filter *code,
+			       unsigned int len)
 {
-	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
-		struct seccomp_data d = { .nr = needed[i].nr, .arch = inject_audit_arch };
+	const struct inject_need *needed = abi->calls->needed;
+
+	for (size_t i = 0; i < abi->calls->nneeded; i++) {
+		struct seccomp_data d = { .nr = needed[i].nr, .arch = abi->audit_arch };
 		uint32_t verdict;
 
 		for (int k = 0; k < 6; k++)
-			d.args[k] = needed[i].args[k];
+			d.args[k] = abi->wide ? needed[i].args[k] : (uint32_t)needed[i].args[k];
 		verdict = run_filter(code, len, &d) & SECCOMP_RET_ACTION_FULL;
 		if (verdict != SECCOMP_RET_ALLOW && verdict != SECCOMP_RET_LOG)
 			return needed[i].name;
@@ -149,14 +111,14 @@ static const char *not_allowed(const struct sock_filter *code, unsigned int len)
 	return NULL;
 }
 
-bool place_may_call(pid_t pid, pid_t tid, const char **why)
+bool place_may_call(const struct target *t, pid_t tid, const char **why)
 {
 	static char text[160];
 	const char *name = NULL;
 	struct sock_filter *code;
 	long len = 0;
 
-	if (target_status(pid, "status", "Seccomp:", 10, 0) != 2)
+	if (target_status(t->pid, "status", "Seccomp:", 10, 0) != 2)
 		return true;
 	*why = text;
 	for (unsigned long i = 0; i < MAX_FILTERS && !name; i++) {
@@ -170,7 +132,7 @@ bool place_may_call(pid_t pid, pid_t tid, const char **why)
 			free(code);
 			return false;
 		}
-		name = not_allowed(code, (unsigned int)len);
+		name = not_allowed(t->abi, code, (unsigned int)len);
 		free(code);
 	}
 	snprintf(text, sizeof(text), "its seccomp filter does not allow %s(), which the agent needs; start it under 'ftrace record'",

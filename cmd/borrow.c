@@ -93,7 +93,7 @@ long borrow_syscall(struct borrowed *b, long nr, unsigned long a0, unsigned long
 			err = -EFAULT;
 	}
 	if (!err)
-		err = inject_result(b->tid, &result, &pc);
+		err = inject_result(b->tid, b->state, &result, &pc);
 	return err ? err : (long)result;
 }
 
@@ -112,7 +112,7 @@ int borrow_call(struct borrowed *b, unsigned long func, const unsigned long args
 	}
 	if (err)
 		return err;
-	err = inject_result(b->tid, result, &pc);
+	err = inject_result(b->tid, b->state, result, &pc);
 	if (!err && (WSTOPSIG(status) != SIGTRAP || pc != b->code_end))
 		err = -EFAULT;
 	return err;
@@ -181,15 +181,16 @@ static int try_thread(struct borrowed *b, pid_t tid, struct places *places, bool
 	got = stop_thread(tid, why);
 	if (got <= 0)
 		return got;
-	b->state = inject_save(tid);
+	b->state = inject_save(b->t->abi, tid);
 	if (!b->state ||
 	    ptrace(PTRACE_GETSIGMASK, tid, (void *)sizeof(b->signals), &b->signals)) {
-		*why = strerror(errno);
+		*why = errno == ENOEXEC ? "its threads run code of another width than its program's" :
+					  strerror(errno);
 		inject_free(b->state);
 		ptrace(PTRACE_DETACH, tid, NULL, NULL);
 		return 0;
 	}
-	if (!place_may_call(b->t->pid, tid, why)) {
+	if (!place_may_call(b->t, tid, why)) {
 		put_back(b);
 		return -1;
 	}
@@ -200,14 +201,14 @@ static int try_thread(struct borrowed *b, pid_t tid, struct places *places, bool
 }
 
 /* Threads of the process, those that wait in a system call first. Their number. */
-static size_t list_threads(pid_t pid, pid_t *tids, size_t max)
+static size_t list_threads(const struct target *t, pid_t *tids, size_t max)
 {
 	char path[64];
 	size_t n = 0, waiting = 0;
 	struct dirent *entry;
 	DIR *d;
 
-	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	snprintf(path, sizeof(path), "/proc/%d/task", t->pid);
 	d = opendir(path);
 	while (d && n < max && (entry = readdir(d))) {
 		pid_t tid = (pid_t)atoi(entry->d_name);
@@ -215,7 +216,7 @@ static size_t list_threads(pid_t pid, pid_t *tids, size_t max)
 		if (tid <= 0 || !isdigit((unsigned char)entry->d_name[0]))
 			continue;
 		tids[n++] = tid;
-		if (place_is_waiting(pid, tid)) {
+		if (place_is_waiting(t, tid)) {
 			tids[n - 1] = tids[waiting];
 			tids[waiting++] = tid;
 		}
@@ -237,7 +238,7 @@ static int find_thread(struct borrowed *b, struct places *places)
 
 	do {
 		bool strict = now_ns() < began + TRY_MS * 500000ull;
-		size_t n = list_threads(b->t->pid, tids, MAX_TRIED);
+		size_t n = list_threads(b->t, tids, MAX_TRIED);
 
 		for (size_t i = 0; i < n; i++) {
 			got = try_thread(b, tids[i], places, strict, &why);
@@ -259,26 +260,28 @@ static int find_thread(struct borrowed *b, struct places *places)
 
 /* ---- memory of ours there ---- */
 
-static int find_insn(struct borrowed *b)
+/* In [r->lo, r->hi). False: there is none. */
+static bool find_insn_in(struct borrowed *b, const struct target_range *r)
 {
 	uint8_t page[4096];
 	long at = -1;
 
-	for (unsigned long p = b->t->vdso.lo; at < 0 && p < b->t->vdso.hi; p += sizeof(page))
+	for (unsigned long p = r->lo; at < 0 && p < r->hi; p += sizeof(page))
 		if (!target_read(b->t, p, page, sizeof(page))) {
-			at = inject_find_syscall(page, sizeof(page));
+			at = inject_find_syscall(b->t->abi, page, sizeof(page));
 			b->insn = p + (unsigned long)at;
 		}
-	for (size_t i = 0; at < 0 && i < b->t->nobjects; i++) {
-		const struct target_range *text = &b->t->objects[i].text;
+	return at >= 0;
+}
 
-		for (unsigned long p = text->lo; at < 0 && p < text->hi; p += sizeof(page))
-			if (!target_read(b->t, p, page, sizeof(page))) {
-				at = inject_find_syscall(page, sizeof(page));
-				b->insn = p + (unsigned long)at;
-			}
-	}
-	return at < 0 ? -ENOENT : 0;
+static int find_insn(struct borrowed *b)
+{
+	if (find_insn_in(b, &b->t->vdso))
+		return 0;
+	for (size_t i = 0; i < b->t->nobjects; i++)
+		if (find_insn_in(b, &b->t->objects[i].text))
+			return 0;
+	return -ENOENT;
 }
 
 static int make_room(struct borrowed *b)
@@ -286,12 +289,12 @@ static int make_room(struct borrowed *b)
 	uint8_t code[INJECT_CODE_SIZE];
 	long p;
 
-	p = borrow_syscall(b, SYS_mmap, 0, BORROW_ROOM, PROT_READ | PROT_WRITE,
+	p = borrow_syscall(b, b->t->abi->calls->mmap, 0, BORROW_ROOM, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1ul, 0);
 	if (p < 0 && p > -4096)
 		return (int)p;
 	b->room = (unsigned long)p;
-	p = borrow_syscall(b, SYS_mmap, 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
+	p = borrow_syscall(b, b->t->abi->calls->mmap, 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
 			   -1ul, 0);
 	if (p < 0 && p > -4096)
 		return (int)p;
@@ -306,7 +309,7 @@ static void keep_trap(struct borrowed *b)
 	unsigned long ignored = target_status(b->t->pid, "status", "SigIgn:", 16, 0);
 
 	b->trap_ignored = ignored >> (SIGTRAP - 1) & 1 &&
-			  !borrow_syscall(b, SYS_rt_sigaction, SIGTRAP, 0, b->room, 8, 0, 0);
+			  !borrow_syscall(b, b->t->abi->calls->rt_sigaction, SIGTRAP, 0, b->room, 8, 0, 0);
 }
 
 /* Only what tells of a fault, and our own trap, may come to it. */
@@ -365,11 +368,11 @@ static void stop_for_signals(struct borrowed *b)
 void borrow_end(struct borrowed *b)
 {
 	if (b->trap_ignored)
-		borrow_syscall(b, SYS_rt_sigaction, SIGTRAP, b->room, 0, 8, 0, 0);
+		borrow_syscall(b, b->t->abi->calls->rt_sigaction, SIGTRAP, b->room, 0, 8, 0, 0);
 	if (b->code)
-		borrow_syscall(b, SYS_munmap, b->code, 4096, 0, 0, 0, 0);
+		borrow_syscall(b, b->t->abi->calls->munmap, b->code, 4096, 0, 0, 0, 0);
 	if (b->room)
-		borrow_syscall(b, SYS_munmap, b->room, BORROW_ROOM, 0, 0, 0, 0);
+		borrow_syscall(b, b->t->abi->calls->munmap, b->room, BORROW_ROOM, 0, 0, 0, 0);
 	stop_for_signals(b);
 	put_back(b);
 }

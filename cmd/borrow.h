@@ -31,7 +31,7 @@ int borrow_thread(struct borrowed *b, struct target *t);
 /* Its registers, signal mask and memory as they were; it goes on. */
 void borrow_end(struct borrowed *b);
 
-/* Let it make system call @nr; what the kernel returns. -ESRCH also when it died. */
+/* Let it make system call @nr (of its own kind: t->abi->calls); what the kernel returns. -ESRCH also when it died. */
 long borrow_syscall(struct borrowed *b, long nr, unsigned long a0, unsigned long a1,
 		    unsigned long a2, unsigned long a3, unsigned long a4, unsigned long a5);
 

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "arch/inject.h"
 #include "cmd/agent-call.h"
 #include "cmd/cmd.h"
 #include "cmd/record.h"
@@ -30,6 +31,7 @@ enum target_state { TARGET_NEW, TARGET_BEGINS, TARGET_RECORDED, TARGET_ENDS, TAR
 struct record_target {
 	pid_t pid;
 	pid_t inner_pid;		/* its number where it lives, in its own namespace */
+	bool wide;			/* its words have 64 bits */
 	char comm[32];
 	int pidfd;
 	enum target_state state;
@@ -46,7 +48,9 @@ struct record_attach {
 	uid_t uid;			/* whose processes they are */
 	gid_t gid;
 	bool other_pids;		/* they have another pid namespace */
-	char agent[PATH_MAX], library[PATH_MAX];
+	struct agent_files {
+		char agent[PATH_MAX], library[PATH_MAX];
+	} files[2];			/* for narrow programs, and for wide ones */
 	uint64_t until_ns;		/* 0: no limit */
 	bool ending, all_begun;
 	int failures;
@@ -100,6 +104,7 @@ static pid_t inner_pid(pid_t pid)
 
 static int add_target(struct record_attach *a, pid_t pid)
 {
+	const struct inject_abi *abi;
 	struct record_target *t;
 
 	for (size_t i = 0; i < a->n; i++)
@@ -112,7 +117,10 @@ static int add_target(struct record_attach *a, pid_t pid)
 		return cmd_error("no memory");
 	a->targets = t;
 	t += a->n;
-	*t = (struct record_target){ .pid = pid, .inner_pid = inner_pid(pid) };
+	abi = target_abi(pid);
+	if (!abi)
+		return cmd_error("process %d: has ended", pid);
+	*t = (struct record_target){ .pid = pid, .inner_pid = inner_pid(pid), .wide = abi->wide };
 	target_comm(pid, t->comm, sizeof(t->comm));
 	t->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (t->pidfd < 0)
@@ -143,20 +151,37 @@ static int check_together(struct record_attach *a)
 	return 0;
 }
 
-/* The files themselves: the loader's $LIB is our class's, and links are followed. */
-static int find_files(struct record *r, struct record_attach *a)
+/* The files in @lib, which is what a loader puts for $LIB; links are followed. */
+static int find_files(const struct record *r, const char *lib, struct agent_files *files)
 {
-	char path[PATH_MAX + 128], dir[PATH_MAX];
-	size_t len = strcspn(r->preload, "$");
+	char path[PATH_MAX + 128];
+	int len = (int)strcspn(r->preload, "$");
 
-	snprintf(dir, sizeof(dir), "%.*s", (int)len, r->preload);
-	snprintf(path, sizeof(path), "%s" FTRACE_LIB_WIDE "/" FTRACE_AGENT_NAME, dir);
-	if (!realpath(path, a->agent))
+	snprintf(path, sizeof(path), "%.*s%s/" FTRACE_AGENT_NAME, len, r->preload, lib);
+	if (!realpath(path, files->agent))
 		return cmd_error("%s: %s", path, strerror(errno));
-	snprintf(path, sizeof(path), "%s" FTRACE_LIB_WIDE "/libftrace.so.0", dir);
-	if (!realpath(path, a->library))
+	snprintf(path, sizeof(path), "%.*s%s/libftrace.so.0", len, r->preload, lib);
+	if (!realpath(path, files->library))
 		return cmd_error("%s: %s", path, strerror(errno));
 	return 0;
+}
+
+#ifndef FTRACE_LIB_NARROW
+#define FTRACE_LIB_NARROW FTRACE_LIB_WIDE	/* none such is attached to: target_check() */
+#endif
+
+/* Those that are needed, for each width. */
+static int find_all_files(const struct record *r, struct record_attach *a)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < a->n && !err; i++) {
+		struct agent_files *files = &a->files[a->targets[i].wide];
+
+		if (!*files->agent)
+			err = find_files(r, a->targets[i].wide ? FTRACE_LIB_WIDE : FTRACE_LIB_NARROW, files);
+	}
+	return err;
 }
 
 int record_attach_check(struct record *r)
@@ -183,7 +208,7 @@ int record_attach_check(struct record *r)
 	if (!err)
 		err = check_together(a);
 	if (!err)
-		err = find_files(r, a);
+		err = find_all_files(r, a);
 	if (err)
 		return -1;
 	snprintf(r->program, sizeof(r->program), "process %d (%s)", a->targets[0].pid,
@@ -254,7 +279,8 @@ pid_t record_attach_pid(const struct record *r, pid_t pid)
 static int ask(struct record *r, struct record_target *t, const char *text, bool load)
 {
 	struct record_attach *a = r->attach;
-	struct agent_call call = { .pid = t->pid, .agent = a->agent, .library = a->library, .load = load };
+	const struct agent_files *files = &a->files[t->wide];
+	struct agent_call call = { .pid = t->pid, .agent = files->agent, .library = files->library, .load = load };
 	char path[PATH_MAX];
 	int err;
 

@@ -14,6 +14,7 @@
 #include "arch/inject.h"
 #include "cmd/cmd.h"
 #include "cmd/target.h"
+#include "preload/preload-config.h"
 
 #define CAP_SYS_PTRACE_BIT	19
 
@@ -234,39 +235,94 @@ static int check_rights(pid_t pid, const char *comm)
 
 /* ---- its program ---- */
 
-static int check_program(pid_t pid, const char *comm)
+/* The ELF header of its program. False: it cannot be read. */
+static bool read_header(int fd, Elf64_Ehdr *eh)
 {
-	char path[64], interpreter[256] = "";
-	Elf64_Phdr ph;
-	Elf64_Ehdr eh;
-	bool found = false;
-	ssize_t n;
-	int fd;
+	Elf32_Ehdr narrow;
+
+	if (fd < 0 || pread(fd, eh, sizeof(*eh), 0) < (ssize_t)sizeof(narrow))
+		return false;
+	if (eh->e_ident[EI_CLASS] != ELFCLASS32)
+		return true;
+	memcpy(&narrow, eh, sizeof(narrow));
+	eh->e_machine = narrow.e_machine;
+	eh->e_phoff = narrow.e_phoff;
+	eh->e_phnum = narrow.e_phnum;
+	eh->e_phentsize = narrow.e_phentsize;
+	return true;
+}
+
+static int open_program(pid_t pid)
+{
+	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || pread(fd, &eh, sizeof(eh), 0) < (ssize_t)sizeof(Elf32_Ehdr)) {
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+const struct inject_abi *target_abi(pid_t pid)
+{
+	int fd = open_program(pid);
+	const struct inject_abi *abi = NULL;
+	Elf64_Ehdr eh;
+
+	if (read_header(fd, &eh))
+		abi = inject_abi(eh.e_ident, eh.e_machine);
+	if (fd >= 0)
+		close(fd);
+	return abi;
+}
+
+/* Its loader, "": it has none. */
+static void read_interpreter(int fd, const Elf64_Ehdr *eh, char *name, size_t size)
+{
+	bool wide = eh->e_ident[EI_CLASS] == ELFCLASS64;
+	uint64_t at;
+	ssize_t n;
+
+	*name = 0;
+	for (int i = 0; i < eh->e_phnum; i++) {
+		union {
+			Elf64_Phdr wide;
+			Elf32_Phdr narrow;
+		} ph;
+		ssize_t len = wide ? sizeof(ph.wide) : sizeof(ph.narrow);
+
+		if (pread(fd, &ph, (size_t)len, (off_t)(eh->e_phoff + (uint64_t)i * eh->e_phentsize)) != len ||
+		    ph.wide.p_type != PT_INTERP)
+			continue;
+		at = wide ? ph.wide.p_offset : ph.narrow.p_offset;
+		n = pread(fd, name, size - 1, (off_t)at);
+		name[n > 0 ? n : 0] = 0;
+		return;
+	}
+}
+
+static int check_program(pid_t pid, const char *comm)
+{
+	const struct inject_abi *abi;
+	char interpreter[256] = "";
+	int fd = open_program(pid);
+	Elf64_Ehdr eh;
+
+	if (!read_header(fd, &eh)) {
 		if (fd >= 0)
 			close(fd);
 		return refuse(pid, comm, "its program cannot be read");
 	}
-	if (!inject_elf_is_ours(eh.e_ident, eh.e_machine)) {
-		close(fd);
-		return refuse(pid, comm, eh.e_ident[EI_CLASS] == ELFCLASS32 ?
-			      "a 32-bit program, and only 64-bit ones can be attached to; start it under 'ftrace record'" :
-			      "a program for another kind of processor (emulated?); attach cannot follow it");
-	}
-	for (int i = 0; i < eh.e_phnum && !found; i++)
-		if (pread(fd, &ph, sizeof(ph), (off_t)(eh.e_phoff + (uint64_t)i * eh.e_phentsize)) ==
-		    sizeof(ph))
-			found = ph.p_type == PT_INTERP;
-	n = found ? pread(fd, interpreter, sizeof(interpreter) - 1, (off_t)ph.p_offset) : 0;
-	interpreter[n > 0 ? n : 0] = 0;
+	abi = inject_abi(eh.e_ident, eh.e_machine);
+	read_interpreter(fd, &eh, interpreter, sizeof(interpreter));
 	close(fd);
-	if (!found)
+	if (!abi)
+		return refuse(pid, comm, "a program for another kind of processor (emulated?); attach cannot follow it");
+	if (!*interpreter)
 		return refuse(pid, comm, "statically linked, so nothing can be loaded into it; link it dynamically, or link libftrace.a into it (libftrace(3))");
 	if (strstr(interpreter, "/ld-musl-"))
 		return refuse(pid, comm, "linked with musl, whose loader takes no agent that is linked with glibc; build it with glibc");
+#ifndef FTRACE_LIB_NARROW
+	if (!abi->wide)
+		return refuse(pid, comm, "a 32-bit program, and ftrace was built without an agent for those: it takes a compiler that makes them (gcc -m32)");
+#endif
 	return 0;
 }
 

@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct inject_abi;
+
 struct target_range {
 	unsigned long lo, hi;
 };
@@ -18,19 +20,26 @@ struct target_range {
 /* An object in the loader's list. */
 struct target_object {
 	char *name;			/* as the loader has it; "" for the executable */
-	unsigned long map;		/* address of its struct link_map */
 	unsigned long base;
+	unsigned long dynamic;		/* address of its dynamic section */
 	struct target_range text;	/* its executable segment */
 	/* Its dynamic symbols; NULL: not read, or none. */
-	void *symbols;
+	struct target_symbol *symbols;
 	size_t nsymbols;
 	char *strings;
 	size_t strings_len;
 };
 
+/* A function that an object defines. */
+struct target_symbol {
+	const char *name;
+	unsigned long addr, size;
+};
+
 struct target {
 	pid_t pid;
 	char comm[32];
+	const struct inject_abi *abi;	/* of its program; a narrow one's words are half as wide as ours */
 	int mem;			/* /proc/PID/mem, for reading and writing */
 	unsigned long phdr, phnum, loader;	/* of its auxiliary vector; loader: where ld.so is, 0: none */
 	struct target_range vdso;
@@ -48,25 +57,33 @@ int target_open(struct target *t, pid_t pid);
 void target_comm(pid_t pid, char *comm, size_t size);
 void target_close(struct target *t);
 
-/* Read the loader's list again. 0 or -errno. */
-int target_read_objects(struct target *t);
-
 /* 0 or -errno, -EIO when only a part could be read. */
 int target_read(const struct target *t, unsigned long addr, void *buf, size_t len);
 int target_write(const struct target *t, unsigned long addr, const void *buf, size_t len);
-
-/* The object whose file is called @prefix..., NULL: none. */
-struct target_object *target_object(struct target *t, const char *prefix);
-
-/* The function @name that @obj defines; its address and size. 0: none. */
-unsigned long target_function(struct target *t, struct target_object *obj, const char *name,
-			      size_t *size);
 
 /* A line of /proc/PID/@file that begins with @key: what follows it, as a number in @base. @none: no such line. */
 unsigned long target_status(pid_t pid, const char *file, const char *key, int base,
 			    unsigned long none);
 
+/* ---- target-elf.c ---- */
+
+/* Read the loader's list, again: t->objects. 0 or -errno. */
+int target_read_objects(struct target *t);
+void target_free_objects(struct target *t);
+
+/* The executable segment of the object whose ELF header is at its base: obj->text. */
+void target_find_text(const struct target *t, struct target_object *obj);
+
+/* The functions that @obj defines, each version of one: obj->symbols. 0 or -errno. */
+int target_read_symbols(const struct target *t, struct target_object *obj);
+
+/* Where the function @name that @obj defines is (one of its versions). 0: none. */
+unsigned long target_function(const struct target *t, struct target_object *obj, const char *name);
+
 /* ---- target-check.c ---- */
+
+/* Of what kind its program is, NULL: none whose threads can be borrowed, or it cannot be read. */
+const struct inject_abi *target_abi(pid_t pid);
 
 /* Can @pid be attached to, and may we? 0, or -1 after having said why not. Changes nothing. */
 int target_check(pid_t pid);

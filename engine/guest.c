@@ -11,7 +11,6 @@
 #include "loader.h"
 #include "object.h"
 #include "ops.h"
-#include "stop.h"
 #include "symbols.h"
 #include "thread.h"
 #include "unwind.h"
@@ -111,96 +110,7 @@ FTRACE_INTERNAL bool ftrace_guest_busy(void)
 	return worker && smp_load_acquire(&worker->tid);
 }
 
-/* ---- nobody in our code ---- */
-
-#define STILL_TRIES	40u
-
-struct still {
-	unsigned long in[2];			/* an address in each piece of code ... */
-	struct {
-		unsigned long lo, size;
-	} code[2];				/* ... which is this */
-};
-
-static int find_code(const struct ft_mapping *m, void *data)
-{
-	struct still *s = data;
-
-	for (u32 i = 0; i < ARRAY_SIZE(s->in); i++)
-		if (s->in[i] - m->lo < m->hi - m->lo) {
-			s->code[i].lo = m->lo;
-			s->code[i].size = m->hi - m->lo;
-		}
-	return 0;
-}
-
-static bool in_code(const struct still *s, unsigned long addr)
-{
-	return addr - s->code[0].lo < s->code[0].size || addr - s->code[1].lo < s->code[1].size;
-}
-
-static bool in_stubs(unsigned long addr)
-{
-	for (const struct ftrace_region *r = ftrace_regions; smp_load_acquire(&r->size); r++)
-		if (addr - r->lo < r->size)
-			return true;
-	return false;
-}
-
-/* What is under way has its place on the stack. Ours is the calling thread. */
-static bool is_used(const struct still *s, const struct ftrace_stopped *threads, u32 n, bool stubs)
-{
-	for (u32 i = 0; i < n; i++) {
-		const struct ftrace_stopped *t = &threads[i];
-		const unsigned long *p = (const unsigned long *)ALIGN_UP(t->sp, sizeof(long));
-		const unsigned long *end = (const unsigned long *)ALIGN_DOWN(t->stack_end, sizeof(long));
-
-		if (!t->pc)
-			continue;
-		if (in_code(s, t->pc) || (stubs && in_stubs(t->pc)))
-			return true;
-		for (; p < end; p++)
-			if (unlikely(in_code(s, *p)))
-				return true;
-	}
-	return false;
-}
-
-bool ftrace_guest_code_is_used(const struct ftrace_stopped *threads, u32 n, bool stubs)
-{
-	struct still s = { { (unsigned long)ftrace_guest_drop_streams, 0 }, { { 0, 0 } } };
-
-	ft_for_each_mapping(find_code, &s);
-	return !s.code[0].size || is_used(&s, threads, n, stubs);
-}
-
-static int drop_if_still(struct ftrace_stopped *threads, u32 n, void *data)
-{
-	if (is_used(data, threads, n, false))
-		return -EAGAIN;
-	ftrace_threads_drop_streams();
-	return 0;
-}
-
-FTRACE_INTERNAL int ftrace_guest_drop_streams(void (*caller)(void))
-{
-	struct still s = { { (unsigned long)ftrace_guest_drop_streams, (unsigned long)caller }, { { 0, 0 } } };
-	struct timespec pause = { 0, 250000 };
-	const char *why;
-	int err;
-
-	ft_for_each_mapping(find_code, &s);
-	if (!s.code[0].size || !s.code[1].size)
-		return -ENOENT;
-	for (unsigned int i = 0;; i++) {
-		err = ftrace_stop_threads(drop_if_still, &s, &why);
-		if (err != -EAGAIN || i == STILL_TRIES)
-			return err;
-		arch_syscall(SYS_nanosleep, (long)&pause, 0, 0, 0, 0, 0);
-		if (pause.tv_nsec < 50000000)
-			pause.tv_nsec *= 2;
-	}
-}
+/* ---- begin and end ---- */
 
 FTRACE_INTERNAL int ftrace_guest_leave(void)
 {

@@ -425,6 +425,9 @@ int ftrace_unwind_redirect(void)
 	static const struct ftrace_redirection list[] = {
 		{ "_dl_find_object", (void *)find_object },
 		{ "dl_iterate_phdr", (void *)iterate_phdr },
+#ifdef ARCH_LIBC_FINDS_FDE
+		{ "_Unwind_Find_FDE", (void *)find_fde },
+#endif
 	};
 
 	return ftrace_redirect_locked(list, ARRAY_SIZE(list));

@@ -10,12 +10,12 @@
 #define PC(r)		((r).rip)
 #define SP(r)		((r).rsp)
 #define RESULT(r)	((r).rax)
-#define CALL(r)		((long)(r).orig_rax)
+#define NUMBER(r)		((long)(r).orig_rax)
 #else
 #define PC(r)		((r).eip)
 #define SP(r)		((r).esp)
 #define RESULT(r)	((r).eax)
-#define CALL(r)		((r).orig_eax)
+#define NUMBER(r)		((r).orig_eax)
 #endif
 
 /* Results that the kernel shows to nobody but a tracer (include/linux/errno.h there). */
@@ -77,37 +77,13 @@ static long ptrace_regs(int request, int tid, struct user_regs_struct *regs)
 	return arch_syscall(SYS_ptrace, request, tid, 0, (long)regs, 0, 0);
 }
 
-/*
- * Calls that a stop ends with EINTR though no handler has run (signal(7)), and that can be made again:
- * nothing has happened yet.
- */
 static bool may_start_again(long nr)
 {
+#define CALL(name) SYS_##name
 	static const short calls[] = {
-		SYS_epoll_wait, SYS_epoll_pwait,
-#ifdef SYS_epoll_pwait2
-		SYS_epoll_pwait2,
-#endif
-		SYS_rt_sigtimedwait, SYS_io_getevents,
-#ifdef SYS_io_pgetevents
-		SYS_io_pgetevents,
-#endif
-#ifdef SYS_io_uring_enter
-		SYS_io_uring_enter,
-#endif
-#ifdef SYS_semtimedop
-		SYS_semtimedop, SYS_semop,
-#endif
-#ifdef SYS_accept
-		SYS_accept,
-#endif
-#ifdef SYS_ipc
-		SYS_ipc, SYS_socketcall,
-#endif
-		/* Sockets with a time limit of their own. */
-		SYS_accept4, SYS_connect, SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg, SYS_sendto,
-		SYS_sendmsg, SYS_sendmmsg, SYS_read, SYS_readv, SYS_write, SYS_writev,
+#include "start-again.h"
 	};
+#undef CALL
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(calls); i++)
 		if (calls[i] == nr)
@@ -123,7 +99,7 @@ int arch_stopped_get(int tid, struct arch_stopped *s)
 	if (err)
 		return (int)err;
 	result = (long)RESULT(regs);
-	if (CALL(regs) >= 0 && result == -EINTR && may_start_again(CALL(regs))) {
+	if (NUMBER(regs) >= 0 && result == -EINTR && may_start_again(NUMBER(regs))) {
 		/* The kernel's own word for this: again, but EINTR where a handler runs. */
 		result = -ERESTARTNOHAND;
 		RESULT(regs) = (unsigned long)result;
@@ -133,7 +109,7 @@ int arch_stopped_get(int tid, struct arch_stopped *s)
 	}
 	s->pc = PC(regs);
 	s->sp = SP(regs);
-	s->restarts = CALL(regs) >= 0 && result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK;
+	s->restarts = NUMBER(regs) >= 0 && result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK;
 	return 0;
 }
 

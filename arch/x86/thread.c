@@ -54,21 +54,65 @@ int arch_clone_thread(void *stack_end, void *tp, u32 *tid, void (*func)(void *ar
 	return (int)ret;
 }
 
-#else /* i386: a thread pointer is a segment, which is not made here yet */
+#else /* i386: a thread pointer is a segment, made of a descriptor that each thread has for itself */
+
+/* As the kernel has it (<asm/ldt.h>). */
+struct user_desc {
+	u32 entry;
+	u32 base, limit;
+	u32 flags;
+};
+#define DESC_FLAGS	(1u << 0 | 1u << 4 | 1u << 6)	/* of 32 bits, its limit in pages, usable */
 
 unsigned long arch_thread_pointer(void)
 {
-	return 0;
+	unsigned long tp;
+
+	__asm__("movl %%gs:0, %0" : "=r"(tp));
+	return tp;
 }
 
 void *arch_thread_block(void *block, size_t below)
 {
-	return NULL;
+	unsigned long tp = ALIGN_UP((unsigned long)block + below, 64ul);
+	unsigned long *head = (unsigned long *)tp;
+
+	head[0] = head[2] = tp;		/* to itself, as the ABI and glibc have it */
+	return head;
 }
 
 int arch_clone_thread(void *stack_end, void *tp, u32 *tid, void (*func)(void *arg), void *arg)
 {
-	return -ENOSYS;
+	const unsigned long flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
+				    CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |
+				    CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
+	struct user_desc desc = { .base = (u32)(unsigned long)tp, .limit = 0xfffff, .flags = DESC_FLAGS };
+	u32 selector;
+	long *sp = stack_end;
+	long ret;
+
+	/* In the same entry as this thread's: the selector is inherited. */
+	__asm__("movl %%gs, %0" : "=r"(selector));
+	desc.entry = (selector & 0xffff) >> 3;
+	sp -= 3;			/* the call finds its stack aligned */
+	*--sp = (long)arg;
+	*--sp = (long)func;
+	__asm__ volatile("int $0x80\n\t"
+			 "testl %%eax, %%eax\n\t"
+			 "jnz 1f\n\t"
+			 "xorl %%ebp, %%ebp\n\t"
+			 "popl %%eax\n\t"
+			 "call *%%eax\n\t"
+			 "xorl %%ebx, %%ebx\n\t"
+			 "movl %[exit], %%eax\n\t"
+			 "int $0x80\n\t"
+			 "hlt\n"
+			 "1:"
+			 : "=a"(ret)
+			 : "a"(SYS_clone), "b"(flags), "c"(sp), "d"(tid), "S"(&desc), "D"(tid),
+			   [exit] "i"(SYS_exit)
+			 : "memory");
+	return (int)ret;
 }
 
 #endif

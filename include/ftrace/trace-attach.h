@@ -41,6 +41,7 @@ struct ftrace_request {
 	uint64_t stops, stops_ns, stop_max_ns;
 	uint64_t took_ns;		/* from being taken to being done */
 	uint32_t len;			/* of text */
+	uint32_t pad;			/* of one size in programs of either width */
 	char text[];
 };
 

@@ -396,16 +396,61 @@ def test_static(tmp_path):
         target.check_end()
 
 
-def test_narrow(tmp_path):
+def build_narrow(source, *flags):
     if ft.compiles("gcc", "c", "-m32") is not True:
         pytest.skip("gcc makes no 32-bit programs here")
     try:
-        program = ft.build("attach_loop.c", "-O2", "-m32", "-idirafter",
-                           "/usr/include/x86_64-linux-gnu", name="attach_narrow")
+        return ft.build(source, *PLAIN, "-m32", "-idirafter", "/usr/include/x86_64-linux-gnu", *flags,
+                        name=os.path.splitext(source)[0] + "_narrow")
     except subprocess.CalledProcessError as error:
-        pytest.skip("no 32-bit C library: " + error.output.splitlines()[0])
-    with Target([program, "sleep"]) as target:
-        refused(target.pid, tmp_path, "32-bit")
+        pytest.skip("no 32-bit libraries: " + error.output.splitlines()[0])
+
+
+@pytest.mark.parametrize("kind", ["loop", "sleep", "poll", "read", "trap", "seccomp"])
+def test_narrow(tmp_path, kind):
+    """A 32-bit process, by the 64-bit command."""
+    if kind == "seccomp" and os.getuid():
+        pytest.skip("needs root, to see what a filter allows")
+    with Target([build_narrow("attach_loop.c", ft.PATCHABLE), kind], cwd=tmp_path) as target:
+        before = target.text()
+        for _ in range(3):
+            attached(record(target.pid, tmp_path / "data", duration="100ms"))
+            assert target.text() == before
+        if kind not in ("poll", "read"):
+            assert calls(tmp_path / "data")["leaf"] > 0
+        target.check_end()
+
+
+def test_narrow_strict(tmp_path):
+    if os.getuid():
+        pytest.skip("needs root, to see what a filter allows")
+    with Target([build_narrow("attach_loop.c"), "strict"]) as target:
+        time.sleep(0.1)
+        refused(target.pid, tmp_path, "seccomp filter does not allow mmap2()")
+        target.check_end()
+
+
+def test_narrow_and_wide(loop, tmp_path):
+    """One recording of both kinds: each process gets the agent of its own."""
+    with Target([build_narrow("attach_loop.c", ft.PATCHABLE), "sleep"]) as one, \
+            Target([loop, "sleep"]) as two:
+        done = record(f"{one.pid},{two.pid}", tmp_path / "data")
+        assert done.status == 0 and done.stderr.count(b"attached to process") == 2, done
+        assert calls(tmp_path / "data")["branch"] > 40
+        one.check_end()
+        two.check_end()
+
+
+def test_narrow_threads(tmp_path):
+    """As test_threads, in a 32-bit process; unwinders there are told by other ways."""
+    with Target([build_narrow("attach_threads.cc", ft.PATCHABLE), "forks"]) as target:
+        before = target.text()
+        for i in range(6):
+            attached(record(target.pid, tmp_path / "data", duration=f"{random.randint(1, 80)}ms"))
+            time.sleep(random.random() * 0.05)
+            if not i:
+                assert calls(tmp_path / "data")["catcher"] > 0
+        assert target.text() == before
         target.check_end()
 
 
