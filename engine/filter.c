@@ -339,10 +339,25 @@ FTRACE_PUBLIC int ftrace_set_filter_ips(struct ftrace_ops *ops, unsigned long *i
 			ft_unlock(ftrace_lock);
 			free_hash(h);
 			return ft_log(-ENOENT, "ftrace_set_filter_ip: no function that can be "
-				      "traced begins at %#lx", ips[i]);
+				      "traced begins at 0x%lx", ips[i]);
 		}
 		change_bit(&h->side[FILTER], site->id, !remove);
 	}
+	return put_hash(ops, h);
+}
+
+int ftrace_filter_sites(struct ftrace_ops *ops, struct dyn_ftrace **sites, u32 n, bool remove)
+{
+	struct ftrace_hash *h;
+
+	ft_lock(ftrace_lock);
+	h = copy_hash(ops, -1);
+	if (!h) {
+		ft_unlock(ftrace_lock);
+		return -ENOMEM;
+	}
+	for (u32 i = 0; i < n; i++)
+		change_bit(&h->side[FILTER], sites[i]->id, !remove);
 	return put_hash(ops, h);
 }
 

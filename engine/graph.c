@@ -20,6 +20,7 @@
 #include "callback.h"
 #include "chunk.h"
 #include "graph.h"
+#include "kprobe.h"
 #include "ops.h"
 #include "shadow.h"
 #include "thread.h"
@@ -37,6 +38,8 @@ struct fgraph_call {
 	u8 current;			/* index of the ops whose callback runs */
 	u8 data_at[FGRAPH_MAX_OPS];	/* each ops' part of data ... */
 	u8 data_size[FGRAPH_MAX_OPS];	/* ... 0: none */
+	u32 memory_end;			/* of the thread's memory for calls: this one's, and what is before */
+	void *word;			/* ftrace_graph_call_word() */
 	_Alignas(16) u8 data[FGRAPH_MAX_DATA];
 };
 
@@ -51,6 +54,8 @@ struct fgraph_stack {
 	u64 overrun;
 	struct fgraph_call *now;	/* the call whose callback runs, for fgraph_reserve_data */
 	u32 room;			/* calls in the segments there are */
+	bool may_hook;			/* the return of the call whose entryfunc runs */
+	struct ftrace_call_memory memory;
 	struct fgraph_call *segments[SEGMENTS];		/* [0] unused */
 	struct fgraph_call first[FIRST_CALLS];
 };
@@ -130,6 +135,7 @@ void ftrace_graph_thread_gone(struct ftrace_thread *t)
 		if (s->segments[k])
 			arch_syscall(SYS_munmap, (long)s->segments[k], (long)segment_bytes(k),
 				     0, 0, 0, 0);
+	ftrace_call_memory_free(&s->memory);
 	arch_syscall(SYS_munmap, (long)s, STACK_BYTES, 0, 0, 0, 0);
 }
 
@@ -185,8 +191,12 @@ bool ftrace_graph_enter(struct ftrace_thread *t, struct dyn_ftrace *site, struct
 	struct fgraph_call *call;
 	struct ftrace_graph_ent ent;
 
-	if (!s || is_busy(t, s, (unsigned long)slot))
+	if (unlikely(READ_ONCE(ftrace_silent)))
+		graph = ftrace_graph_never_silent((u16)graph);
+	if (!s || is_busy(t, s, (unsigned long)slot)) {
+		probe_return_missed(site);
 		return false;
+	}
 	if ((unsigned long)slot - t->stack_lo >= t->stack_size) {
 		/* A child of clone(CLONE_VM) with our TLS: as in ftrace_record_slow(). */
 		if (!ftrace_no_syscalls && ft_gettid() != t->tid) {
@@ -201,9 +211,12 @@ bool ftrace_graph_enter(struct ftrace_thread *t, struct dyn_ftrace *site, struct
 	drop_dead(t, s, (unsigned long)slot, !tail);
 	if (unlikely(s->n == s->room) && !grow(s)) {
 		s->overrun++;
+		probe_return_missed(site);
 		return false;
 	}
 	call = call_at(s, s->n);
+	call->memory_end = s->n ? call_at(s, s->n - 1)->memory_end : 0;
+	call->word = NULL;
 	call->wants = 0;
 	call->data_used = 0;
 	ft_memset(call->data_size, 0, sizeof(call->data_size));
@@ -233,6 +246,7 @@ bool ftrace_graph_enter(struct ftrace_thread *t, struct dyn_ftrace *site, struct
 		} else if (gops->entryfunc) {
 			call->current = (u8)i;
 			s->now = call;
+			s->may_hook = may_hook;
 			WRITE_ONCE(s->busy, (unsigned long)__builtin_frame_address(0));
 			wants = gops->entryfunc(&ent, gops, regs) != 0;
 			WRITE_ONCE(s->busy, 0);
@@ -270,7 +284,7 @@ static void call_ended(struct ftrace_thread *t, struct fgraph_stack *s, struct f
 		struct fgraph_ops *gops = __atomic_load_n(&fgraph_array[i], __ATOMIC_ACQUIRE);
 
 		wants ^= 1u << i;
-		if (!gops ||
+		if (!gops || (READ_ONCE(ftrace_silent) && !(gops->flags & FGRAPH_OPS_FL_PROBE)) ||
 		    (unsigned long)gops->reserved[FGRAPH_OPS_EPOCH] > call->epoch)
 			continue;
 		if (is_recorder(gops)) {
@@ -297,7 +311,7 @@ unsigned long ftrace_graph_return_func(struct pt_regs *regs, struct dyn_ftrace *
 	bool found = false, nested, busy;
 
 	instruction_pointer_set(regs, ret);
-	if (!t || READ_ONCE(ftrace_silent))
+	if (!t || (READ_ONCE(ftrace_silent) && !(s && s->n)))
 		return ret;
 	nested = ftrace_callback_begin(t, slot, (unsigned long)__builtin_frame_address(0));
 	busy = s && is_busy(t, s, slot);
@@ -322,7 +336,7 @@ unsigned long ftrace_graph_return_func(struct pt_regs *regs, struct dyn_ftrace *
 		drop_dead(t, s, slot, true);
 	WRITE_ONCE(t->top, FTRACE_TOP_NONE);
 	/* Entered through the fast path, which keeps no notes. */
-	if (!found && site->graph) {
+	if (!found && site->graph && !READ_ONCE(ftrace_silent)) {
 		for (unsigned int i = 0; i < FGRAPH_MAX_OPS; i++) {
 			struct fgraph_ops *gops = READ_ONCE(fgraph_array[i]);
 
@@ -367,12 +381,42 @@ FTRACE_PUBLIC void *fgraph_retrieve_data(struct fgraph_ops *gops, int *size_byte
 	return call->data + call->data_at[call->current];
 }
 
+struct dyn_ftrace *ftrace_graph_site(const struct ftrace_thread *t, bool *may_hook)
+{
+	*may_hook = t->fgraph->may_hook;
+	return t->fgraph->now->site;
+}
+
+void **ftrace_graph_call_word(struct ftrace_thread *t)
+{
+	return &t->fgraph->now->word;
+}
+
+void *ftrace_graph_call_alloc(struct ftrace_thread *t, size_t size)
+{
+	struct fgraph_stack *s = t->fgraph;
+
+	return ftrace_call_memory_get(&s->memory, &s->now->memory_end, size);
+}
+
+u16 ftrace_graph_never_silent(u16 mask)
+{
+	for (unsigned int i = 0; i < FGRAPH_MAX_OPS; i++) {
+		struct fgraph_ops *gops = READ_ONCE(fgraph_array[i]);
+
+		if (!gops || !(gops->flags & FGRAPH_OPS_FL_PROBE))
+			mask &= (u16)~(1u << i);
+	}
+	return mask;
+}
+
 static int check(struct fgraph_ops *gops)
 {
 	if (!gops || (!gops->entryfunc && !gops->retfunc && !is_recorder(gops)))
 		return ft_log(-EINVAL, "register_ftrace_graph: no callback given");
-	if (gops->flags & ~(unsigned long)(FGRAPH_OPS_FL_GENERAL_REGS | FGRAPH_OPS_FL_RECORD))
-		return ft_log(-EINVAL, "register_ftrace_graph: unknown flags %#lx", gops->flags);
+	if (gops->flags & ~(unsigned long)(FGRAPH_OPS_FL_GENERAL_REGS | FGRAPH_OPS_FL_RECORD |
+					   FGRAPH_OPS_FL_PROBE))
+		return ft_log(-EINVAL, "register_ftrace_graph: unknown flags 0x%lx", gops->flags);
 	if (is_recorder(gops) && !ftrace_stream_ops())
 		return ft_log(-ENODEV, "register_ftrace_graph: nothing takes records");
 	if (gops->reserved[FGRAPH_OPS_INDEX])

@@ -36,6 +36,19 @@ void ftrace_record_lost(struct ftrace_thread *t);
 bool ftrace_depth_enter(struct ftrace_thread *t, unsigned long slot);
 void ftrace_depth_exit(struct ftrace_thread *t, unsigned long slot);
 
+/*
+ * A thread's memory for what is kept of calls as long as they are under way (call-memory.c): a stack, in
+ * segments, so that what was given stays where it is.
+ */
+#define CALL_MEMORY_SEGMENTS	14u		/* 1 GiB in all */
+struct ftrace_call_memory {
+	void *segment[CALL_MEMORY_SEGMENTS];
+};
+
+/* @size zeroed bytes, aligned to 16, behind what ends at *@end, which is moved on. NULL: no room. */
+void *ftrace_call_memory_get(struct ftrace_call_memory *m, u32 *end, size_t size);
+void ftrace_call_memory_free(struct ftrace_call_memory *m);
+
 /* @t's thread is gone: what it kept is freed. */
 void ftrace_depth_thread_gone(struct ftrace_thread *t);
 void ftrace_graph_thread_gone(struct ftrace_thread *t);

@@ -8,6 +8,7 @@
 #include "chunk.h"
 #include "elf-file.h"
 #include "gdb.h"
+#include "kprobe.h"
 #include "loader.h"
 #include "object.h"
 #include "ops.h"
@@ -364,6 +365,7 @@ static void add_object(const char *path, unsigned long base, u64 dev, u64 ino, b
 static void forget_object(struct ftrace_object *obj)
 {
 	obj->gone = true;
+	probes_object_gone(obj);
 	ftrace_thunks_gone(obj);
 	for (u32 id = obj->first_site; id < obj->first_site + obj->nsites; id++) {
 		struct dyn_ftrace *site = ftrace_site(id);
@@ -388,8 +390,7 @@ static struct ftrace_object *find_object(unsigned long base, u64 dev, u64 ino)
 	return NULL;
 }
 
-/* Where the executable was loaded, in a process without a dynamic loader. */
-static unsigned long static_base(void)
+unsigned long ftrace_static_base(void)
 {
 	ElfW(auxv_t) auxv[64];
 	long n = ft_read_file("/proc/self/auxv", (char *)auxv, sizeof(auxv));
@@ -416,7 +417,7 @@ void ftrace_objects_scan(bool fresh)
 	bool first = true;
 
 	if (!map) {
-		alone.l_addr = static_base();
+		alone.l_addr = ftrace_static_base();
 		map = &alone;
 	}
 	for (obj = objects; obj; obj = obj->next)

@@ -48,4 +48,7 @@ int ftrace_objects_release(void);
 /* What is known already is announced once more to who asked to be told, or forgotten if not wanted now. */
 void ftrace_objects_again(void);
 
+/* Where the executable was loaded, in a process without a dynamic loader. */
+unsigned long ftrace_static_base(void);
+
 #endif /* FTRACE_ENGINE_OBJECT_H */

@@ -109,14 +109,14 @@ struct ftrace_ops ftrace_list_regs_ops = {
 	.reserved = { [FTRACE_OPS_CALL] = (void *)call_list },
 };
 
-/* Of a site's ops, those alone that change what the function does. */
-static void call_permanent(struct pt_regs *regs, unsigned long *slot, unsigned long ret,
+/* Of a site's ops, those alone that are never silent. */
+static void call_loud(struct pt_regs *regs, unsigned long *slot, unsigned long ret,
 			   struct dyn_ftrace *site)
 {
 	struct ftrace_ops *ops = __atomic_load_n(&ftrace_ops_list, __ATOMIC_ACQUIRE);
 
 	for (; ops; ops = ftrace_ops_next(ops))
-		if (ftrace_ops_is_permanent(ops) && ftrace_ops_may_run(ops, regs) &&
+		if (ftrace_ops_is_never_silent(ops) && ftrace_ops_may_run(ops, regs) &&
 		    ftrace_ops_wants(ops, site))
 			call_of(ops)(site->ip, ftrace_real_parent(ret, (unsigned long)slot), ops,
 				     regs, site);
@@ -131,7 +131,7 @@ long ftrace_regs_func(struct pt_regs *regs, struct dyn_ftrace *site)
 	struct ftrace_thread *t;
 
 	instruction_pointer_set(regs, body);
-	if (silent && !(site->flags & (FTRACE_SITE_IPMODIFY | FTRACE_SITE_DIRECT)))
+	if (silent && !(site->flags & FTRACE_SITE_LOUD))
 		return FTRACE_GO_ON;
 	t = ftrace_thread_get();
 	if (t)
@@ -140,11 +140,11 @@ long ftrace_regs_func(struct pt_regs *regs, struct dyn_ftrace *site)
 		ret = slot = (unsigned long *)arch_frame_pointer(regs) + 1;
 	ops = __atomic_load_n(&site->ops, __ATOMIC_ACQUIRE);
 	if (silent || !t)
-		call_permanent(regs, slot, *ret, site);
+		call_loud(regs, slot, *ret, site);
 	else if (ops && (call_of(ops) == call_list || ftrace_ops_may_run(ops, regs)))
 		call_of(ops)(site->ip, ftrace_real_parent(*ret, (unsigned long)slot), ops, regs,
 			     site);
-	if (READ_ONCE(site->graph) && t && !silent)
+	if (READ_ONCE(site->graph) && t)
 		hooked = ftrace_graph_enter(t, site, regs, slot, *ret);
 	if (t)
 		ftrace_callback_end(t, nested);
@@ -223,7 +223,7 @@ static int check(struct ftrace_ops *ops)
 	if (ops->flags & FTRACE_OPS_FL_ENABLED)
 		return ft_log(-EBUSY, "register_ftrace_function: already registered");
 	if (ops->flags & ~(unsigned long)KNOWN_FLAGS)
-		return ft_log(-EINVAL, "register_ftrace_function: unknown flags %#lx",
+		return ft_log(-EINVAL, "register_ftrace_function: unknown flags 0x%lx",
 			      ops->flags & ~(unsigned long)KNOWN_FLAGS);
 	if ((ops->flags & FTRACE_OPS_FL_IPMODIFY) && !needs_regs(ops))
 		return ft_log(-EINVAL, "register_ftrace_function: IPMODIFY needs SAVE_REGS");

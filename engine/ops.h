@@ -25,10 +25,19 @@ enum {
 /* A flag of the library's own ops: a replaced function, see thunk.h. Not to be asked for by others. */
 #define FTRACE_OPS_FL_REPLACE	(1ul << 16)
 
+/* Flags of the ops that probes ride on. They are no tracers: ftrace_stop() and tracing_on are not for them. */
+#define FTRACE_OPS_FL_PROBE	(1ul << 17)
+#define FGRAPH_OPS_FL_PROBE	(1ul << 16)
+
 /* Ops that change what a program does rather than watch it: no switch for tracers stops them. */
 static inline bool ftrace_ops_is_permanent(const struct ftrace_ops *ops)
 {
 	return ops->flags & (FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_DIRECT);
+}
+
+static inline bool ftrace_ops_is_never_silent(const struct ftrace_ops *ops)
+{
+	return ops->flags & (FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_DIRECT | FTRACE_OPS_FL_PROBE);
 }
 
 /* What the library keeps in fgraph_ops.reserved. */
@@ -61,6 +70,9 @@ struct ftrace_hash;		/* the patterns of one ops and the sites they chose */
 
 /* Does @ops want @site, by its filters? */
 bool ftrace_ops_wants(struct ftrace_ops *ops, const struct dyn_ftrace *site);
+
+/* Add @n sites to the filter of @ops, or take them away. 0 or -ENOMEM, or as ftrace_set_filter_ip(). */
+int ftrace_filter_sites(struct ftrace_ops *ops, struct dyn_ftrace **sites, u32 n, bool remove);
 
 /* Sites [@first, @first + @n) are new: match them with the filters of @ops. */
 void ftrace_filter_new_sites(struct ftrace_ops *ops, u32 first, u32 n);
@@ -108,6 +120,19 @@ extern bool ftrace_returns_refused;		/* the program's runtime bears no return ho
  */
 bool ftrace_graph_enter(struct ftrace_thread *t, struct dyn_ftrace *site, struct pt_regs *regs,
 			unsigned long *slot, unsigned long ret);
+
+/* Of the graph ops in @mask, those that are called whether or not tracers are silent. */
+u16 ftrace_graph_never_silent(u16 mask);
+
+/*
+ * In an entryfunc: the site whose call it is told of, and whether that call's return could be hooked; memory of
+ * @size bytes that is there as long as the call is: NULL: no room. Zeroed, aligned to 16.
+ */
+struct dyn_ftrace *ftrace_graph_site(const struct ftrace_thread *t, bool *may_hook);
+void *ftrace_graph_call_alloc(struct ftrace_thread *t, size_t size);
+
+/* In entryfunc and retfunc: a word that the ops keeps for the call, 0 at first. */
+void **ftrace_graph_call_word(struct ftrace_thread *t);
 
 /* ---- sync.c ---- */
 

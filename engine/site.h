@@ -54,6 +54,7 @@ enum {
 	FTRACE_SITE_REFUSED	= 1 << 6,	/* could not be armed; see the object's reasons */
 	FTRACE_SITE_GENERAL	= 1 << 7,	/* no user of the site changes vector registers */
 	FTRACE_SITE_DIRECT	= 1 << 9,	/* it has a direct call */
+	FTRACE_SITE_LOUD	= 1 << 10,	/* one of its users is called though tracers are silent */
 };
 
 /* Does the site stand where the function has its frame already (plain -pg)? */

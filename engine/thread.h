@@ -57,6 +57,8 @@ struct ftrace_thread {
 	u32 stack_own;		/* the current stack is this thread's own, not a coroutine's */
 	u32 klp_looks;		/* looks at its own stack for patches, and since which look at all: */
 	u32 klp_round;		/* see klp_go_over() */
+	/* Nonzero: handlers of a probe run, called by the code whose frame is there. */
+	unsigned long kprobe;
 };
 
 #define FTRACE_TOP_NONE	(~0ul)

@@ -20,6 +20,7 @@ struct wishes {
 	u32 records;			/* of these: FTRACE_OPS_FL_RECORD */
 	u32 regs;			/* of these: SAVE_REGS */
 	bool permanent;			/* one of them: see ftrace_ops_is_permanent() */
+	bool loud;			/* somebody is called while tracers are silent */
 	bool thunk;			/* ... for whom a thunk is worth it */
 	u16 graph;			/* mask of graph ops */
 	u16 graph_records;		/* of these: FGRAPH_OPS_FL_RECORD */
@@ -38,6 +39,7 @@ static void collect(struct dyn_ftrace *site, struct wishes *w)
 		w->ops++;
 		w->regs += !!(ops->flags & FTRACE_OPS_FL_SAVE_REGS);
 		w->permanent |= ftrace_ops_is_permanent(ops);
+		w->loud |= ftrace_ops_is_never_silent(ops);
 		w->thunk |= !!(ops->flags & (FTRACE_OPS_FL_DIRECT | FTRACE_OPS_FL_REPLACE));
 		if (ops->flags & FTRACE_OPS_FL_RECORD)
 			w->records++;
@@ -55,6 +57,17 @@ static void collect(struct dyn_ftrace *site, struct wishes *w)
 		else if (!(gops->flags & FGRAPH_OPS_FL_GENERAL_REGS))
 			w->general = false;
 	}
+	w->loud |= ftrace_graph_never_silent(w->graph) != 0;
+}
+
+/* Can its trampoline tell whether to call the one ops that it has, while tracers are silent? */
+static bool needs_c(const struct wishes *w)
+{
+#ifdef ARCH_REGS_CALLER_KNOWS_LOUD
+	return w->permanent || (w->loud && w->ops > 1);
+#else
+	return w->permanent || w->loud;
+#endif
 }
 
 /* Do graph ops with callbacks exist anywhere? They need every return in their sight. */
@@ -117,6 +130,8 @@ static bool apply(struct dyn_ftrace *site, bool callbacks_exist)
 	struct wishes w;
 
 	collect(site, &w);
+	if (w.loud)
+		site->flags |= FTRACE_SITE_LOUD;
 	if (w.ops == 1)
 		ops = w.first;
 	else if (w.ops)
@@ -140,7 +155,7 @@ static bool apply(struct dyn_ftrace *site, bool callbacks_exist)
 		}
 	} else if (!w.graph && !w.regs && !ftrace_site_is_behind_prologue(site)) {
 		entry = ftrace_caller;
-	} else if (!w.graph && !w.permanent && !ftrace_site_is_behind_prologue(site)) {
+	} else if (!w.graph && !needs_c(&w) && !ftrace_site_is_behind_prologue(site)) {
 		entry = ftrace_regs_caller;
 	} else {
 		entry = ftrace_graph_caller;
@@ -167,6 +182,8 @@ static bool apply(struct dyn_ftrace *site, bool callbacks_exist)
 		smp_store_release(&site->entry, entry);
 	}
 	smp_store_release(&site->exit, leave);
+	if (!w.loud)
+		site->flags &= ~(u32)FTRACE_SITE_LOUD;
 	apply_thunk(site, &w);
 	return w.ops || w.graph;
 }

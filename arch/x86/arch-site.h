@@ -123,6 +123,9 @@
 #define ARCH_THUNK_DIRECT	50
 #endif
 
+/* ftrace_regs_caller asks for FTRACE_SITE_LOUD. */
+#define ARCH_REGS_CALLER_KNOWS_LOUD
+
 /* The machine, as recordings name it. */
 #ifdef __x86_64__
 #define ARCH_MACHINE		"x86_64"

@@ -37,6 +37,7 @@ void asm_offsets(void)
 	OFFSET(SITE_FLAGS, struct dyn_ftrace, flags);
 	OFFSET(SITE_BODY_DELTA, struct dyn_ftrace, body_delta);
 	DEFINE(SITE_GENERAL, FTRACE_SITE_GENERAL);
+	DEFINE(SITE_LOUD, FTRACE_SITE_LOUD);
 	/* From a return address in the stub to the stub's dyn_ftrace. */
 	DEFINE(SITE_FROM_ENTRY_RET, FTRACE_CHUNK_CODE - ARCH_STUB_ENTRY_RET);
 	DEFINE(SITE_FROM_EXIT_RET, FTRACE_CHUNK_CODE - ARCH_STUB_EXIT_RET);

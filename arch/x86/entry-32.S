@@ -401,8 +401,8 @@ ENDFUNC ftrace_caller
 FUNC ftrace_regs_caller
 	ENTER_REGS
 	cmpl	$0, ftrace_silent_local@GOTOFF(%ebx)
-	jne	8f
-	SELF	%ecx, 7f
+	jne	10f
+11:	SELF	%ecx, 7f
 1:	CALLBACK_BEGIN 4f
 2:	movl	SITE_OPS(%esi), %edi
 	testl	%edi, %edi
@@ -429,6 +429,10 @@ FUNC ftrace_regs_caller
 	movl	%eax, %ecx
 	testl	%eax, %eax
 	jnz	1b
+	jmp	8b
+
+10:	testl	$SITE_LOUD, SITE_FLAGS(%esi)
+	jnz	11b
 	jmp	8b
 ENDFUNC ftrace_regs_caller
 

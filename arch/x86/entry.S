@@ -422,8 +422,8 @@ FUNC ftrace_regs_caller
 	movq	%rax, %r13			/* %r13 = the body, over the call */
 	xorl	%r12d, %r12d			/* %r12 = the thread to be marked, 0: none */
 	cmpl	$0, ftrace_silent_local(%rip)
-	jne	8f
-	SELF	7f
+	jne	14f
+15:	SELF	7f
 1:	movq	%rcx, %r12
 	CALLBACK_BEGIN 4f
 2:	movq	SITE_OPS(%rbx), %rdx
@@ -496,6 +496,10 @@ FUNC ftrace_regs_caller
 	movslq	(ARCH_STUB_BODY + 1 - ARCH_STUB_ENTRY_RET)(%rcx), %rax
 	leaq	(ARCH_STUB_BODY + 5 - ARCH_STUB_ENTRY_RET)(%rcx, %rax), %rax
 	jmp	13b
+
+14:	testl	$SITE_LOUD, SITE_FLAGS(%rbx)
+	jnz	15b
+	jmp	8b
 ENDFUNC ftrace_regs_caller
 
 /*

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Probes (<ftrace/kprobes.h>) inside the library.
+ *
+ * All probes of one address are a probe_point. Points are never freed: whoever was on the way to one when its
+ * last probe went finds it empty. Lists are changed with the probes' lock and ftrace_lock held, and
+ * read without; who leaves one is out of sight when ftrace_synchronize() has returned.
+ */
+#ifndef FTRACE_ENGINE_KPROBE_H
+#define FTRACE_ENGINE_KPROBE_H
+
+#include <ftrace/kprobes.h>
+
+#include "callback.h"
+#include "ops.h"
+
+/* What the library keeps in kprobe.reserved. */
+enum {
+	KPROBE_NEXT,		/* the next at its point */
+	KPROBE_POINT,		/* struct probe_point *; NULL: not registered */
+	KPROBE_EPOCH,		/* when it was registered; of those with one address in time */
+	KPROBE_IS_RETURN,	/* it is a kretprobe's kp */
+};
+
+/* The ways of riding on the tracer. */
+enum { RIDE_CALL_GENERAL, RIDE_CALL, RIDE_RETURN_GENERAL, RIDE_RETURN, RIDES };
+
+struct probe_detour;
+
+struct probe_point {
+	unsigned long addr;
+	struct probe_point *next;	/* of all */
+	struct kprobe *probes;		/* by KPROBE_NEXT, in the order of registration */
+	struct kprobe *returns;		/* kps of kretprobes */
+	struct dyn_ftrace *site;	/* it rides on that one; NULL: it has a detour */
+	struct probe_detour *detour;
+	u8 rides;			/* mask of those whose filter has it */
+	u8 call, ret;			/* the ride that counts, where it has two for a moment */
+	bool gone;			/* its object was unloaded */
+	bool queued;			/* in the batch under way */
+};
+
+static inline struct kprobe *kprobe_next(const struct kprobe *p)
+{
+	return smp_load_acquire((struct kprobe **)&p->reserved[KPROBE_NEXT]);
+}
+
+static inline struct probe_point *kprobe_point(const struct kprobe *p)
+{
+	return p->reserved[KPROBE_POINT];
+}
+
+static inline bool kprobe_is_live(const struct kprobe *p)
+{
+	return !(READ_ONCE(p->flags) & (KPROBE_FLAG_DISABLED | KPROBE_FLAG_GONE));
+}
+
+/* May it be called with @regs: are the registers saved that it may change? */
+static inline bool kprobe_may_run(const struct kprobe *p, bool vectors_saved)
+{
+	return kprobe_is_live(p) && (vectors_saved || p->flags & KPROBE_FLAG_GENERAL_REGS);
+}
+
+/*
+ * Handlers of @t begin for a hit at @sp; @frame is the caller's own. False: it is inside of another
+ * handler.
+ */
+static inline bool probe_begin(struct ftrace_thread *t, unsigned long sp, unsigned long frame)
+{
+	if (unlikely(t->kprobe) && !ftrace_frame_is_left(t, t->kprobe, sp))
+		return false;
+	WRITE_ONCE(t->kprobe, frame);
+	barrier();
+	return true;
+}
+
+static inline void probe_end(struct ftrace_thread *t)
+{
+	barrier();
+	WRITE_ONCE(t->kprobe, 0);
+}
+
+/* ---- kprobe.c ---- */
+
+/* Call pre_handlers of @p. True: one has sent the thread elsewhere. */
+bool probe_call_pre(struct probe_point *p, struct pt_regs *regs);
+
+/* Call post_handlers of @p, with @ip for where the thread goes on. */
+void probe_call_post(struct probe_point *p, struct pt_regs *regs, unsigned long ip);
+
+bool probe_has_post(const struct probe_point *p);
+
+/* Register or unregister @n of them at once; @what for log lines. */
+int probes_register(struct kprobe **kps, u32 n, const char *what);
+void probes_unregister(struct kprobe **kps, u32 n, const char *what);
+
+/* They were hit in the middle of a handler. */
+void probe_count_missed(struct probe_point *p);
+
+/* @obj is unloaded, and so are the probes in it; ftrace_lock is held. */
+void probes_object_gone(struct ftrace_object *obj);
+
+/* ---- kprobe-ride.c: probes that ride on the tracer ---- */
+
+/* The point of @site; NULL: none. */
+struct probe_point *probe_at_site(const struct dyn_ftrace *site);
+int probe_set_site(struct dyn_ftrace *site, struct probe_point *p);	/* -ENOMEM */
+
+/* Bring the filters to what the probes of @n points ask for; those without a site are left out. 0 or -errno. */
+int probe_rides_update(struct probe_point **points, u32 n);
+
+/* ---- kretprobe.c ---- */
+
+extern struct fgraph_ops probe_return_ops[2];	/* for RIDE_RETURN_GENERAL, RIDE_RETURN */
+
+/* A call of @site could not be looked at by graph ops. */
+void probe_return_missed(const struct dyn_ftrace *site);
+
+/* ---- kprobe-place.c: where a probe is to be ---- */
+
+struct probe_place {
+	unsigned long addr;		/* of the probe */
+	unsigned long func, size;	/* the function it is in; 0: not known */
+	struct dyn_ftrace *site;	/* it is that one's */
+};
+
+/*
+ * Find where @p is to be. Not with locks held: it reads files. 0 or -errno, logged as @what's.
+ */
+int probe_place_find(struct probe_place *place, const struct kprobe *p, const char *what);
+
+/* What is wrong with @p's place as it is now; ftrace_lock is held. 0 or -errno, logged. */
+int probe_place_check(struct probe_place *place, const struct kprobe *p, const char *what);
+
+#endif /* FTRACE_ENGINE_KPROBE_H */
