@@ -15,6 +15,7 @@
 #include "agent/agent.h"
 #include "agent/control.h"
 #include "agent/interpose.h"
+#include "agent/patch.h"
 #include "engine/guest.h"
 #include "engine/loader.h"
 #include "engine/site.h"
@@ -136,6 +137,18 @@ static void leave_alone(void)
 	ftrace_set_object_filter(want_none);
 }
 
+static bool is_wanted(const char *path, bool executable)
+{
+	return patch_object_wanted(path, executable) ||
+	       (agent_is_recording() && control_object_wanted(path, executable));
+}
+
+void agent_look_at_objects(void)
+{
+	ftrace_set_object_filter(is_wanted);
+	ftrace_set_object_plan(agent_object_plan);
+}
+
 /* Begin to take records, with the session that is open. */
 int agent_start(void)
 {
@@ -162,9 +175,8 @@ int agent_start(void)
 	/* The settings are for every process of the recording, whatever functions it has. */
 	ftrace_patterns_may_wait = 1;
 	tracer_file = agent_tracer_file;
-	ftrace_set_object_filter(control_object_wanted);
+	agent_look_at_objects();
 	ftrace_set_object_notify(object_changed);
-	ftrace_set_object_plan(agent_object_plan);
 	err = ftrace_is_guest() || initialised ? ftrace_guest_return() : ftrace_init();
 	initialised = true;
 	if (!err && ftrace_is_guest() && interpose_redirect())
@@ -178,7 +190,7 @@ int agent_leave(void)
 {
 	int err = control_reset();
 
-	if (!err)
+	if (!err && !patches_are_there())
 		err = ftrace_guest_leave();
 	agent_end();
 	agent_stop();

@@ -124,6 +124,9 @@ void agent_rings_reserve(u32 count);
  */
 int agent_object_plan(const char *object, u64 dev, u64 ino, char *path, size_t size);
 
+/* What the object is called in a session. 0 or -errno. */
+int agent_plan_id(const char *object, u64 ino, char id[FTRACE_PLAN_ID_MAX]);
+
 /* ---- tracer-file.c ---- */
 
 /* For tracers: see tracer_file() in tracers/tracer.h. */
@@ -138,6 +141,15 @@ void agent_end(void);
 
 /* Begin to take records with the session that is open. 0 or -errno, logged. */
 int agent_start(void);
+
+/* Are records taken? */
+static inline bool agent_is_recording(void)
+{
+	return agent.map && !READ_ONCE(agent.off);
+}
+
+/* Let the library ask us which objects are wanted, and for their plans. */
+void agent_look_at_objects(void);
 
 /* The rings of a session that has ended go, unless a thread is in the middle of writing: -EAGAIN. */
 int agent_drop_rings(void);

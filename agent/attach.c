@@ -10,11 +10,13 @@
 #include <time.h>
 
 #include <ftrace/ftrace.h>
+#include <ftrace/livepatch.h>
 #include <ftrace/trace-attach.h>
 
 #include "agent/agent.h"
 #include "agent/control.h"
 #include "agent/interpose.h"
+#include "agent/patch.h"
 #include "engine/guest.h"
 #include "engine/site.h"
 
@@ -24,11 +26,22 @@ static struct {
 	char dir[AGENT_DIR_MAX];	/* of the request */
 	struct ftrace_request *file;
 	s32 tid;			/* who carries it out */
+	s32 borrowed;			/* who brought it */
+	bool watch;			/* its file is written to as long as there is a transition */
 	struct control_text out;	/* the answer */
 	char *buf;
 } now;
 
-#define ANSWER_SIZE	(FTRACE_REQUEST_SIZE - (u32)sizeof(struct ftrace_request))
+/*
+ * While a patch is in transition the thread goes on looking at that, and takes what else is asked for from here.
+ */
+enum { INBOX_CLOSED, INBOX_EMPTY, INBOX_BEING_FILLED, INBOX_FULL };
+static u32 inbox;
+
+#define MAX_WATCHED	8
+static struct ftrace_request *watched[MAX_WATCHED];
+
+#define ANSWER_SIZE	(FTRACE_REQUEST_SIZE - FTRACE_WATCH_SIZE - (u32)sizeof(struct ftrace_request))
 
 /* Log lines of the thread that carries a request out are part of the answer. */
 static void log_line(const char *msg)
@@ -108,6 +121,10 @@ static int carry_out(char *line)
 		return attach();
 	if (!ft_strcmp(line, "detach"))
 		return detach();
+	if (!ft_strcmp(line, "watch")) {
+		now.watch = true;
+		return 0;
+	}
 	if (len && line[len - 1] == '?') {
 		line[len - 1] = '\0';
 		return read_file(line);
@@ -115,7 +132,7 @@ static int carry_out(char *line)
 	p = ft_strchr(line, '=');
 	if (!p || p == line)
 		return ft_log(-EINVAL, "neither FILE=VALUE nor FILE?");
-	if (!agent.map || READ_ONCE(agent.off))
+	if (!control_is_patch(line, (size_t)(p - line)) && !agent_is_recording())
 		return ft_log(-ENODEV, "it is not being recorded");
 	if (p[-1] == '+')
 		return control_write(line, (size_t)(p - line) - 1, p + 1, ft_strlen(p + 1),
@@ -164,30 +181,69 @@ static void *anonymous(size_t size)
 	return ft_is_err(p) ? NULL : p;
 }
 
+/* Who asked may have been killed, and so let go of the thread without a word. */
+static bool is_traced(s32 tid)
+{
+	char path[48], text[1024];
+	const char *line;
+	long n;
+
+	ft_snprintf(path, sizeof(path), "/proc/self/task/%d/status", tid);
+	n = ft_read_file(path, text, sizeof(text) - 1);
+	text[n > 0 ? n : 0] = 0;
+	for (line = text; line && !ft_starts_with(line, "TracerPid:"); line++)
+		line = ft_strchr(line, '\n') ? ft_strchr(line, '\n') : text + ft_strlen(text) - 1;
+	return n > 0 && ft_starts_with(line, "TracerPid:") && !ft_starts_with(line, "TracerPid:\t0");
+}
+
 /* The borrowed thread has a tracer still, so that nobody else could stop it. */
 static void wait_for_tracer(void)
 {
 	struct { long sec, nsec; } slice = { 0, 100000000 };
 
-	for (int i = 0; i < 100 && smp_load_acquire(&now.file->state) == FTRACE_REQUEST_TAKEN; i++)
+	for (int i = 0; i < 100 && smp_load_acquire(&now.file->state) == FTRACE_REQUEST_TAKEN; i++) {
+		if (i && !is_traced(now.borrowed))
+			return;
 		arch_syscall(SYS_futex, (long)&now.file->state, FUTEX_WAIT, FTRACE_REQUEST_TAKEN,
 			     (long)&slice, 0, 0);
+	}
 }
 
-static void work(void *data)
+static void unmap_request(struct ftrace_request *file)
 {
-	const u64 all = ~0ull;
+	arch_syscall(SYS_munmap, (long)file, FTRACE_REQUEST_SIZE, 0, 0, 0, 0);
+}
+
+static void end_watch(struct ftrace_request *file)
+{
+	smp_store_release(&file->watch_ended, 1);
+	arch_syscall(SYS_futex, (long)&file->watch_seq, FUTEX_WAKE, INT_MAX, 0, 0, 0);
+	unmap_request(file);
+}
+
+static void add_watch(struct ftrace_request *file)
+{
+	/* The oldest has waited longest, and is told. */
+	if (watched[MAX_WATCHED - 1])
+		end_watch(watched[MAX_WATCHED - 1]);
+	ft_memmove(watched + 1, watched, (MAX_WATCHED - 1) * sizeof(watched[0]));
+	watched[0] = file;
+}
+
+/* Carry out what now.file asks for. */
+static void carry_out_request(void)
+{
 	u64 began;
-	u32 len = now.file->len;
+	u32 len;
 	char *text;
 	int err = -ENOMEM;
 
-	arch_syscall(SYS_rt_sigprocmask, 0 /* SIG_BLOCK */, (long)&all, 0, sizeof(all), 0, 0);
-	now.tid = ft_gettid();
 	wait_for_tracer();
 	ftrace_stops = (struct ftrace_stops){ 0 };
 	began = agent_clock_ns(CLOCK_MONOTONIC);
+	now.watch = false;
 	/* Copied before use: others can write to the file. */
+	len = READ_ONCE(now.file->len);
 	len = len < ANSWER_SIZE ? len : ANSWER_SIZE - 1;
 	text = anonymous(len + 1);
 	now.buf = anonymous(ANSWER_SIZE);
@@ -196,13 +252,88 @@ static void work(void *data)
 		ft_memcpy(text, now.file->text, len);
 		err = carry_out_all(text);
 	}
+	patches_settle();
 	answer(err, began);
 	if (text)
 		arch_syscall(SYS_munmap, (long)text, len + 1, 0, 0, 0, 0);
 	if (now.buf)
 		arch_syscall(SYS_munmap, (long)now.buf, ANSWER_SIZE, 0, 0, 0, 0);
 	now.buf = NULL;
-	arch_syscall(SYS_munmap, (long)now.file, FTRACE_REQUEST_SIZE, 0, 0, 0, 0);
+	if (now.watch)
+		add_watch(now.file);
+	else
+		unmap_request(now.file);
+}
+
+static void tell_watchers(void)
+{
+	for (u32 i = 0; i < MAX_WATCHED && watched[i]; i++) {
+		struct ftrace_request *file = watched[i];
+		struct control_text out = {
+			.buf = ftrace_request_watch(file), .size = FTRACE_WATCH_SIZE,
+		};
+
+		__atomic_fetch_add(&file->watch_seq, 1, __ATOMIC_ACQ_REL);
+		patch_show(&out);
+		file->watch_len = out.len < FTRACE_WATCH_SIZE ? (u32)out.len : FTRACE_WATCH_SIZE - 1;
+		__atomic_fetch_add(&file->watch_seq, 1, __ATOMIC_RELEASE);
+		arch_syscall(SYS_futex, (long)&file->watch_seq, FUTEX_WAKE, INT_MAX, 0, 0, 0);
+	}
+}
+
+/* Short pauses at first: most transitions are over after one or two. */
+#define PAUSE_MIN_NS	1000000l
+#define PAUSE_MAX_NS	100000000l
+#define PAUSES_SHORT	100		/* then one a second, as the kernel's */
+
+static void follow_transition(void)
+{
+	struct { long sec, nsec; } pause = { 0, PAUSE_MIN_NS };
+	u32 looks = 0;
+
+	while (patch_in_transition()) {
+		u32 empty = INBOX_EMPTY;
+
+		tell_watchers();
+		smp_store_release(&inbox, INBOX_EMPTY);
+		arch_syscall(SYS_futex, (long)&inbox, FUTEX_WAIT, INBOX_EMPTY, (long)&pause, 0, 0);
+		if (__atomic_compare_exchange_n(&inbox, &empty, INBOX_CLOSED, false, __ATOMIC_ACQ_REL,
+						__ATOMIC_ACQUIRE)) {
+			klp_transition_work();
+			pause.nsec = pause.nsec < PAUSE_MAX_NS / 2 ? 2 * pause.nsec : PAUSE_MAX_NS;
+			if (++looks > PAUSES_SHORT) {
+				pause.sec = 1;
+				pause.nsec = 0;
+			}
+			continue;
+		}
+		while (smp_load_acquire(&inbox) == INBOX_BEING_FILLED)
+			arch_syscall(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+		if (READ_ONCE(inbox) == INBOX_FULL)
+			carry_out_request();
+		pause.sec = 0;
+		pause.nsec = PAUSE_MIN_NS;
+		looks = 0;
+	}
+	patches_settle();
+	tell_watchers();
+	for (u32 i = 0; i < MAX_WATCHED && watched[i]; i++) {
+		end_watch(watched[i]);
+		watched[i] = NULL;
+	}
+}
+
+static void work(void *data)
+{
+	const u64 all = ~0ull;
+
+	arch_syscall(SYS_rt_sigprocmask, 0 /* SIG_BLOCK */, (long)&all, 0, sizeof(all), 0, 0);
+	now.tid = ft_gettid();
+	/* What a parent of this process had to tell. */
+	ft_memset(watched, 0, sizeof(watched));
+	WRITE_ONCE(inbox, INBOX_CLOSED);
+	carry_out_request();
+	follow_transition();
 }
 
 /* ---- the call, in a thread of the program ---- */
@@ -243,19 +374,32 @@ FTRACE_PUBLIC __attribute__((used)) long ftrace_agent_enter(const char *path);
 FTRACE_PUBLIC __attribute__((used)) long ftrace_agent_enter(const char *path)
 {
 	static u32 entered;
+	u32 empty = INBOX_EMPTY;
+	bool busy;
 	int err;
 
 	if (__atomic_exchange_n(&entered, 1, __ATOMIC_ACQUIRE))
 		return -EBUSY;
-	err = ftrace_guest_busy() ? -EBUSY : open_request(path);
+	busy = ftrace_guest_busy();
+	/* It may be about to end; then the next try meets none. */
+	if (busy && !__atomic_compare_exchange_n(&inbox, &empty, INBOX_BEING_FILLED, false,
+						 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		err = -EBUSY;
+	else
+		err = open_request(path);
 	if (!err) {
 		if (ftrace_is_guest())
 			ftrace_guest_prepare();
 		ftrace_set_log(log_line);
+		now.borrowed = ft_gettid();
 		WRITE_ONCE(now.file->state, FTRACE_REQUEST_TAKEN);
-		err = ftrace_guest_run(work, NULL, &somewhere);
+		err = busy ? 0 : ftrace_guest_run(work, NULL, &somewhere);
 		if (err)
-			arch_syscall(SYS_munmap, (long)now.file, FTRACE_REQUEST_SIZE, 0, 0, 0, 0);
+			unmap_request(now.file);
+	}
+	if (busy && empty == INBOX_EMPTY) {
+		smp_store_release(&inbox, err ? INBOX_CLOSED : INBOX_FULL);
+		arch_syscall(SYS_futex, (long)&inbox, FUTEX_WAKE, 1, 0, 0, 0);
 	}
 	__atomic_store_n(&entered, 0, __ATOMIC_RELEASE);
 	return err;

@@ -2,6 +2,8 @@
 /* The control tree's table and how it is looked up, written and read. */
 #include "agent/control.h"
 
+#include "agent/patch.h"
+
 static const struct control_file *const groups[] = {
 	control_tracer_files,
 	control_filter_files,
@@ -28,6 +30,11 @@ void control_printf(struct control_text *out, const char *fmt, ...)
 	control_puts(out, line);
 }
 
+bool control_is_patch(const char *name, size_t len)
+{
+	return len > 10 && ft_starts_with(name, "livepatch/");
+}
+
 const struct control_file *control_find(const char *name, size_t len)
 {
 	const struct control_file *f;
@@ -47,6 +54,8 @@ int control_write(const char *name, size_t name_len, const char *value, size_t l
 
 	if (len && value[len - 1] == '\n')
 		len--;
+	if (control_is_patch(name, name_len))
+		return patch_file_write(name, name_len, value, len);
 	if (!f)
 		return ft_log(-ENOENT, "control file of %lu letters: no such file",
 			      (unsigned long)name_len);
@@ -61,6 +70,11 @@ long control_read(const char *name, char *buf, size_t size)
 	struct control_text out = { .buf = buf, .size = size };
 	int err;
 
+	if (control_is_patch(name, ft_strlen(name))) {
+		control_puts(&out, "");
+		err = patch_file_read(name, &out);
+		return err ? err : (long)out.len;
+	}
 	if (!f)
 		return -ENOENT;
 	if (!f->read)

@@ -45,6 +45,9 @@ extern const struct control_file control_filter_files[];	/* control_filter.c */
 extern const struct control_file control_graph_files[];	/* control_graph.c */
 extern const struct control_file control_tracer_files[];	/* control_tracer.c */
 
+/* Is it one of those of patches (patch.h), which a folder each has? They are there without a recording, too. */
+bool control_is_patch(const char *name, size_t len);
+
 /* The file called @name (@len bytes), NULL: none. */
 const struct control_file *control_find(const char *name, size_t len);
 

@@ -13,6 +13,7 @@
 
 #include "agent/agent.h"
 #include "agent/control.h"
+#include "agent/patch.h"
 #include "engine/plan.h"
 
 #define PATH_SIZE	(AGENT_DIR_MAX + FTRACE_PLAN_ID_MAX)
@@ -36,7 +37,7 @@ static int stat_object(const char *path, u64 ino, struct statx *st)
 }
 
 /* What the object is called in the session. An executable may have lost its name. */
-static int object_id(const char *object, u64 ino, char id[FTRACE_PLAN_ID_MAX])
+int agent_plan_id(const char *object, u64 ino, char id[FTRACE_PLAN_ID_MAX])
 {
 	struct statx st;
 	int err = stat_object(object, ino, &st);
@@ -163,14 +164,19 @@ int agent_object_plan(const char *object, u64 dev, u64 ino, char *path, size_t s
 	struct statx executable;
 	int err;
 
-	if (!agent.map || READ_ONCE(agent.off))
+	if (!READ_ONCE(ftrace_no_syscalls)) {
+		err = patch_plan(object, ino, path, size);
+		if (err != -ENOENT)
+			return err;
+	}
+	if (!agent_is_recording())
 		return -ESHUTDOWN;
 	if (READ_ONCE(ftrace_no_syscalls))
 		return ft_log(-EPERM, "%s: not traced: it was loaded under a seccomp filter, where nothing "
 			      "more can be asked for", object);
 	if (size < PATH_SIZE)
 		return -ENAMETOOLONG;
-	err = object_id(object, ino, id);
+	err = agent_plan_id(object, ino, id);
 	if (err)
 		return ft_log(err, "%s: not traced: its file is not there any more (error %d)", object,
 			      -err);

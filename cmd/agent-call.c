@@ -97,12 +97,14 @@ static void read_dlerror(struct borrowed *b, char *why, size_t size)
 	why[n] = 0;
 }
 
-static int dlopen_there(struct borrowed *b, const char *path)
+/* @what: who is loaded, for messages. *@handle: what dlopen() returned. */
+static int dlopen_there(struct borrowed *b, const char *path, const char *what, unsigned long *handle)
 {
-	unsigned long func = find_function(b->t, "dlopen"), mode = RTLD_NOW, handle = 0;
+	unsigned long func = find_function(b->t, "dlopen"), mode = RTLD_NOW;
 	char why[512];
 	int err;
 
+	*handle = 0;
 	if (!func) {
 		func = find_function(b->t, "__libc_dlopen_mode");
 		mode |= RTLD_DLOPEN;
@@ -110,15 +112,15 @@ static int dlopen_there(struct borrowed *b, const char *path)
 	if (!func)
 		return cmd_error("process %d (%s): its C library has no dlopen(); attach needs glibc",
 				 b->t->pid, b->t->comm);
-	err = call_with_string(b, func, path, mode, &handle);
+	err = call_with_string(b, func, path, mode, handle);
 	if (err)
-		return cmd_error("process %d (%s): loading the agent %s", b->t->pid, b->t->comm,
+		return cmd_error("process %d (%s): loading %s %s", b->t->pid, b->t->comm, what,
 				 err == -EFAULT ? "crashed there" : err == -ETIMEDOUT ?
 				 "does not come to an end" : strerror(-err));
-	if (handle)
+	if (*handle)
 		return 0;
 	read_dlerror(b, why, sizeof(why));
-	return cmd_error("process %d (%s): the agent cannot be loaded: %s%s", b->t->pid, b->t->comm, why,
+	return cmd_error("process %d (%s): %s cannot be loaded: %s%s", b->t->pid, b->t->comm, what, why,
 			 strstr(why, "static TLS") ?
 			 "; its threads have no room left for thread-local variables: set GLIBC_TUNABLES=glibc.rtld.optional_static_tls=4096 for it" : "");
 }
@@ -162,6 +164,7 @@ static int fill_memfd(pid_t pid, long fd, const char *path)
 static int load_copy(struct borrowed *b, const char *path, long *copy)
 {
 	static const char name[] = "ftrace-agent";
+	unsigned long handle;
 	char there[64];
 	long fd;
 	int err;
@@ -178,8 +181,63 @@ static int load_copy(struct borrowed *b, const char *path, long *copy)
 		err = cmd_error("%s: cannot be copied into process %d (%s): %s", path, b->t->pid,
 				b->t->comm, strerror(errno));
 	else
-		err = dlopen_there(b, there);
+		err = dlopen_there(b, there, "the agent", &handle);
 	return err;
+}
+
+/*
+ * Not two objects under one name, even after the number of the descriptor was used again: slashes and dots more
+ * are another name.
+ */
+static int unused_name(struct target *t, long fd, char *name, size_t size)
+{
+	char dots[64] = "././";
+	size_t i = 0;
+
+	while (i < t->nobjects && strlen(dots) + 3 < sizeof(dots)) {
+		snprintf(name, size, "/proc/self/%sfd/%ld", dots, fd);
+		for (i = 0; i < t->nobjects && strcmp(t->objects[i].name, name); i++)
+			;
+		strcat(dots, "./");
+	}
+	return i < t->nobjects ? -EEXIST : 0;
+}
+
+int agent_load_object(struct borrowed *b, const char *name, const void *data, size_t size,
+		      unsigned long *map)
+{
+	char there[64], path[128], label[240];
+	long fd = -1;
+	int out, err;
+
+	snprintf(label, sizeof(label), "%s", name);
+	err = target_write(b->t, b->room + 64, label, strlen(label) + 1);
+	if (!err)
+		fd = borrow_syscall(b, b->t->abi->calls->memfd_create, b->room + 64, MFD_CLOEXEC, 0, 0, 0, 0);
+	if (err || fd < 0)
+		return cmd_error("process %d (%s): no memory file for the patch can be made in it: %s",
+				 b->t->pid, b->t->comm, strerror(err ? -err : (int)-fd));
+	snprintf(there, sizeof(there), "/proc/%d/fd/%ld", b->t->pid, fd);
+	out = open(there, O_WRONLY | O_CLOEXEC);
+	for (size_t at = 0; out >= 0 && !err && at < size;) {
+		ssize_t n = write(out, (const char *)data + at, size - at);
+
+		err = n < 0 ? -errno : 0;
+		at += n < 0 ? 0 : (size_t)n;
+	}
+	if (out < 0)
+		err = -errno;
+	else
+		close(out);
+	if (!err)
+		err = unused_name(b->t, fd, path, sizeof(path));
+	if (err)
+		cmd_error("process %d (%s): the patch cannot be copied into it: %s", b->t->pid, b->t->comm,
+			  strerror(-err));
+	else
+		err = dlopen_there(b, path, "the patch", map);
+	borrow_syscall(b, b->t->abi->calls->close, (unsigned long)fd, 0, 0, 0, 0, 0);
+	return err ? -1 : 0;
 }
 
 static int load(struct borrowed *b, const struct agent_call *call)
@@ -187,10 +245,11 @@ static int load(struct borrowed *b, const struct agent_call *call)
 	/* The library by its own path first: the agent finds it by its name then, wherever it looks. */
 	const char *const files[] = { call->library, call->agent };
 	long copies[2] = { -1, -1 };	/* both open at the end, so that they have different names */
+	unsigned long handle;
 	int err = 0;
 
 	for (int i = 0; i < 2 && !err; i++)
-		err = sees(b->t->pid, files[i]) ? dlopen_there(b, files[i]) :
+		err = sees(b->t->pid, files[i]) ? dlopen_there(b, files[i], "the agent", &handle) :
 						  load_copy(b, files[i], &copies[i]);
 	for (int i = 0; i < 2; i++)
 		if (copies[i] >= 0)
@@ -234,6 +293,8 @@ int agent_call(struct agent_call *call)
 				err = cmd_error("process %d (%s): its loader's list cannot be read",
 						t.pid, t.comm);
 		}
+		if (!err && call->prepare)
+			err = call->prepare(call, &b);
 		if (!err)
 			err = enter(&b, call);
 		borrow_end(&b);
@@ -241,6 +302,32 @@ int agent_call(struct agent_call *call)
 	}
 	target_close(&t);
 	return err ? -1 : 0;
+}
+
+void agent_shm_prefix(pid_t pid, char *prefix, size_t size)
+{
+	struct stat ours, theirs;
+	char path[64];
+
+	snprintf(prefix, size, "%s", "");
+	snprintf(path, sizeof(path), "/proc/%d/root/dev/shm", pid);
+	if (!stat("/dev/shm", &ours) && !stat(path, &theirs) &&
+	    (ours.st_dev != theirs.st_dev || ours.st_ino != theirs.st_ino))
+		snprintf(prefix, size, "/proc/%d/root", pid);
+}
+
+int agent_find_files(const char *preload, const char *lib, char *agent, char *library)
+{
+	char path[PATH_MAX + 128];
+	int len = (int)strcspn(preload, "$");
+
+	snprintf(path, sizeof(path), "%.*s%s/" FTRACE_AGENT_NAME, len, preload, lib);
+	if (!realpath(path, agent))
+		return cmd_error("%s: %s", path, strerror(errno));
+	snprintf(path, sizeof(path), "%.*s%s/libftrace.so.0", len, preload, lib);
+	if (!realpath(path, library))
+		return cmd_error("%s: %s", path, strerror(errno));
+	return 0;
 }
 
 struct ftrace_request *agent_request_make(int dirfd, const char *name, uid_t uid, gid_t gid,

@@ -34,6 +34,11 @@ int cmd_control(int argc, char **argv)
 	return none("control");
 }
 
+int cmd_patch(int argc, char **argv)
+{
+	return none("patch");
+}
+
 int record_attach_names(struct record *r, struct record_options *opt)
 {
 	return 1;

@@ -25,6 +25,7 @@ static const struct command {
 	{ "detach", cmd_detach, "end that" },
 	{ "status", cmd_status, "show how a process that is attached to is traced" },
 	{ "control", cmd_control, "read or change that" },
+	{ "patch", cmd_patch, "replace functions of a running program" },
 #endif
 	{ "replay", cmd_replay, "show the recorded calls, one by one" },
 	{ "report", cmd_report, "count calls and time of each function" },

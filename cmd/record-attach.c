@@ -20,7 +20,6 @@
 #include "cmd/cmd.h"
 #include "cmd/record.h"
 #include "cmd/target.h"
-#include "config.h"
 #include "preload/preload-config.h"
 
 #define ANSWER_MS	30000	/* for the agent to do what it was asked; plans may take long */
@@ -151,21 +150,6 @@ static int check_together(struct record_attach *a)
 	return 0;
 }
 
-/* The files in @lib, which is what a loader puts for $LIB; links are followed. */
-static int find_files(const struct record *r, const char *lib, struct agent_files *files)
-{
-	char path[PATH_MAX + 128];
-	int len = (int)strcspn(r->preload, "$");
-
-	snprintf(path, sizeof(path), "%.*s%s/" FTRACE_AGENT_NAME, len, r->preload, lib);
-	if (!realpath(path, files->agent))
-		return cmd_error("%s: %s", path, strerror(errno));
-	snprintf(path, sizeof(path), "%.*s%s/libftrace.so.0", len, r->preload, lib);
-	if (!realpath(path, files->library))
-		return cmd_error("%s: %s", path, strerror(errno));
-	return 0;
-}
-
 #ifndef FTRACE_LIB_NARROW
 #define FTRACE_LIB_NARROW FTRACE_LIB_WIDE	/* none such is attached to: target_check() */
 #endif
@@ -179,7 +163,8 @@ static int find_all_files(const struct record *r, struct record_attach *a)
 		struct agent_files *files = &a->files[a->targets[i].wide];
 
 		if (!*files->agent)
-			err = find_files(r, a->targets[i].wide ? FTRACE_LIB_WIDE : FTRACE_LIB_NARROW, files);
+			err = agent_find_files(r->preload, a->targets[i].wide ? FTRACE_LIB_WIDE : FTRACE_LIB_NARROW,
+					       files->agent, files->library);
 	}
 	return err;
 }
@@ -229,15 +214,7 @@ int record_attach_names(struct record *r, struct record_options *opt)
 
 void record_attach_place(const struct record *r, char *prefix, size_t size)
 {
-	pid_t pid = r->attach->targets[0].pid;
-	struct stat ours, theirs;
-	char path[64];
-
-	snprintf(prefix, size, "%s", "");
-	snprintf(path, sizeof(path), "/proc/%d/root/dev/shm", pid);
-	if (!stat("/dev/shm", &ours) && !stat(path, &theirs) &&
-	    (ours.st_dev != theirs.st_dev || ours.st_ino != theirs.st_ino))
-		snprintf(prefix, size, "/proc/%d/root", pid);
+	agent_shm_prefix(r->attach->targets[0].pid, prefix, size);
 }
 
 int record_attach_own(struct record *r)

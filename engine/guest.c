@@ -164,3 +164,20 @@ FTRACE_INTERNAL int ftrace_guest_return(void)
 	ft_unlock(ftrace_lock);
 	return err;
 }
+
+FTRACE_INTERNAL int ftrace_guest_look_again(void)
+{
+	int err = ftrace_lock ? 0 : ftrace_init();
+
+	if (err)
+		return err;
+	ft_lock(ftrace_lock);
+	if (ftrace_is_guest() && !ftrace_loader_is_hooked()) {
+		err = ftrace_guest_begin();
+	} else {
+		wait_for_loader();
+		ftrace_objects_scan(false);
+	}
+	ft_unlock(ftrace_lock);
+	return err;
+}

@@ -46,6 +46,17 @@ FTRACE_INTERNAL int ftrace_guest_drop_streams(void (*caller)(void));
 struct ftrace_stopped;
 bool ftrace_guest_code_is_used(const struct ftrace_stopped *threads, u32 n, bool stubs);
 
+/*
+ * What the object that is loaded at @base refers to and @find(name, data) knows becomes what that returns; 0: it stays as
+ * the loader has left it. 0 or -errno: -ENOENT: no such object.
+ */
+FTRACE_INTERNAL int ftrace_fill_references(unsigned long base,
+					   unsigned long (*find)(const char *name, void *data),
+					   void *data);
+
+/* Look for objects that are wanted now; begins with all that is needed for it if that was not done. 0 or -errno. */
+FTRACE_INTERNAL int ftrace_guest_look_again(void);
+
 /* Hook the loader, find objects; ftrace_lock is held. For ftrace_init() and ftrace_guest_return(). */
 int ftrace_guest_begin(void);
 

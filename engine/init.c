@@ -128,6 +128,11 @@ static int write_notify(const u8 *bytes, int len)
 	return err;
 }
 
+bool ftrace_loader_is_hooked(void)
+{
+	return notify_len;
+}
+
 int ftrace_loader_unhook(void)
 {
 	int err = notify_len ? write_notify(notify_before, notify_len) : 0;

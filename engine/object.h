@@ -36,6 +36,8 @@ int ftrace_object_disarm(struct ftrace_object *obj);
 /* Be told by the loader of every dlopen and dlclose, before constructors run. 0 or -errno, logged. */
 int ftrace_loader_hook(void);
 
+bool ftrace_loader_is_hooked(void);
+
 /* No more of that: its bytes are as they were. 0 or -errno, logged. */
 int ftrace_loader_unhook(void);
 

@@ -143,3 +143,43 @@ FTRACE_INTERNAL int ftrace_redirect(const struct ftrace_redirection *list, u32 n
 	ft_unlock(ftrace_lock);
 	return err;
 }
+
+/* ---- references that no object defines ---- */
+
+FTRACE_INTERNAL int ftrace_fill_references(unsigned long base,
+					   unsigned long (*find)(const char *name, void *data),
+					   void *data)
+{
+	const struct link_map *map = ftrace_loaded_objects();
+	struct tables t;
+	int mem, err = 0;
+
+	while (map && (map->l_addr != base || map->l_ld == _DYNAMIC))
+		map = map->l_next;
+	if (!map || !read_tables(map, &t))
+		return -ENOENT;
+	mem = ft_open("/proc/self/mem", O_RDWR | O_CLOEXEC, 0);
+	for (u32 k = 0; k < ARRAY_SIZE(t.relocs) && !err; k++) {
+		const char *p = t.relocs[k].first, *end = p + t.relocs[k].size;
+
+		for (; p && p + t.relocs[k].step <= end && !err; p += t.relocs[k].step) {
+			const ElfW(Rela) *rel = (const ElfW(Rela) *)p;
+			unsigned long symbol = rel->r_info >> SYMBOL_SHIFT;
+			unsigned long type = rel->r_info & ((1ul << SYMBOL_SHIFT) - 1), to;
+
+			if (!symbol || t.symbols[symbol].st_shndx != SHN_UNDEF ||
+			    (type != ARCH_R_GLOB_DAT && type != ARCH_R_JUMP_SLOT && type != ARCH_R_WORD))
+				continue;
+			to = find(t.strings + t.symbols[symbol].st_name, data);
+			/* Without addends in the table they were added to nothing, and stand there. */
+			if (to && type == ARCH_R_WORD)
+				to += t.relocs[k].step == sizeof(*rel) ? (unsigned long)rel->r_addend :
+				      *(const unsigned long *)(base + rel->r_offset);
+			if (to)
+				err = write_slot(mem, base + rel->r_offset, to);
+		}
+	}
+	if (mem >= 0)
+		ft_close(mem);
+	return err;
+}

@@ -38,6 +38,9 @@ int arch_clone_thread(void *stack_end, void *tp, u32 *tid, void (*func)(void *ar
 	__asm__ volatile("syscall\n\t"
 			 "testq %%rax, %%rax\n\t"
 			 "jnz 1f\n\t"
+			 /* It has no caller: whoever unwinds it has come to its start. */
+			 ".cfi_remember_state\n\t"
+			 ".cfi_undefined rip\n\t"
 			 "xorl %%ebp, %%ebp\n\t"
 			 "popq %%rax\n\t"
 			 "popq %%rdi\n\t"
@@ -45,7 +48,8 @@ int arch_clone_thread(void *stack_end, void *tp, u32 *tid, void (*func)(void *ar
 			 "xorl %%edi, %%edi\n\t"
 			 "movl %[exit], %%eax\n\t"
 			 "syscall\n\t"
-			 "hlt\n"
+			 "hlt\n\t"
+			 ".cfi_restore_state\n"
 			 "1:"
 			 : "=a"(ret)
 			 : "a"(SYS_clone), "D"(flags), "S"(sp), "d"(tid), "r"(clear), "r"(tls),

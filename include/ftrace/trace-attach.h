@@ -12,8 +12,9 @@
 /* long FTRACE_AGENT_ENTER(const char *path): 0, or a negative errno: nothing comes of it. */
 #define FTRACE_AGENT_ENTER	"ftrace_agent_enter"
 
-#define FTRACE_REQUEST_MAGIC	0x3171657266747266ull
+#define FTRACE_REQUEST_MAGIC	0x3271657266747266ull
 #define FTRACE_REQUEST_SIZE	(1u << 20)	/* of the file */
+#define FTRACE_WATCH_SIZE	(64u << 10)	/* at its end: see "watch" */
 
 enum ftrace_request_state {
 	FTRACE_REQUEST_ASKED = 0,
@@ -29,6 +30,8 @@ enum ftrace_request_state {
  *	detach			end it: every byte of code as it was, no memory held that can be given back
  *	FILE=VALUE		write VALUE to the control file FILE; FILE+=VALUE: append it
  *	FILE?			read it
+ *	watch			go on telling of a patch's transition, in the last FTRACE_WATCH_SIZE bytes
+ *				of the file, until watch_ended is set
  *
  * The answer is what was read, and what the library had to say (its log lines), in place of the text.
  * The first line that fails ends the request.
@@ -41,8 +44,16 @@ struct ftrace_request {
 	uint64_t stops, stops_ns, stop_max_ns;
 	uint64_t took_ns;		/* from being taken to being done */
 	uint32_t len;			/* of text */
-	uint32_t pad;			/* of one size in programs of either width */
+	/* For "watch": what the control file livepatch/patches says. */
+	uint32_t watch_seq;		/* odd while it is being written; a futex */
+	uint32_t watch_len;
+	uint32_t watch_ended;		/* nothing more comes */
 	char text[];
 };
+
+static inline char *ftrace_request_watch(struct ftrace_request *request)
+{
+	return (char *)request + FTRACE_REQUEST_SIZE - FTRACE_WATCH_SIZE;
+}
 
 #endif /* FTRACE_TRACE_ATTACH_H */

@@ -9,7 +9,7 @@ import pytest
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 BUILD = os.environ.get("FTRACE_BUILD_DIR", os.path.join(ROOT, "build"))
 FTRACE = os.path.join(BUILD, "ftrace")
-COMMANDS = ["record", "attach", "detach", "status", "control", "replay", "report", "graph", "list", "info", "selftest"]
+COMMANDS = ["record", "attach", "detach", "status", "control", "patch", "replay", "report", "graph", "list", "info", "selftest"]
 
 
 def help_of(*command):

@@ -75,7 +75,7 @@ _ftrace()
 				COMPREPLY=($(compgen -W "$(_ftrace_functions "$program")" -- "$cur")) ;;
 		-o | --output | -i | --input) COMPREPLY=($(compgen -d -- "$cur")) ;;
 		-D | --depth | -t | --threshold | -n | --limit | --time-range | --tid | --pid | \
-		--max-size | --buffer | --wait | --duration) ;;
+		--max-size | --buffer | --wait | --duration | --timeout) ;;
 		*) COMPREPLY=($(compgen -f -- "$cur")) ;;
 		esac
 		return
@@ -84,6 +84,8 @@ _ftrace()
 		COMPREPLY=($(compgen -W "${options//=/}" -- "$cur"))
 	elif [ "$command" = record ] && [[ $cur != */* ]]; then
 		COMPREPLY=($(compgen -c -- "$cur"))
+	elif [ "$command" = patch ] && [ "$COMP_CWORD" -eq 2 ]; then
+		COMPREPLY=($(compgen -W "apply revert force list status check stamp" -- "$cur"))
 	elif [ "$command" = graph ]; then
 		COMPREPLY=($(compgen -W "$(_ftrace_functions "$program")" -- "$cur"))
 	else

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is patched: answers a line of output to each line of input.
+ *
+ *	ask		what all functions and variables say now
+ *	block		start a thread that waits in blocked() until
+ *	wake		and tells what it has returned
+ *	load N		start N threads that call outer(), which calls inner(): both of one version?
+ *	mixed		how many calls were not; how many were
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define NOIPA __attribute__((noipa))
+
+int twin_other(void);
+int count_other(void);
+
+static volatile int secret = 42;
+int shown = 7;
+static __thread volatile int mine = 5;
+
+static NOIPA int helper(int x)
+{
+	return x + secret;
+}
+
+NOIPA int answer(int x)
+{
+	return helper(x) + shown;
+}
+
+static NOIPA int twin(void)
+{
+	return 1;
+}
+
+static NOIPA int count(void)
+{
+	static volatile int calls;
+
+	return ++calls;
+}
+
+static int pipes[2];
+
+NOIPA int blocked(void)
+{
+	char c;
+
+	return read(pipes[0], &c, 1) == 1 ? 100 : -1;
+}
+
+/* inner() is told the version that outer() is of, and tells whether it is the same. */
+static unsigned long mixed, calls;
+static NOIPA int inner(int version)
+{
+	return version == 1;
+}
+
+static NOIPA int outer(void)
+{
+	return inner(1);
+}
+
+static void *load(void *arg)
+{
+	for (;;) {
+		if (!outer())
+			__atomic_fetch_add(&mixed, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&calls, 1, __ATOMIC_RELAXED);
+	}
+	return arg;
+}
+
+static void *block(void *arg)
+{
+	*(int *)arg = blocked();
+	return NULL;
+}
+
+int main(void)
+{
+	static int result;
+	pthread_t thread, other;
+	char line[256];
+
+	if (pipe(pipes))
+		return 1;
+	mine++;
+	while (fgets(line, sizeof(line), stdin)) {
+		line[strcspn(line, "\n")] = 0;
+		if (!strcmp(line, "ask")) {
+			printf("answer=%d twin=%d other=%d count=%d other=%d\n", answer(1000), twin(),
+			       twin_other(), count(), count_other());
+		} else if (!strcmp(line, "block")) {
+			pthread_create(&thread, NULL, block, &result);
+			usleep(50000);
+			puts("blocked");
+		} else if (!strcmp(line, "wake")) {
+			if (write(pipes[1], "", 1) != 1)
+				return 1;
+			pthread_join(thread, NULL);
+			printf("%d\n", result);
+		} else if (!strncmp(line, "load ", 5)) {
+			for (int i = atoi(line + 5); i > 0; i--)
+				pthread_create(&other, NULL, load, NULL);
+			puts("loaded");
+		} else if (!strcmp(line, "mixed")) {
+			printf("%lu %lu\n", __atomic_load_n(&mixed, __ATOMIC_RELAXED),
+			       __atomic_exchange_n(&calls, 0, __ATOMIC_RELAXED));
+		} else {
+			puts("what?");
+		}
+		fflush(stdout);
+	}
+	return 0;
+}
