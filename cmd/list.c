@@ -11,6 +11,7 @@
 
 #include "cmd/cmd.h"
 #include "cmd/libraries.h"
+#include "cmd/list-args.h"
 #include "cmd/options.h"
 #include "cmd/pager.h"
 #include "engine/elf-file.h"
@@ -18,12 +19,14 @@
 #include "planner/planner.h"
 #include "reader/demangle.h"
 
-enum { KEY_NO_PAGER = 256 };
+enum { KEY_NO_PAGER = 256, KEY_EVENTS };
 
 static const struct cmd_option options[] = {
 	{ "refused", 'r', NULL, "list the functions that cannot be traced instead, each with its reason" },
 	{ "libs", 'l', NULL, "also those of the shared libraries it needs" },
 	{ "demangle", 'C', NULL, "show C++ and Rust names as people write them" },
+	{ "args", 'a', NULL, "show each function's prototype, as 'ftrace record -a' knows it" },
+	{ "events", KEY_EVENTS, NULL, "and what that records of a call and its return" },
 	{ "no-pager", KEY_NO_PAGER, NULL, "do not run a pager" },
 	{ NULL, 0, NULL, NULL },
 };
@@ -40,6 +43,8 @@ static const struct cmd_usage usage = {
 
 struct list {
 	int refused, libs, demangle;
+	int args, events;
+	struct list_args prototypes;	/* of the object that is listed */
 	char **globs;
 	size_t listed;
 	int failed;
@@ -82,7 +87,8 @@ static int wanted(const struct list *l, const char *name)
 }
 
 /* One function, if it is of the kind that is listed. @reason: why it cannot be traced, or NULL. */
-static void print_function(struct list *l, const char *name, const char *reason, const char *library)
+static void print_function(struct list *l, const char *name, uint64_t vaddr, const char *reason,
+			   const char *library)
 {
 	char *shown;
 	int raw;
@@ -93,7 +99,10 @@ static void print_function(struct list *l, const char *name, const char *reason,
 	if (!shown)
 		exit(cmd_error("list: no memory"));
 	raw = wanted(l, name);
-	if (raw || wanted(l, shown)) {
+	if (l->args && (raw || wanted(l, shown))) {
+		list_args_add(&l->prototypes, name, vaddr);
+		l->listed++;
+	} else if (raw || wanted(l, shown)) {
 		fputs(raw && !l->demangle ? name : shown, stdout);
 		if (library)
 			printf(" [%s]", library);
@@ -108,7 +117,7 @@ static void print_function(struct list *l, const char *name, const char *reason,
 static void print_functions(struct list *l, const struct ftrace_finding *f, const char *library)
 {
 	for (u32 i = 0; i < f->nfound; i++)
-		print_function(l, f->found[i].name, f->found[i].reason, library);
+		print_function(l, f->found[i].name, f->found[i].entry, f->found[i].reason, library);
 }
 
 /* Functions of an object that was never compiled for tracing; how many of them can be traced. */
@@ -124,7 +133,7 @@ static u32 print_planned(struct list *l, const char *path, const struct ftrace_p
 		if (!f[i].name)
 			snprintf(name, sizeof(name), "%s+0x%llx", base_name(real ? real : path),
 				 (unsigned long long)f[i].vaddr);
-		print_function(l, f[i].name ? strings + f[i].name : name,
+		print_function(l, f[i].name ? strings + f[i].name : name, f[i].vaddr,
 			       f[i].form ? NULL : strings + f[i].reason, library);
 		movable += f[i].form != FTRACE_FORM_NONE;
 	}
@@ -234,6 +243,8 @@ static void list_object(struct list *l, const char *path, int library)
 		cmd_error("%s: none of its %u instrumented functions can be traced; see why with 'ftrace list --refused %s'",
 			  path, f.nfound, path);
 	print_functions(l, &f, library ? base_name(path) : NULL);
+	if (l->args)
+		list_args_print(&l->prototypes, path, library ? base_name(path) : NULL, l->events);
 	ftrace_find_done(&f);
 }
 
@@ -261,6 +272,12 @@ int cmd_list(int argc, char **argv)
 		case 'C':
 			l.demangle = 1;
 			break;
+		case KEY_EVENTS:
+			l.events = 1;
+			/* fall through */
+		case 'a':
+			l.args = 1;
+			break;
 		case KEY_NO_PAGER:
 			pager = 0;
 			break;
@@ -268,6 +285,8 @@ int cmd_list(int argc, char **argv)
 	}
 	if (optind == argc)
 		return cmd_bad_use("list", "list: which PROGRAM?");
+	if (l.args && l.refused)
+		return cmd_bad_use("list", "--args and --refused exclude each other");
 	path = find_file(argv[optind]);
 	if (!path)
 		return cmd_error("list: no memory");

@@ -5,60 +5,43 @@
  * start: the program's, those of the libraries that -L names, and, if a pattern is found in none of
  * these, of all it needs. The pattern itself goes along: it may match symbol names elsewhere.
  */
-#include <ctype.h>
-#include <errno.h>
-#include <fnmatch.h>
-#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cmd/cmd.h"
 #include "cmd/libraries.h"
+#include "cmd/patterns.h"
 #include "cmd/record.h"
 #include "engine/find.h"
 #include "engine/symbols.h"
-#include "reader/demangle.h"
-#include "reader/filter.h"
 
 /* Each is compared with each function by each traced process. */
 #define MAX_NAMES	4096u
 
-/* A function whose symbol is mangled, or any other: only its name then. */
-struct function {
-	char *name, *shown, *full;
-};
-
 struct functions {
-	struct function *list;
+	struct pattern_names *list;
 	size_t n, capacity;
-	const struct record_choice *choices;	/* for -L */
+	const struct record_options *opt;	/* for -L */
 	bool all_libraries;
 	bool no_memory;
 };
 
 static void add_function(struct functions *fs, const struct func_symbol *sym)
 {
-	struct function f = { strndup(sym->name, symbols_name_length(sym->name)), NULL, NULL };
-
 	if (fs->n == fs->capacity) {
 		size_t capacity = fs->capacity ? fs->capacity * 2 : 1024;
-		struct function *list = reallocarray(fs->list, capacity, sizeof(*list));
+		struct pattern_names *list = reallocarray(fs->list, capacity, sizeof(*list));
 
 		if (!list) {
 			fs->no_memory = true;
-			free(f.name);
 			return;
 		}
 		fs->list = list;
 		fs->capacity = capacity;
 	}
-	if (f.name && f.name[0] == '_' && (f.name[1] == 'Z' || f.name[1] == 'R')) {
-		f.shown = trace_demangle(f.name, 0);
-		f.full = trace_demangle_full(f.name);
-	}
-	fs->no_memory |= !f.name;
-	fs->list[fs->n++] = f;
+	if (pattern_names_init(&fs->list[fs->n++], sym->name, symbols_name_length(sym->name)))
+		fs->no_memory = true;
 }
 
 /* The names that functions of @file are traced by: one an address. */
@@ -80,11 +63,11 @@ static void add_file(const char *file, struct functions *fs)
 	elf_close(&e);
 }
 
-static bool is_chosen(const struct functions *fs, const char *file)
+bool record_library_chosen(const struct record_options *opt, const char *file)
 {
 	const char *base = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
 
-	for (const struct record_choice *c = fs->choices; c; c = c->next) {
+	for (const struct record_choice *c = opt->choices; c; c = c->next) {
 		const char *p = c->value, *end;
 
 		if (strcmp(c->file, "set_object_filter"))
@@ -103,77 +86,11 @@ static void add_library(const char *file, void *data)
 {
 	struct functions *fs = data;
 
-	if (fs->all_libraries != is_chosen(fs, file))
+	if (fs->all_libraries != record_library_chosen(fs->opt, file))
 		add_file(file, fs);
 }
 
 /* ---- patterns ---- */
-
-struct pattern {
-	char *text;		/* without '!' */
-	bool away;
-	bool parameters;	/* it is for names with their parameters, too */
-	bool is_regex;
-	regex_t regex;
-};
-
-/*
- * Length of the first of the patterns in @s: they are parted by spaces and commas, but not inside
- * brackets, nor behind "operator".
- */
-static size_t pattern_length(const char *s)
-{
-	bool regex = *s == '/';
-	int depth = 0;
-	size_t i;
-
-	for (i = 0; s[i]; i++) {
-		bool after_operator = i >= 8 && !strncmp(s + i - 8, "operator", 8);
-
-		if (regex ? isspace((unsigned char)s[i]) || s[i] == ',' :
-		    strchr(" ,\t", s[i]) && !depth && !after_operator)
-			break;
-		if (after_operator && strchr("<>(", s[i]))
-			continue;
-		depth += s[i] == '<' || s[i] == '(';
-		depth -= (s[i] == '>' || s[i] == ')') && depth > 0;
-	}
-	return i;
-}
-
-static int pattern_init(struct pattern *p, const char *s, size_t len)
-{
-	char *text;
-
-	memset(p, 0, sizeof(*p));
-	p->away = *s == '!';
-	s += p->away;
-	len -= p->away;
-	p->text = strndup(s, len);
-	if (!p->text)
-		return -ENOMEM;
-	p->parameters = trace_filter_has_parameters(p->text);
-	if (len < 3 || s[0] != '/' || s[len - 1] != '/')
-		return 0;
-	text = strndup(s + 1, len - 2);
-	p->is_regex = text && !regcomp(&p->regex, text, REG_EXTENDED | REG_NOSUB);
-	free(text);
-	return 0;
-}
-
-static void pattern_free(struct pattern *p)
-{
-	free(p->text);
-	if (p->is_regex)
-		regfree(&p->regex);
-}
-
-static bool matches(const struct pattern *p, const char *name)
-{
-	if (!name)
-		return false;
-	return p->is_regex ? !regexec(&p->regex, name, 0, NULL, 0) : !fnmatch(p->text, name, 0);
-}
 
 /* Would no symbol be called so? */
 static bool is_for_people(const struct pattern *p)
@@ -187,11 +104,11 @@ static size_t resolve(const struct functions *fs, const struct pattern *p, FILE 
 	size_t matched = 0;
 
 	for (size_t i = 0; i < fs->n; i++) {
-		const struct function *f = &fs->list[i];
+		const struct pattern_names *f = &fs->list[i];
 
-		if (f->name && matches(p, f->name)) {
+		if (pattern_matches(p, f->name)) {
 			matched++;
-		} else if (matches(p, f->shown) || (p->parameters && matches(p, f->full))) {
+		} else if (pattern_matches_any(p, f)) {
 			fprintf(out, " %s%s", p->away ? "!" : "", f->name);
 			matched++;
 			++*n;
@@ -249,7 +166,7 @@ static int resolve_choice(struct functions *fs, const char *program, struct reco
 
 int record_resolve_names(struct record_options *opt, const char *program)
 {
-	struct functions fs = { .choices = opt->choices };
+	struct functions fs = { .opt = opt };
 	bool any = false, libraries = false;
 	int err = 0;
 
@@ -267,11 +184,8 @@ int record_resolve_names(struct record_options *opt, const char *program)
 	for (struct record_choice *c = opt->choices; c && !err; c = c->next)
 		if (strcmp(c->file, "set_object_filter"))
 			err = resolve_choice(&fs, program, c);
-	for (size_t i = 0; i < fs.n; i++) {
-		free(fs.list[i].name);
-		free(fs.list[i].shown);
-		free(fs.list[i].full);
-	}
+	for (size_t i = 0; i < fs.n; i++)
+		pattern_names_free(&fs.list[i]);
 	free(fs.list);
 	return err;
 }

@@ -156,6 +156,9 @@ int record_run(struct record_options *opt);
 /* Make the settings of -F and -N for @program. 0; or 1, and the user was told why. */
 int record_resolve_names(struct record_options *opt, const char *program);
 
+/* Does -L name the library at @file? */
+bool record_library_chosen(const struct record_options *opt, const char *file);
+
 /* ---- record-check.c ---- */
 
 /*
