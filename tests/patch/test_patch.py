@@ -67,6 +67,7 @@ class Server:
                                         stderr=subprocess.PIPE, text=True, **options)
         self.pid = self.process.pid
         self.path = path
+        assert self.say("?") == "what?"
 
     def __enter__(self):
         return self
