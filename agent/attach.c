@@ -286,34 +286,45 @@ static void tell_watchers(void)
 #define PAUSE_MAX_NS	100000000l
 #define PAUSES_SHORT	100		/* then one a second, as the kernel's */
 
+/* What was asked meanwhile; false: nothing. */
+static bool take_from_inbox(void)
+{
+	while (smp_load_acquire(&inbox) == INBOX_BEING_FILLED)
+		arch_syscall(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+	if (READ_ONCE(inbox) != INBOX_FULL)
+		return false;
+	carry_out_request();
+	smp_store_release(&inbox, INBOX_EMPTY);
+	return true;
+}
+
 static void follow_transition(void)
 {
 	struct { long sec, nsec; } pause = { 0, PAUSE_MIN_NS };
-	u32 looks = 0;
+	u32 looks = 0, empty = INBOX_EMPTY;
 
+	smp_store_release(&inbox, INBOX_EMPTY);
+again:
 	while (patch_in_transition()) {
-		u32 empty = INBOX_EMPTY;
-
 		tell_watchers();
-		smp_store_release(&inbox, INBOX_EMPTY);
 		arch_syscall(SYS_futex, (long)&inbox, FUTEX_WAIT, INBOX_EMPTY, (long)&pause, 0, 0);
-		if (__atomic_compare_exchange_n(&inbox, &empty, INBOX_CLOSED, false, __ATOMIC_ACQ_REL,
-						__ATOMIC_ACQUIRE)) {
-			klp_transition_work();
-			pause.nsec = pause.nsec < PAUSE_MAX_NS / 2 ? 2 * pause.nsec : PAUSE_MAX_NS;
-			if (++looks > PAUSES_SHORT) {
-				pause.sec = 1;
-				pause.nsec = 0;
-			}
+		if (take_from_inbox()) {
+			pause.sec = looks = 0;
+			pause.nsec = PAUSE_MIN_NS;
 			continue;
 		}
-		while (smp_load_acquire(&inbox) == INBOX_BEING_FILLED)
-			arch_syscall(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
-		if (READ_ONCE(inbox) == INBOX_FULL)
-			carry_out_request();
-		pause.sec = 0;
-		pause.nsec = PAUSE_MIN_NS;
-		looks = 0;
+		klp_transition_work();
+		pause.nsec = pause.nsec < PAUSE_MAX_NS / 2 ? 2 * pause.nsec : PAUSE_MAX_NS;
+		if (++looks > PAUSES_SHORT) {
+			pause.sec = 1;
+			pause.nsec = 0;
+		}
+	}
+	if (!__atomic_compare_exchange_n(&inbox, &empty, INBOX_CLOSED, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_ACQUIRE)) {
+		empty = INBOX_EMPTY;
+		take_from_inbox();
+		goto again;
 	}
 	patches_settle();
 	tell_watchers();
@@ -398,7 +409,7 @@ FTRACE_PUBLIC __attribute__((used)) long ftrace_agent_enter(const char *path)
 			unmap_request(now.file);
 	}
 	if (busy && empty == INBOX_EMPTY) {
-		smp_store_release(&inbox, err ? INBOX_CLOSED : INBOX_FULL);
+		smp_store_release(&inbox, err ? INBOX_EMPTY : INBOX_FULL);
 		arch_syscall(SYS_futex, (long)&inbox, FUTEX_WAKE, 1, 0, 0, 0);
 	}
 	__atomic_store_n(&entered, 0, __ATOMIC_RELEASE);

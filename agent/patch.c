@@ -321,7 +321,7 @@ static const char *state_of(const struct patch *p)
 
 	if (is_in_transition(p, &enabling))
 		return enabling ? "enabling" : "disabling";
-	return klp_is_enabled(&p->pub) ? "enabled" : "disabled";
+	return klp_is_enabled(&p->pub) ? "enabled" : p->was_enabled ? "disabled" : "failed";
 }
 
 static void puts3(struct control_text *out, const char *key, const char *value)

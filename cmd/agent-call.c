@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "arch/inject.h"
@@ -257,6 +258,7 @@ static int load(struct borrowed *b, const struct agent_call *call)
 	return err;
 }
 
+/* -EBUSY, and nothing said: it is at another request. */
 static int enter(struct borrowed *b, const struct agent_call *call)
 {
 	unsigned long func = find_agent(b->t), result = 0;
@@ -264,17 +266,39 @@ static int enter(struct borrowed *b, const struct agent_call *call)
 
 	if (!err)
 		err = (int)result;
-	if (!err)
-		return 0;
-	return cmd_error("process %d (%s): its agent does not take requests: %s%s", b->t->pid, b->t->comm,
-			 strerror(-err), err == -EBUSY ? "; it is at another one" : "");
+	if (!err || err == -EBUSY)
+		return err;
+	return cmd_error("process %d (%s): its agent does not take requests: %s", b->t->pid, b->t->comm,
+			 strerror(-err));
 }
+
+static int call_in(struct borrowed *b, struct agent_call *call)
+{
+	int err = 0;
+
+	if (call->loaded && call->load) {
+		err = load(b, call);
+		if (!err && target_read_objects(b->t))
+			err = cmd_error("process %d (%s): its loader's list cannot be read", b->t->pid,
+					b->t->comm);
+		call->load = false;
+	}
+	if (!err && call->prepare) {
+		err = call->prepare(call, b);
+		call->prepare = NULL;
+	}
+	return err ? err : enter(b, call);
+}
+
+#define BUSY_MS		5000		/* for the agent to be done with another request ... */
+#define BUSY_PAUSE_MS	20		/* ... tried so often */
 
 int agent_call(struct agent_call *call)
 {
+	struct timespec pause = { .tv_nsec = BUSY_PAUSE_MS * 1000000l };
 	struct borrowed b;
 	struct target t;
-	int err;
+	int err = -EBUSY;
 
 	if (target_open(&t, call->pid))
 		return -1;
@@ -285,21 +309,18 @@ int agent_call(struct agent_call *call)
 		target_close(&t);
 		return -1;
 	}
-	err = borrow_thread(&b, &t);
-	if (!err) {
-		if (call->loaded) {
-			err = load(&b, call);
-			if (!err && target_read_objects(&t))
-				err = cmd_error("process %d (%s): its loader's list cannot be read",
-						t.pid, t.comm);
-		}
-		if (!err && call->prepare)
-			err = call->prepare(call, &b);
-		if (!err)
-			err = enter(&b, call);
+	for (int i = 0; err == -EBUSY && i < BUSY_MS / BUSY_PAUSE_MS; i++) {
+		if (i)
+			nanosleep(&pause, NULL);
+		err = borrow_thread(&b, &t);
+		if (err)
+			break;
+		err = call_in(&b, call);
 		borrow_end(&b);
-		call->stopped_ns = b.stopped_ns;
+		call->stopped_ns += b.stopped_ns;
 	}
+	if (err == -EBUSY)
+		cmd_error("process %d (%s): its agent is busy with another request; try again", t.pid, t.comm);
 	target_close(&t);
 	return err ? -1 : 0;
 }

@@ -129,9 +129,11 @@ static int stop_thread(pid_t tid, const char **why)
 	int status, got, sig;
 
 	if (ptrace(PTRACE_SEIZE, tid, NULL, (void *)PTRACE_O_TRACESYSGOOD)) {
+		bool stopped = errno == EPERM && target_stops_itself(tid);
+
 		*why = errno == EPERM ? "ptrace is not permitted, or another process traces it" :
 					strerror(errno);
-		return errno == ESRCH ? 0 : -1;
+		return errno == ESRCH || stopped ? 0 : -1;
 	}
 	ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
 	for (;;) {

@@ -78,6 +78,12 @@ static bool is(const struct patch_state *p, const char *state)
 	return p && !strcmp(p->state, state);
 }
 
+/* Out of use: reverted, or it never came into use. */
+static bool is_off(const struct patch_state *p)
+{
+	return is(p, "disabled") || is(p, "failed");
+}
+
 static bool is_moving(const struct patch_state *p)
 {
 	return is(p, "enabling") || is(p, "disabling");
@@ -223,7 +229,7 @@ static int is_there_already(struct wait *w, const struct patch_file *file, int *
 	if (!p)
 		return 0;
 	if (strcmp(p->id, file->id)) {
-		if (is(p, "disabled"))
+		if (is_off(p))
 			return 0;
 		*status = cmd_error("%s: process %d (%s): another patch of that name is %s there; revert it first, or give this one another name (KLP_PATCH)",
 				    file->path, w->call->pid, w->call->comm, p->state);
@@ -330,7 +336,7 @@ static const struct patch_state *choose(const struct patch_call *call, struct pa
 		return p;
 	}
 	for (size_t i = 0; i < s->n; i++)
-		if (!is(&s->patches[i], "disabled")) {
+		if (!is_off(&s->patches[i])) {
 			p = &s->patches[i];
 			n++;
 		}
@@ -377,7 +383,7 @@ static int do_revert(struct wait *w)
 	uint64_t began = now_us();
 	int err;
 
-	if (is(patch_states_find(w->s, w->name), "disabled"))
+	if (is_off(patch_states_find(w->s, w->name)))
 		return cmd_error("%s: process %d (%s): is reverted already", w->name, w->call->pid,
 				 w->call->comm);
 	if (change(w, "0", NULL))

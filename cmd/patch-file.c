@@ -356,7 +356,7 @@ static int write_file(const struct patch_file *p)
 		err = n < 0;
 		at += n < 0 ? 0 : (size_t)n;
 	}
-	if (err || fchmod(fd, st.st_mode & 07777) || fsync(fd) || rename(part, real))
+	if (err || fchmod(fd, st.st_mode & 07777) || rename(part, real))
 		err = cmd_error("%s: cannot be written: %s", p->path, strerror(errno));
 	close(fd);
 	if (err)

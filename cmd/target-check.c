@@ -176,12 +176,20 @@ static bool have_cap_ptrace(void)
 	return target_status(getpid(), "status", "CapEff:", 16, 0) >> CAP_SYS_PTRACE_BIT & 1;
 }
 
+bool target_stops_itself(pid_t tid)
+{
+	unsigned long tracer = target_status(tid, "status", "TracerPid:", 10, 0);
+
+	return !tracer || target_status((pid_t)tracer, "status", "PPid:", 10, 0) ==
+			  target_status(tid, "status", "Tgid:", 10, 1);
+}
+
 static int check_tracer(pid_t pid, const char *comm)
 {
 	unsigned long tracer = target_status(pid, "status", "TracerPid:", 10, 0);
 	char name[32];
 
-	if (!tracer)
+	if (!tracer || target_stops_itself(pid))
 		return 0;
 	read_comm((pid_t)tracer, name, sizeof(name));
 	cmd_error("process %d (%s): is being traced by process %lu (%s), and only one at a time can do that; end that first",

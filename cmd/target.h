@@ -85,6 +85,12 @@ unsigned long target_function(const struct target *t, struct target_object *obj,
 /* Of what kind its program is, NULL: none whose threads can be borrowed, or it cannot be read. */
 const struct inject_abi *target_abi(pid_t pid);
 
+/*
+ * Is thread @tid traced by a helper that its own process has made, to stop its threads for a moment (engine/stop.c)? Or by
+ * nobody any more.
+ */
+bool target_stops_itself(pid_t tid);
+
 /* Can @pid be attached to, and may we? 0, or -1 after having said why not. Changes nothing. */
 int target_check(pid_t pid);
 

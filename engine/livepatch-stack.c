@@ -86,6 +86,9 @@ static void add_func(struct klp_check *c, const struct klp_kfunc *f)
 		return;
 	for (u32 i = 0; i < ranges->n; i++)
 		add_code(c, ranges->r[i].lo, ranges->r[i].hi, f->name);
+	/* Also who has not left the function's entry yet: whoever jumped there is on no stack. */
+	at = f->site->ip - f->site->entry_delta;
+	add_code(c, at, f->site->ip + f->site->len, f->name);
 	at = ftrace_stub(f->site->id);
 	add_code(c, at, at + FTRACE_STUB_SIZE, f->name);
 	if (ftrace_thunk_of(f->site)) {

@@ -129,4 +129,5 @@ static int instead(int x)
 }
 KLP_REPLACE(answer, instead);
 KLP_ATOMIC_REPLACE;
+KLP_STATE(9, 4);		/* knows those of the patches it replaces */
 #endif

@@ -57,7 +57,7 @@ def patch(*names, cc="gcc", folder=None, stamp=None, file="fix.c", flags=()):
 
 def ftrace(*args, status=0, **options):
     done = ft.run([ft.FTRACE, "patch", *map(str, args)], **options)
-    assert done.status == status, done
+    assert done.status == status, str(done)
     return done.stdout.decode() + done.stderr.decode()
 
 
@@ -146,4 +146,244 @@ def test_check_and_stamp(servers, tmp_path):
         assert target.answer() == OLD
         ftrace("apply", "--any-build", target.pid, fix)
         assert target.answer() == NEW
+        target.check_end()
+
+
+# ---- what a patch can name ----
+
+@pytest.mark.parametrize("cc", ["gcc", "clang"])
+def test_by_file_and_position(server, tmp_path, cc):
+    """Static functions of one name: one by its source file, the other by its address."""
+    if not ft.have(cc):
+        pytest.skip(f"{cc} is not installed")
+    symbols = subprocess.run(["nm", "-n", server], stdout=subprocess.PIPE, text=True, check=True).stdout
+    order = [line.split()[0] for line in symbols.splitlines() if line.endswith(" t count")]
+    assert len(order) == 2
+    fix = patch("TWIN", cc=cc, folder=tmp_path, stamp=server)
+    with Server(server) as target:
+        assert (target.ask()["twin"], target.ask()["twin2"]) == (1, 2)
+        counted = target.ask()
+        ftrace("apply", target.pid, fix)
+        said = target.ask()
+        assert (said["twin"], said["twin2"]) == (11, 2)
+        # Which of the two files comes first is the linker's choice.
+        assert sorted((said["count"] == 77, said["count2"] == 77)) == [False, True]
+        assert "function: count, number 2" in ftrace("status", target.pid)
+        ftrace("revert", target.pid)
+        said = target.ask()
+        assert said["twin"] == 1 and 77 not in (said["count"], said["count2"])
+        assert said["count2"] >= counted["count2"]
+        target.check_end()
+
+
+def test_cxx(servers, tmp_path):
+    source = os.path.join(tmp_path, "fix.cc")
+    shutil.copy(os.path.join(HERE, "fix.c"), source)
+    fix = patch("ANSWER", file=source, folder=tmp_path, stamp=servers["plain"])
+    with Server(servers["plain"]) as target:
+        ftrace("apply", target.pid, fix)
+        assert target.answer() == NEW
+        target.check_end()
+
+
+def test_stripped(tmp_path):
+    """Static functions of a stripped program: from its separate debug file, or not at all."""
+    server, debug = os.path.join(tmp_path, "server"), os.path.join(tmp_path, "server.debug")
+    shutil.copy(build_server(), server)
+    subprocess.run(["objcopy", "--only-keep-debug", server, debug], check=True)
+    subprocess.run(["strip", server], check=True)
+    fix = patch("ANSWER", folder=tmp_path, stamp=server)
+    with Server(server) as target:
+        said = ftrace("check", fix, target.pid, status=1)
+        assert "helper cannot be referred to: there is no such symbol; the object is stripped" in said
+        subprocess.run(["objcopy", "--add-gnu-debuglink", debug, server, server + "2"], check=True)
+        target.check_end()
+    os.rename(server + "2", server)
+    with Server(server) as target:
+        ftrace("apply", target.pid, fix)
+        assert target.answer() == NEW
+        ftrace("revert", target.pid)
+        assert target.answer() == OLD
+        target.check_end()
+
+
+def test_what_cannot_be_applied(servers, tmp_path):
+    server = servers["plain"]
+    fix = patch("MISSING", folder=tmp_path, stamp=server)
+    with Server(server) as target:
+        for said in (ftrace("check", fix, server, status=1), ftrace("check", fix, target.pid, status=1),
+                     ftrace("apply", target.pid, fix, status=1)):
+            assert "no_such_function cannot be replaced: there is no such function" in said
+            assert "no_such_variable cannot be referred to: there is no such symbol" in said
+            assert "mine cannot be referred to: it is thread-local" in said
+            assert "twin cannot be replaced: there are 2 of that name; say which" in said
+            assert "twin, the 3. cannot be replaced: there are 2 of that name" in said
+            assert said.count("cannot be") == 5, said
+        # Nothing was brought there for that.
+        with open(f"/proc/{target.pid}/maps", encoding="utf-8") as maps:
+            assert "libftrace" not in maps.read()
+        target.check_end()
+
+
+def test_no_patches(servers, tmp_path):
+    """What is no patch, or a damaged one, is refused before anything is asked of the process."""
+    server, fix = servers["plain"], patch("ANSWER", folder=tmp_path, stamp=servers["plain"])
+    with open(fix, "rb") as file:
+        whole = file.read()
+    assert "not a patch" in ftrace("check", server.replace("server", "fix.so") if False else __file__, server, status=1)
+    assert "not a patch" in ftrace("check", ft.libftrace(), server, status=1)
+    assert "No such file" in ftrace("check", tmp_path / "none.so", server, status=1)
+    assert "not a patch" in ftrace("check", tmp_path, server, status=1)
+    cut = os.path.join(tmp_path, "cut.so")
+    with Server(server) as target:
+        for size in [*range(0, len(whole), 997), len(whole) - 1]:
+            with open(cut, "wb") as file:
+                file.write(whole[:size])
+            said = ftrace("apply", target.pid, cut, status=1)
+            assert "damaged" in said or "not a patch" in said, (size, said)
+        assert target.answer() == OLD
+        target.check_end()
+
+
+def test_damaged_patch(servers, tmp_path):
+    """Any byte may be wrong: the reader says so, or finds nothing wrong; it never crashes."""
+    import random
+    server, fix = servers["plain"], patch("ANSWER", folder=tmp_path, stamp=servers["plain"])
+    chance = random.Random(1)
+    bad = os.path.join(tmp_path, "bad.so")
+    for _ in range(150):
+        with open(fix, "rb") as file:
+            data = bytearray(file.read())
+        for _ in range(chance.randint(1, 30)):
+            data[chance.randrange(min(len(data), 0x6000))] = chance.randrange(256)
+        with open(bad, "wb") as file:
+            file.write(data)
+        done = ft.run([ft.FTRACE, "patch", "check", bad, server])
+        assert done.status in (0, 1), done
+
+
+# ---- transitions ----
+
+def test_sleeper(server, tmp_path):
+    """A thread that sleeps in a replaced function holds it up: who is said, and it can be turned round."""
+    fix = patch("BLOCKED", folder=tmp_path, stamp=server)
+    with Server(server) as target:
+        assert target.say("block") == "blocked"
+        said = ftrace("apply", "--timeout", "200ms", target.pid, fix, status=1)
+        assert "not done in time, and the transition goes on: it waits for 1 thread" in said
+        thread = re.search(r"1 thread: (\d+) in blocked \(it is on its stack\)", said)
+        assert thread and os.path.exists(f"/proc/{target.pid}/task/{thread.group(1)}"), said
+        shown = ftrace("status", target.pid)
+        assert "state:    enabling" in shown and "held up by 1 thread\n" in shown
+        assert f"{thread.group(1)} in blocked (it is on its stack)" in shown
+        # Others have gone over.
+        assert target.answer() == 5
+        said = ftrace("revert", target.pid)
+        assert "reverted in" in said and target.answer() == OLD
+        assert "state:    disabled" in ftrace("status", target.pid)
+        assert target.say("wake") == "100"
+        # The same, and it is let go.
+        assert target.say("block") == "blocked"
+        apply = subprocess.Popen([ft.FTRACE, "patch", "apply", str(target.pid), fix], stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True)
+        assert "waiting for 1 thread" in apply.stderr.readline()
+        assert target.say("wake") == "100"
+        out, _ = apply.communicate(timeout=20)
+        assert apply.returncode == 0 and "applied to process" in out
+        assert target.say("block") == "blocked" and target.answer() == 5
+        target.check_end()
+
+
+def test_force(server, tmp_path):
+    fix = patch("BLOCKED", folder=tmp_path, stamp=server)
+    with Server(server) as target:
+        target.say("block")
+        ftrace("apply", "--no-wait", target.pid, fix, status=1)
+        assert "forced in process" in ftrace("force", target.pid)
+        assert "enabled (was forced)" in ftrace("status", target.pid, "blocked")
+        assert "nothing to force" in ftrace("force", target.pid, "blocked", status=1)
+        assert target.answer() == 5
+        assert target.say("wake") == "100"
+        target.check_end()
+
+
+def test_timeout_reverses(servers, tmp_path):
+    fix = patch("BLOCKED", folder=tmp_path, stamp=servers["plain"])
+    with Server(servers["plain"]) as target:
+        before = target.text()
+        target.say("block")
+        said = ftrace("apply", "--timeout=300ms", "--reverse", target.pid, fix, status=1)
+        assert "turned round" in said
+        assert "disabled" in ftrace("list", target.pid)
+        assert target.answer() == OLD and target.text() == before
+        assert target.say("wake") == "100"
+        target.check_end()
+
+
+def test_interrupted(servers, tmp_path):
+    """Ctrl-C leaves the transition under way, and so does kill -9; another command takes up."""
+    fix = patch("BLOCKED", folder=tmp_path, stamp=servers["plain"])
+    for sig in (signal.SIGINT, signal.SIGKILL):
+        with Server(servers["plain"]) as target:
+            target.say("block")
+            apply = subprocess.Popen([ft.FTRACE, "patch", "apply", str(target.pid), fix],
+                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            assert "waiting for" in apply.stderr.readline()
+            apply.send_signal(sig)
+            _, err = apply.communicate(timeout=20)
+            if sig == signal.SIGINT:
+                assert apply.returncode == 1
+                assert "interrupted, and the transition goes on" in err and "'ftrace patch revert'" in err
+            assert "enabling" in ftrace("list", target.pid)
+            other = patch("ANSWER", folder=tmp_path, stamp=servers["plain"])
+            assert "in transition" in ftrace("apply", target.pid, other, status=1)
+            assert target.say("wake") == "100"
+            assert "applied to process" in ftrace("apply", target.pid, fix)
+            assert target.answer() == 5
+            target.check_end()
+
+
+@pytest.mark.limit(240)
+def test_consistency(servers, tmp_path):
+    """A caller and a callee that are changed together, under threads that do nothing but call them."""
+    for server in servers.values():
+        fix = patch("PAIR", folder=tmp_path, stamp=server)
+        with Server(server) as target:
+            assert target.say("load 3") == "loaded"
+            for _ in range(12):
+                ftrace("apply", "-q", target.pid, fix)
+                ftrace("revert", "-q", target.pid)
+            mixed, calls = map(int, target.say("mixed").split())
+            assert mixed == 0 and calls > 1000
+            target.check_end()
+
+
+def test_stacked_and_replaced(server, tmp_path):
+    first = patch("ANSWER", folder=tmp_path, stamp=server)
+    second = patch("CALLBACKS", folder=tmp_path, stamp=server)
+    third = patch("ALL", folder=tmp_path, stamp=server)
+    with Server(server) as target:
+        ftrace("apply", target.pid, first)
+        ftrace("apply", target.pid, second)
+        assert [target.answer() for _ in range(3)] == [11001, 11002, 11003]
+        assert "there are 2 patches; say which" in ftrace("revert", target.pid, status=1)
+        ftrace("revert", target.pid, "callbacks")
+        assert target.answer() == NEW
+        ftrace("apply", target.pid, second)
+        assert target.answer() == 11001		# its shadow variable went
+        ftrace("apply", target.pid, third)
+        assert target.answer() == 1
+        states = {line.split()[2]: line.split()[3] for line in ftrace("list", target.pid).splitlines()}
+        assert states == {"answer": "disabled", "callbacks": "disabled", "all": "enabled"}
+        ftrace("revert", target.pid)
+        assert target.answer() == OLD
+        target.check_end()
+
+
+def test_callback_fails(server, tmp_path):
+    fix = patch("PRE_FAILS", folder=tmp_path, stamp=server)
+    with Server(server) as target:
+        before = target.text()
+        assert "pre_patch callback for server failed: error 16" in ftrace("apply", target.pid, fix, status=1)
+        assert target.answer() == OLD and target.text() == before
         target.check_end()
