@@ -18,7 +18,7 @@ enum ftrace_form {
 	FTRACE_FORM_SHORT,	/* nops: 2 to 4 bytes at the entry, at least 5 just before it */
 	FTRACE_FORM_CALL,	/* a call of __fentry__, direct (5 bytes) */
 	FTRACE_FORM_CALL_GOT,	/* a call of __fentry__ through the GOT (6 bytes) */
-	FTRACE_FORM_MCOUNT,	/* a call of mcount behind the prologue, direct (5 bytes) */
+	FTRACE_FORM_MCOUNT,	/* a call of mcount behind the prologue, direct (5 bytes), or a nop in its place */
 	FTRACE_FORM_MCOUNT_GOT,	/* the same through the GOT (6 bytes) */
 	FTRACE_FORM_MOVED,	/* never recompiled: instructions that can be moved, see plan.h */
 };

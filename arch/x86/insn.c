@@ -149,8 +149,10 @@ const char *arch_site_check(const struct dyn_ftrace *site)
 		       all_nops(p - site->entry_delta - ARCH_SITE_SIZE, ARCH_SITE_SIZE);
 		break;
 	case FTRACE_FORM_CALL:
-	case FTRACE_FORM_MCOUNT:
 		good = p[0] == OP_CALL;
+		break;
+	case FTRACE_FORM_MCOUNT:		/* or the nop of -mnop-mcount */
+		good = p[0] == OP_CALL || all_nops(p, site->len);
 		break;
 	case FTRACE_FORM_CALL_GOT:
 	case FTRACE_FORM_MCOUNT_GOT:
