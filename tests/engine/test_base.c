@@ -401,12 +401,16 @@ static void test_each_line(void **state)
 	unlink(path);
 	assert_int_equal(ft_for_each_line(path, take_line, &l), -ENOENT);
 
+	/* What fopen() needs may be mappings more, so it is asked twice. */
+	for (int i = 0; i < 2; i++) {
+		want = 0;
+		f = fopen("/proc/self/maps", "r");
+		while ((c = fgetc(f)) != EOF)
+			want += c == '\n';
+		fclose(f);
+	}
 	assert_int_equal(ft_for_each_line("/proc/self/maps", count_line, &n), 0);
-	f = fopen("/proc/self/maps", "r");
-	while ((c = fgetc(f)) != EOF)
-		want += c == '\n';
-	fclose(f);
-	assert_in_range(n, want - 1, want + 1);	/* fopen's buffer may be a mapping more */
+	assert_in_range(n, want - 2, want + 2);
 	assert_true(n > 5);
 }
 

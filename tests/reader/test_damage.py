@@ -26,7 +26,7 @@ COMMANDS = [["replay"], ["replay", "-t", "1us", "--abs-time"], ["replay", "--fla
 
 @pytest.fixture(scope="session")
 def sanitized(build_dir):
-    path = os.path.join(build_dir, "tests", "reader", "ftrace-read-asan")
+    path = os.path.join(build_dir, "tests", "sanitized", "ftrace-sanitized")
     if not os.path.exists(path):
         pytest.skip(f"{path} is not built: this compiler has no sanitizers")
     return path
