@@ -58,7 +58,7 @@ static int map_window(int fd, size_t bytes)
 	if (!arch_getrlimit(RLIMIT_FSIZE, &limit) &&
 	    hi > limit.soft)
 		return -EFBIG;
-	err = arch_fallocate(fd, 0, lo, hi - lo);
+	err = ft_fallocate(fd, lo, hi - lo);
 	if (err)
 		return (int)err;
 	p = ft_mmap(NULL, hi - lo, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, lo);
@@ -174,7 +174,7 @@ int agent_map_create(u32 parent_pid, u32 parent_gen, u64 inherited)
 	err = map_window(fd, FIRST_ROOM);
 	if (!err) {
 		/* The window is at the file's end; the header was not backed yet. */
-		err = (int)arch_fallocate(fd, 0, 0, FTRACE_MAP_HEADER_SIZE);
+		err = (int)ft_fallocate(fd, 0, FTRACE_MAP_HEADER_SIZE);
 	}
 	if (!err) {
 		map = ft_mmap(NULL, FTRACE_MAP_HEADER_SIZE, PROT_READ | PROT_WRITE,

@@ -96,7 +96,7 @@ static struct ftrace_ring *make_file(const char *path, u32 npackets)
 
 	if (fd < 0)
 		return NULL;
-	if (room_for(fd, size) && !arch_fallocate(fd, 0, 0, size))
+	if (room_for(fd, size) && !ft_fallocate(fd, 0, size))
 		ring = map_aligned(fd, size);
 	ft_close(fd);
 	if (!ring)

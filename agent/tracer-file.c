@@ -21,7 +21,7 @@ static void *map(int fd, u64 offset, size_t bytes)
 	if (!within_limit(offset + bytes))
 		return (void *)(long)-EFBIG;
 	/* Memory for all of it now: a full /dev/shm is an error here, not a SIGBUS later. */
-	err = arch_fallocate(fd, 0, offset, bytes);
+	err = ft_fallocate(fd, offset, bytes);
 	if (err)
 		return (void *)err;
 	return ft_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);

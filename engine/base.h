@@ -94,6 +94,12 @@ int ft_open(const char *path, int flags, int mode);
 int ft_close(int fd);
 long ft_pread(int fd, void *buf, size_t n, u64 off);
 long ft_pwrite(int fd, const void *buf, size_t n, u64 off);
+
+/*
+ * Memory for a part of a file in /dev/shm. Signals are held back meanwhile: one that arrives has the kernel
+ * give it all back (EINTR), a timer that is faster than it does so each time.
+ */
+long ft_fallocate(int fd, u64 off, u64 len);
 /* The whole of a file whose size is not known (/proc), up to @size bytes; its length or -errno. */
 long ft_read_file(const char *path, char *buf, size_t size);
 int ft_getpid(void);

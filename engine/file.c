@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Files by raw system calls. */
 #include <fcntl.h>
+#include <signal.h>
 
 #include "base.h"
 
@@ -33,6 +34,20 @@ long ft_pwrite(int fd, const void *buf, size_t n, u64 off)
 	do
 		ret = arch_pwrite(fd, buf, n, off);
 	while (ret == -EINTR);
+	return ret;
+}
+
+long ft_fallocate(int fd, u64 off, u64 len)
+{
+	const u64 all = ~0ull;
+	u64 signals = 0;
+	long ret, held = arch_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&signals, sizeof(all), 0, 0);
+
+	do
+		ret = arch_fallocate(fd, 0, off, len);
+	while (ret == -EINTR);
+	if (!held)
+		arch_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (long)&signals, 0, sizeof(signals), 0, 0);
 	return ret;
 }
 

@@ -389,13 +389,14 @@ int trace_drain_open(struct trace_drain *d, int ring_fd, int dirfd, const char *
 	memset(d, 0, sizeof(*d));
 	d->fd = -1;
 	d->ring = MAP_FAILED;
-	if (fstat(ring_fd, &st))
-		return -errno;
 	n = pread(ring_fd, &head, sizeof(head), 0);
 	if (n < 0)
 		return -errno;
 	if (n < (ssize_t)sizeof(head) || head.magic == 0)
 		return -EAGAIN;
+	/* Only now: a ring that is being made has no size yet, and the magic number comes last. */
+	if (fstat(ring_fd, &st))
+		return -errno;
 	if (head.magic != FTRACE_RING_MAGIC || head.npackets == 0 || head.npackets > MAX_PACKETS ||
 	    head.npackets & (head.npackets - 1))
 		return -EINVAL;

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -414,6 +415,37 @@ static void test_each_line(void **state)
 	assert_true(n > 5);
 }
 
+static volatile sig_atomic_t ticks;
+
+static void tick(int sig)
+{
+	ticks++;
+}
+
+/* A timer that is much faster than the kernel is with that much memory. */
+static void test_fallocate(void **state)
+{
+	struct itimerval fast = { { 0, 50 }, { 0, 50 } }, none = { { 0, 0 }, { 0, 0 } };
+	char path[] = "/dev/shm/ftrace-base-XXXXXX";
+	int fd = mkstemp(path);
+	struct stat st;
+
+	assert_true(fd >= 0);
+	unlink(path);
+	signal(SIGALRM, tick);
+	setitimer(ITIMER_REAL, &fast, NULL);
+	assert_int_equal(ft_fallocate(fd, 0, 32 << 20), 0);
+	while (!ticks)
+		;
+	setitimer(ITIMER_REAL, &none, NULL);
+	signal(SIGALRM, SIG_DFL);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_size, 32 << 20);
+	assert_true(st.st_blocks >= (32 << 20) / 512);
+	close(fd);
+	assert_int_equal(ft_fallocate(-1, 0, 4096), -EBADF);
+}
+
 /* ---- log ---- */
 
 static char logged[1024];
@@ -470,6 +502,7 @@ int main(void)
 		cmocka_unit_test(test_wipeonfork),
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_each_line),
+		cmocka_unit_test(test_fallocate),
 		cmocka_unit_test(test_log),
 	};
 
