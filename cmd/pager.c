@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,26 @@ static void finish(void)
 		;
 }
 
+/* Is there such a program? Of what only a shell understands the answer is yes. */
+static int runnable(const char *command)
+{
+	const char *dirs = getenv("PATH"), *end;
+	size_t name = strcspn(command, " \t");
+	char path[PATH_MAX];
+
+	if (access("/bin/sh", X_OK))
+		return 0;
+	if (command[strcspn(command, "/=\"'$;&|<>(){}`\\")])
+		return 1;
+	for (; dirs; dirs = *end ? end + 1 : NULL) {
+		end = strchrnul(dirs, ':');
+		if ((size_t)snprintf(path, sizeof(path), "%.*s/%.*s", (int)(end - dirs), dirs, (int)name,
+				     command) < sizeof(path) && !access(path, X_OK))
+			return 1;
+	}
+	return 0;
+}
+
 void cmd_pager(int wanted)
 {
 	const char *command = getenv("FTRACE_PAGER");
@@ -31,7 +52,7 @@ void cmd_pager(int wanted)
 		command = getenv("PAGER");
 	if (!command)
 		command = "less";
-	if (!*command || !strcmp(command, "cat") || pipe2(ends, O_CLOEXEC))
+	if (!*command || !strcmp(command, "cat") || !runnable(command) || pipe2(ends, O_CLOEXEC))
 		return;
 	fflush(stdout);
 	pager = fork();

@@ -331,6 +331,9 @@ def test_terminal_gets_colours_and_pager(ftrace, tmp_path):
     paged = on_terminal(command, {"PAGER": "sed s/main/paged/"})
     assert "paged" in paged and "main" not in paged
     assert "main" in on_terminal(command + ["--no-pager"], {"PAGER": "sed s/main/paged/"})
+    for missing in ("no-such-pager", "no-such-pager -R"):
+        assert "main" in on_terminal(command, {"PAGER": missing})
+    assert "main" in on_terminal(command, {"PATH": "/nowhere", "PAGER": "less"})
 
 
 def test_csv_and_json(ftrace, tmp_path):
