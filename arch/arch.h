@@ -284,12 +284,6 @@ void arch_unwind_here(struct unwind_regs *regs);
 void arch_unwind_caller(const struct pt_regs *entry, struct unwind_regs *regs);
 
 /*
- * Is the instruction before @ret, a return address, a call of the function at @func and no other? False also
- * where it cannot be told.
- */
-bool arch_calls(unsigned long ret, unsigned long func);
-
-/*
  * Those of thread @tid, which this process has stopped by ptrace; and its thread pointer, where that can be
  * told. 0 or -errno.
  */

@@ -71,10 +71,18 @@ static void add_range(struct klp_ranges *ranges, unsigned long lo, unsigned long
 	for (u32 i = 0; i < ranges->n; i++)
 		if (lo >= ranges->r[i].lo && hi <= ranges->r[i].hi)
 			return;
-	if (hi > lo && ranges->n < KLP_MAX_RANGES) {
+	if (hi <= lo)
+		return;
+	if (ranges->n < KLP_MAX_RANGES) {
 		ranges->r[ranges->n].lo = lo;
 		ranges->r[ranges->n++].hi = hi;
+		return;
 	}
+	/* Rather too much: what lies between holds a transition up, too. */
+	if (lo < ranges->r[ranges->n - 1].lo)
+		ranges->r[ranges->n - 1].lo = lo;
+	if (hi > ranges->r[ranges->n - 1].hi)
+		ranges->r[ranges->n - 1].hi = hi;
 }
 
 static bool is_name(const struct func_symbol *sym, const char *name)
@@ -84,18 +92,21 @@ static bool is_name(const struct func_symbol *sym, const char *name)
 	return len == ft_strlen(name) && !ft_strncmp(sym->name, name, len);
 }
 
-/* Parts of the function @name that the compiler has put where they do not disturb (NAME.cold). */
+/*
+ * Parts of the function @name that the compiler has put where they do not disturb (NAME.cold), or has left of
+ * it where its begin was inlined elsewhere (NAME.part.0; to be jumped to).
+ */
 static void add_parts(struct klp_ranges *ranges, const struct symbols *s, const char *name,
 		      unsigned long base)
 {
-	static const char suffix[] = ".cold";
 	size_t len = symbols_name_length(name);
 
 	for (u32 i = 0; i < s->n; i++) {
 		const struct func_symbol *sym = &s->sym[i];
 
 		if (ft_strncmp(sym->name, name, len) ||
-		    !ft_starts_with(sym->name + len, suffix))
+		    (!ft_starts_with(sym->name + len, ".cold") &&
+		     !ft_starts_with(sym->name + len, ".part.")))
 			continue;
 		add_range(ranges, base + sym->addr, base + sym->addr + (sym->size ? sym->size : 1));
 	}
@@ -135,16 +146,12 @@ static const char *path_of(const struct unwind_object *o, char *exe, size_t size
 	return exe;
 }
 
-/*
- * What is loaded, with ftrace_lock held: nothing of it is unmapped until the lock is let go, see
- * loader_event(). NULL: the loader does not come to rest, or no memory; the lock is not held then.
- */
-static struct unwind_objects *hold_objects(void)
+struct unwind_objects *klp_hold_objects(u32 ms)
 {
 	struct unwind_objects *objects = scratch_alloc(sizeof(*objects));
 	struct timespec pause = { 0, 1000000 };
 
-	for (u32 i = 0; objects && i < 2000; i++) {
+	for (u32 i = 0; objects && i < ms; i++) {
 		ft_lock(ftrace_lock);
 		if (!unwind_objects_open(objects))
 			return objects;
@@ -155,6 +162,8 @@ static struct unwind_objects *hold_objects(void)
 	return NULL;
 }
 
+#define MAX_WAIT_MS	2000u
+
 static void let_objects_go(struct unwind_objects *objects)
 {
 	ft_unlock(ftrace_lock);
@@ -164,7 +173,7 @@ static void let_objects_go(struct unwind_objects *objects)
 /* The object that @addr is in: its path into @path, its base. */
 static bool find_place(unsigned long addr, char *path, size_t size, unsigned long *base)
 {
-	struct unwind_objects *objects = hold_objects();
+	struct unwind_objects *objects = klp_hold_objects(MAX_WAIT_MS);
 	const struct unwind_object *in = objects ? unwind_object_of(objects, addr) : NULL;
 	const char *found = in ? path_of(in, path, size) : NULL;
 
@@ -197,7 +206,7 @@ static int ranges_of_new(struct klp_kobj *o)
 		}
 		if (placed && !opened[0] && !open_file(&f, path))
 			ft_memcpy(opened, path, sizeof(opened));
-		objects = hold_objects();
+		objects = klp_hold_objects(MAX_WAIT_MS);
 		if (objects) {
 			ranges_of(&o->funcs[i].new, addr, base, opened[0] ? &f : NULL, objects);
 			let_objects_go(objects);
@@ -284,7 +293,7 @@ int klp_resolve(struct klp_kobj *o, const char *patch)
 	err = open_file(&f, o->obj->path);
 	if (err)
 		return ft_log(err, "patch %s: %s cannot be read: error %d", patch, o->obj->path, -err);
-	objects = hold_objects();
+	objects = klp_hold_objects(MAX_WAIT_MS);
 	if (!objects)
 		err = -EAGAIN;
 	else if (o->obj->gone)

@@ -9,6 +9,7 @@
 #include "arch.h"
 #include "chunk.h"
 #include "livepatch.h"
+#include "scratch.h"
 #include "shadow.h"
 #include "stop.h"
 #include "thunk.h"
@@ -75,40 +76,87 @@ static void add_code(struct klp_check *c, unsigned long lo, unsigned long hi, co
 		c->code[c->ncode++] = (struct klp_code){ lo, hi, name };
 }
 
-/* The version of @f that is being left; its stub and thunk, where a thread may be on its way to any. */
-static void add_func(struct klp_check *c, const struct klp_kfunc *f)
+/* How far before the function @site's jump to the stub may stand, behind a short one at the entry. */
+static unsigned long bytes_before(const struct dyn_ftrace *site)
+{
+	if (site->form == FTRACE_FORM_MOVED)
+		return site->obj->plan.funcs[ftrace_planned_index(site)].before;
+	return site->form == FTRACE_FORM_SHORT ? ARCH_SITE_SIZE : 0;
+}
+
+/*
+ * The version of @f that is being left. Its stub and thunk, where a thread may be on its way to any. And the
+ * bytes of the site, in the original: whoever is about to execute the jump there may have come from the
+ * other version of a function that ended in a jump to this one, and nothing on its stack says so.
+ */
+static int add_func(struct klp_check *c, const struct klp_kfunc *f)
 {
 	const struct klp_kfunc *old = c->target ? f->below : f;
 	const struct klp_ranges *ranges = !old || old->nop ? &f->old : &old->new;
-	unsigned long at;
+	const struct dyn_ftrace *site = f->site;
+	unsigned long at, entry;
 
 	if (!f->patched)
-		return;
+		return 0;
 	for (u32 i = 0; i < ranges->n; i++)
 		add_code(c, ranges->r[i].lo, ranges->r[i].hi, f->name);
-	/* Also who has not left the function's entry yet: whoever jumped there is on no stack. */
-	at = f->site->ip - f->site->entry_delta;
-	add_code(c, at, f->site->ip + f->site->len, f->name);
-	at = ftrace_stub(f->site->id);
+	at = ftrace_stub(site->id);
 	add_code(c, at, at + FTRACE_STUB_SIZE, f->name);
-	if (ftrace_thunk_of(f->site)) {
-		at = ftrace_thunk_code(ftrace_thunk_of(f->site));
+	if (ftrace_thunk_of(site)) {
+		at = ftrace_thunk_code(ftrace_thunk_of(site));
 		add_code(c, at, at + FTRACE_STUB_SIZE, f->name);
 	}
+	entry = site->ip - site->entry_delta;
+	add_code(c, entry - bytes_before(site), site->ip + site->len, f->name);
+	return klp_add_calls(c, entry, ranges, f->name);
 }
 
-/* NULL: done; else why not. */
-static const char *fill_check(struct klp_check *c, const struct klp_kpatch *p)
+void klp_free_check(struct klp_check *c)
 {
-	const char *why = unwind_objects_open(c->objects);
+	if (!c)
+		return;
+	scratch_free(c->objects, sizeof(*c->objects));
+	scratch_free(c->code, c->max_code * sizeof(*c->code));
+	klp_free_places(&c->calls);
+	klp_free_places(&c->tails);
+	ft_free(c, sizeof(*c));
+}
 
-	c->ncode = 0;
-	for (u32 i = 0; !why && i < p->nobjs; i++)
-		for (u32 k = 0; k < p->objs[i].nfuncs; k++)
-			add_func(c, &p->objs[i].funcs[k]);
+static int fill_check(struct klp_check *c, const struct klp_kpatch *p)
+{
+	int err = 0;
+
+	for (u32 i = 0; i < p->nobjs; i++)
+		for (u32 k = 0; k < p->objs[i].nfuncs && !err; k++)
+			err = add_func(c, &p->objs[i].funcs[k]);
 	c->main_stack = unwind_main_stack();
-	c->filled = !why;
-	return why;
+	return err ? err : klp_sort_calls(c);
+}
+
+struct klp_check *klp_new_check(const struct klp_kpatch *p, bool target, int *err)
+{
+	struct klp_check *c = ft_alloc(sizeof(*c));
+
+	*err = -ENOMEM;
+	if (!c)
+		return NULL;
+	c->target = target;
+	c->loads = READ_ONCE(klp_loads);
+	for (u32 i = 0; i < p->nobjs; i++)
+		c->max_code += p->objs[i].nfuncs * (KLP_MAX_RANGES + 3);
+	c->code = scratch_alloc(c->max_code * sizeof(*c->code));
+	if (c->code || !c->max_code) {
+		*err = -EAGAIN;
+		c->objects = klp_hold_objects(100);
+	}
+	if (c->objects) {
+		*err = fill_check(c, p);
+		ft_unlock(ftrace_lock);
+	}
+	if (!*err)
+		return c;
+	klp_free_check(c);
+	return NULL;
 }
 
 static const char *find_code(const struct klp_check *c, unsigned long pc)
@@ -164,6 +212,10 @@ const char *klp_look_at_stack(const struct klp_check *c, const struct unwind_reg
 			return "it is on its stack";
 		if (w.exact && in_trampoline(c->objects, unwind_pc(&w)))
 			return "it is in the tracer";
+		if (!w.exact && w.depth)
+			*func = klp_passed_on(c, w.regs.reg[ARCH_UNWIND_PC], w.callee);
+		if (*func)
+			return "what it ends in is on its stack";
 		switch (unwind_step(&w)) {
 		case UNWIND_FRAME:
 			continue;
@@ -184,7 +236,7 @@ static const char *look_at_thread(struct klp_look *look, const struct ftrace_sto
 	unsigned long tcb = 0;
 
 	*func = NULL;
-	if (!t->pc)
+	if (t->tid == look->self_tid)
 		return klp_look_at_stack(look->check, look->self, t->stack_end, true,
 					 look->self_tcb, func);
 	if (t->fixed)
@@ -272,11 +324,9 @@ static int work_on(struct ftrace_stopped *threads, u32 n, void *data)
 	work->threads = threads;
 	work->n = n;
 	look->nholders = 0;
-	if (!look->check->filled) {
-		work->why = fill_check(look->check, look->patch);
-		if (work->why)
-			return -EAGAIN;
-	}
+	/* Objects that it does not know would be taken for no code, or one for another. */
+	if (READ_ONCE(klp_loads) != look->check->loads)
+		return fail(work, -EAGAIN, "an object is being loaded or unloaded");
 	if (look->view != look->old) {
 		err = fill_view(work);
 		if (err)

@@ -43,9 +43,9 @@ static u32 round;			/* counts looks at all stacks */
 /*
  * A thread that calls the functions all the time is hardly ever found without one of them on its stack; but when it
  * begins the outermost of such calls it knows that itself. It looks a few times for each look of others,
- * so that one deep in calls does not do it all the time. Whoever has made the call must be its caller by what
- * stands there: one of the functions that ends in a jump to this one is not on the stack any more, but
- * what it has passed on is its version's.
+ * so that one deep in calls does not do it all the time. It must have been called from what is on the stack:
+ * a function that ends in a jump to this one is not there any more, but what it has passed on is its
+ * version's (livepatch-calls.c).
  */
 #define OWN_LOOKS	4u
 
@@ -66,7 +66,7 @@ static void go_over(struct klp_view *v, struct ftrace_thread *t, const struct dy
 	c = __atomic_load_n(&check, __ATOMIC_SEQ_CST);
 	arch_unwind_caller(regs, &caller);
 	if (c && c->target == v->target &&
-	    arch_calls(caller.reg[ARCH_UNWIND_PC], site->ip - site->entry_delta)) {
+	    klp_calls(c, caller.reg[ARCH_UNWIND_PC], site->ip - site->entry_delta)) {
 		why = klp_look_at_stack(c, &caller, caller.reg[ARCH_UNWIND_SP], false,
 					(unsigned long)__builtin_thread_pointer(), &func);
 	}
@@ -85,10 +85,11 @@ bool klp_thread_is_patched(const struct dyn_ftrace *site, const struct pt_regs *
 	/* In a child of fork thread ids are new, and nobody has gone over. */
 	if (v->all || !READ_ONCE(klp_process->same))
 		return !v->target;
-	tid = ftrace_self ? ftrace_self->tid : ft_gettid();
+	/* 0: in a child of fork, of the thread that was its parent's. */
+	tid = ftrace_self && ftrace_self->tid ? ftrace_self->tid : ft_gettid();
 	if (!klp_view_has(v, tid))
 		return v->target;
-	if (ftrace_self)
+	if (ftrace_self && ftrace_self->tid == tid)
 		go_over(v, ftrace_self, site, regs);
 	/* As it is now: if the direction was turned meanwhile, nothing has been done to this view. */
 	v = __atomic_load_n(&view, __ATOMIC_ACQUIRE);
@@ -108,15 +109,6 @@ static bool wait_for_readers(void)
 	return true;
 }
 
-static void free_check(struct klp_check *c)
-{
-	if (!c)
-		return;
-	scratch_free(c->objects, sizeof(*c->objects));
-	scratch_free(c->code, c->code_size);
-	ft_free(c, sizeof(*c));
-}
-
 /* In place of the one there is; NULL: of any. */
 static void set_check(struct klp_check *c)
 {
@@ -126,26 +118,7 @@ static void set_check(struct klp_check *c)
 		return;
 	__atomic_store_n(&check, c, __ATOMIC_SEQ_CST);
 	if (wait_for_readers())
-		free_check(old);
-}
-
-static struct klp_check *new_check(struct klp_kpatch *p, bool target)
-{
-	struct klp_check *c = ft_alloc(sizeof(*c));
-
-	if (!c)
-		return NULL;
-	c->target = target;
-	c->loads = READ_ONCE(klp_loads);
-	for (u32 i = 0; i < p->nobjs; i++)
-		c->max_code += p->objs[i].nfuncs * 2 * KLP_MAX_RANGES;
-	c->code_size = (c->max_code + 1) * 4 * sizeof(long);
-	c->objects = scratch_alloc(sizeof(*c->objects));
-	c->code = scratch_alloc(c->code_size);
-	if (c->objects && c->code)
-		return c;
-	free_check(c);
-	return NULL;
+		klp_free_check(old);
 }
 
 static struct klp_check *retired;
@@ -240,7 +213,7 @@ static void complete(bool patched)
 	struct klp_view *views = view;
 
 	set_check(NULL);
-	free_check(retired);
+	klp_free_check(retired);
 	retired = NULL;
 	if (patched && p->pub->replace) {
 		drop_replaced(p);
@@ -283,7 +256,7 @@ static int look(bool reverse)
 	struct klp_look look = {
 		.patch = klp_transition_patch, .reverse = reverse, .old = old, .view = old,
 		.check = check, .self = &self,
-		.self_tcb = (unsigned long)__builtin_thread_pointer(),
+		.self_tcb = (unsigned long)__builtin_thread_pointer(), .self_tid = ft_gettid(),
 	};
 	const char *why = "no memory";
 	int err = -ENOMEM;
@@ -296,7 +269,9 @@ static int look(bool reverse)
 		holders = scratch_alloc(KLP_MAX_HOLDERS * sizeof(*holders));
 	look.holders = holders;
 	if (!look.check || reverse || look.check->loads != READ_ONCE(klp_loads))
-		look.check = new_check(look.patch, old->target != reverse);
+		look.check = klp_new_check(look.patch, old->target != reverse, &err);
+	if (err == -EAGAIN)
+		why = "an object is being loaded or unloaded";
 	if (reverse || old->all || !klp_process->same) {
 		look.view = new_view(old->target != reverse, false);
 		if (look.view)
@@ -305,6 +280,9 @@ static int look(bool reverse)
 	if (holders && look.check && look.view) {
 		why = NULL;
 		err = klp_look_at_stacks(&look, &view, &why);
+		/* Whoever was to do it was killed, but behind what counts. */
+		if (err && view == look.view && look.view != old)
+			err = 0;
 	}
 	if (!err) {
 		klp_process->same = true;
@@ -315,7 +293,7 @@ static int look(bool reverse)
 		return (int)nholders;
 	}
 	if (look.check != check)
-		free_check(look.check);
+		klp_free_check(look.check);
 	if (look.view && look.view != old) {
 		look.view->next = NULL;
 		free_views(look.view);

@@ -6,6 +6,7 @@
  *	livepatch-object.c	from names to functions; the addresses of their code
  *	livepatch-transition.c	who has gone over
  *	livepatch-stack.c	looking at the stacks
+ *	livepatch-calls.c	functions that have ended in a jump to another
  *	livepatch-shadow.c	shadow variables
  *	livepatch-state.c	system states
  *
@@ -109,6 +110,12 @@ struct ftrace_object *klp_find_object(const char *name);
  */
 int klp_resolve(struct klp_kobj *o, const char *patch);
 
+/*
+ * What is loaded, with ftrace_lock held: nothing of it is unmapped until the lock is let go, see
+ * loader_event(). NULL: the loader does not come to rest for @ms milliseconds, or no memory; the lock is not held then.
+ */
+struct unwind_objects *klp_hold_objects(u32 ms);
+
 /* ---- livepatch-transition.c ---- */
 
 extern struct klp_kpatch *klp_transition_patch;	/* NULL: no transition */
@@ -149,17 +156,36 @@ struct klp_view {
 	s32 tid[];			/* 0: free, -1: it has gone over */
 };
 
+/* A function of the program. Begins as records do that ft_sort() sorts. */
+struct klp_place {
+	u64 addr;
+	const char *name;		/* of the function that is changed */
+};
+
+struct klp_places {
+	struct klp_place *p;
+	u32 n, room;
+};
+
 /* What stacks are looked at with. Published for the callback while the transition lasts; see klp_go_over(). */
 struct klp_check {
 	struct unwind_objects *objects;
 	struct klp_code *code;		/* what must not be on a stack */
 	u32 ncode, max_code;
+	struct klp_places calls;	/* the functions: no call of them may be under way */
+	struct klp_places tails;	/* where they go on by a jump */
 	bool target;			/* for a transition in this direction */
-	bool filled;
 	unsigned long main_stack;	/* an address above all frames of the main thread, 0: not known */
-	u32 loads;			/* of klp_loads */
+	u32 loads;			/* of klp_loads: it holds until that changes */
 	size_t code_size;
 };
+
+/*
+ * For looks at @p's transition in direction @target. *@err: -errno: no memory, or the loader is at work now
+ * (-EAGAIN); then NULL.
+ */
+struct klp_check *klp_new_check(const struct klp_kpatch *p, bool target, int *err);
+void klp_free_check(struct klp_check *c);
 
 extern u32 klp_loads;			/* counts changes of what is loaded */
 
@@ -172,6 +198,7 @@ struct klp_look {
 	struct klp_check *check;
 	struct unwind_regs *self;	/* where the caller's stack is unwound from */
 	unsigned long self_tcb;
+	s32 self_tid;
 };
 
 /*
@@ -181,8 +208,9 @@ struct klp_look {
 int klp_look_at_stacks(struct klp_look *look, struct klp_view **in_force, const char **why);
 
 /*
- * NULL: nothing is in the way on the stack that begins with @regs; else why, and what is there. @tcb: the
- * thread's control block, 0: not known.
+ * NULL: nothing is in the way on the stack that begins with @regs; else why, and what is there. @exact: that
+ * is where it stands; else a return address, of a call that does not count. @tcb: the thread's
+ * control block, 0: not known.
  */
 const char *klp_look_at_stack(const struct klp_check *check, const struct unwind_regs *regs,
 			      unsigned long stack_end, bool exact, unsigned long tcb,
@@ -193,6 +221,29 @@ void klp_view_remove(struct klp_view *view, s32 tid);
 
 /* Is @tid one of those that have not gone over? */
 bool klp_view_has(const struct klp_view *view, s32 tid);
+
+/* ---- livepatch-calls.c ---- */
+
+/*
+ * The function at @func was entered with the return address @ret. Was it called there, and not jumped to at the end
+ * of one that is changed?
+ */
+bool klp_calls(const struct klp_check *c, unsigned long ret, unsigned long func);
+
+/*
+ * @name, the function at @entry whose version has its code at @code, is one of those looked for. -errno. Behind the
+ * last one: klp_sort_calls().
+ */
+int klp_add_calls(struct klp_check *c, unsigned long entry, const struct klp_ranges *code,
+		  const char *name);
+int klp_sort_calls(struct klp_check *c);
+void klp_free_places(struct klp_places *places);
+
+/*
+ * The function at @runs has a frame that returns to @ret. Is it there in the place of a function that is
+ * changed, having been jumped to at the end of that? That one's name, or NULL.
+ */
+const char *klp_passed_on(const struct klp_check *c, unsigned long ret, unsigned long runs);
 
 /* ---- livepatch-state.c ---- */
 

@@ -168,11 +168,14 @@ static int seize(struct stop *s, s32 tid)
 	return 0;
 }
 
-/* Seize the threads that were not there before; how many, or -errno. */
+/*
+ * Seize the threads that were not there before; how many were found, or -errno. One that ends meanwhile counts: the
+ * kernel's list ends at a thread that is gone by the time it goes on from there, with others behind.
+ */
 static int seize_new(struct stop *s, int dir)
 {
 	char buf[4096] __attribute__((aligned(8)));
-	u32 before = s->n;
+	int found = 0;
 	bool caller_there = false;
 	long n;
 	int err;
@@ -191,6 +194,7 @@ static int seize_new(struct stop *s, int dir)
 			caller_there |= tid == s->caller;
 			if (tid == s->caller || note_seen(s, tid))
 				continue;
+			found++;
 			err = seize(s, tid);
 			if (err)
 				return err;
@@ -198,7 +202,7 @@ static int seize_new(struct stop *s, int dir)
 	}
 	if (n < 0 || !caller_there)
 		return refuse(s, -EIO, "its threads cannot be listed: /proc is another namespace's");
-	return (int)(s->n - before);
+	return found;
 }
 
 static struct ftrace_stopped *find(struct stop *s, s32 tid)

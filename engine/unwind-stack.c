@@ -33,6 +33,18 @@ bool unwind_read(const struct unwind_walk *w, unsigned long addr, unsigned long 
 
 /* ---- what is loaded ---- */
 
+/* glibc has made what its dynamic section says absolute; what nobody has calls by no table. */
+static unsigned long find_got(unsigned long base, const ElfW(Phdr) *phdr)
+{
+	const ElfW(Dyn) *d = (const ElfW(Dyn) *)(base + phdr->p_vaddr);
+	const ElfW(Dyn) *end = d + phdr->p_memsz / sizeof(*d);
+
+	for (; d < end && d->d_tag != DT_NULL; d++)
+		if (d->d_tag == DT_PLTGOT)
+			return d->d_un.d_ptr;
+	return 0;
+}
+
 static void add_object(struct unwind_objects *all, unsigned long base, const ElfW(Phdr) *phdr,
 		       unsigned int phnum)
 {
@@ -50,6 +62,8 @@ static void add_object(struct unwind_objects *all, unsigned long base, const Elf
 	for (unsigned int i = 0; i < phnum; i++) {
 		unsigned long lo = base + phdr[i].p_vaddr;
 
+		if (phdr[i].p_type == PT_DYNAMIC)
+			o->got = find_got(base, &phdr[i]);
 		if (phdr[i].p_type != PT_LOAD || !(phdr[i].p_flags & PF_R) ||
 		    e->nloads == ELF_MAX_SEGMENTS)
 			continue;
@@ -215,6 +229,7 @@ void unwind_begin(struct unwind_walk *w, const struct unwind_objects *all,
 	w->stack_hi = ALIGN_DOWN(hi, sizeof(long));
 	w->exact = true;
 	w->depth = 0;
+	w->callee = 0;
 }
 
 static bool frame_address(const struct unwind_walk *w, const struct unwind_row *row,
@@ -281,6 +296,7 @@ enum unwind_result unwind_step(struct unwind_walk *w)
 	if (caller.reg[ARCH_UNWIND_SP] < w->regs.reg[ARCH_UNWIND_SP] && !row.signal)
 		return UNWIND_LOST;
 	caller.reg[ARCH_UNWIND_PC] = caller.reg[row.ra];
+	w->callee = o->base + (unsigned long)eh_frame_start(&o->table, entry);
 	w->regs = caller;
 	w->exact = row.signal;
 	return UNWIND_FRAME;

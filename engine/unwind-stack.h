@@ -56,6 +56,7 @@ bool unwind_row(const struct eh_frame *t, u32 i, u64 pc, struct unwind_row *row)
 
 struct unwind_object {
 	unsigned long lo, hi, base;
+	unsigned long got;	/* the global offset table's address, as linkage tables count from; 0: none */
 	struct elf elf;		/* its segments as they are in memory */
 	struct eh_frame table;
 };
@@ -86,6 +87,7 @@ struct unwind_walk {
 	struct unwind_regs regs;		/* of the frame that is looked at */
 	bool exact;				/* its pc is where it stands, no return address */
 	u32 depth;
+	unsigned long callee;			/* behind a step: the begin of the function it has left */
 };
 
 /* @regs: of the thread; [@lo, @hi): its stack, from the stack pointer on. */

@@ -79,6 +79,9 @@
 /* Room for the call frame information of @n stubs. */
 #define ARCH_UNWIND_SIZE(n)	(128 + (n) * 56ul)
 
+/* Of the calls that compilers make where the callee is known by its address or a slot. */
+#define ARCH_CALL_LENGTHS	{ 6 }
+
 #define ARCH_SYSCALL_SIZE	2	/* of the instruction that makes a system call */
 
 /* Registers as call frame information numbers them (unwind-regs.c): how many matter, which are pc and sp. */

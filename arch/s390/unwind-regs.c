@@ -50,17 +50,6 @@ void arch_unwind_caller(const struct pt_regs *entry, struct unwind_regs *regs)
 	regs->reg[ARCH_UNWIND_PC] = entry->gprs[14];
 }
 
-bool arch_calls(unsigned long ret, unsigned long func)
-{
-	const u8 *p = (const u8 *)ARCH_CODE_ADDRESS(ret) - 6;
-	s32 halfwords;
-
-	if (p[0] != 0xc0 || (p[1] & 0x0f) != 5)		/* brasl */
-		return false;
-	ft_memcpy(&halfwords, p + 2, sizeof(halfwords));
-	return (unsigned long)p + 2 * (unsigned long)(long)halfwords == func;
-}
-
 /* Nobody stops threads here: arch_clone_helper() refuses. */
 int arch_unwind_stopped(int tid, struct unwind_regs *regs, unsigned long *thread_pointer)
 {

@@ -97,6 +97,9 @@
 #define ARCH_DWARF_SP	4
 #endif
 
+/* Of the calls that compilers make where the callee is known by its address or a slot. */
+#define ARCH_CALL_LENGTHS	{ 5, 6 }
+
 #define ARCH_SYSCALL_SIZE	2	/* of the instruction that makes a system call */
 
 /* Registers as call frame information numbers them: how many matter, which are pc and sp. */

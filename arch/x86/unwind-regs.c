@@ -111,18 +111,3 @@ int arch_unwind_stopped(int tid, struct unwind_regs *regs, unsigned long *thread
 	return 0;
 }
 
-bool arch_calls(unsigned long ret, unsigned long func)
-{
-	const u8 *p = (const u8 *)ret;
-	s32 disp;
-
-	/* call rel32; call *disp(%rip), through the GOT */
-	ft_memcpy(&disp, p - 4, sizeof(disp));
-	if (p[-5] == 0xe8)
-		return ret + (unsigned long)(long)disp == func;
-#ifdef __x86_64__
-	if (p[-6] == 0xff && p[-5] == 0x15)
-		return *(const unsigned long *)(ret + (unsigned long)(long)disp) == func;
-#endif
-	return false;
-}

@@ -46,17 +46,6 @@ __attribute__((noinline)) int target_call(void (*func)(void))
 	return 1;
 }
 
-/* A caller and what it calls, which agree on how: the version is passed along. */
-__attribute__((noinline)) int target_inner(int how)
-{
-	return how == 1 ? 1 : -1;
-}
-
-__attribute__((noinline)) int target_outer(void)
-{
-	return target_inner(1);
-}
-
 static __attribute__((noinline)) int twin(void)
 {
 	__asm__ volatile("");

@@ -10,8 +10,6 @@ int target_version(void);
 int target_other(void);
 int target_wait(int fd);
 int target_call(void (*func)(void));
-int target_inner(int how);
-int target_outer(void);
 int target_twin(void);
 int target_twin2(void);
 

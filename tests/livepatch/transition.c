@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Transitions: threads that have a function on their stack, in system calls, under load. */
+/* Transitions: threads that have a function on their stack, in system calls, in handlers, on coroutines. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -367,100 +367,7 @@ static void forked(void)
 	ok(klp_wait_transition(2000) == 0 && disable(&wait_patch) == 0, "its parent as well");
 }
 
-/* ---- a pair that is changed together, under load ---- */
-
-static long mixed, calls_old, calls_new;
-static volatile bool stop;
-
-static int new_inner(int how)
-{
-	if (how != 2)
-		__atomic_fetch_add(&mixed, 1, __ATOMIC_RELAXED);
-	return how == 2 ? 2 : -2;
-}
-
-static int new_outer(void)
-{
-	return target_inner(2);
-}
-
-static struct klp_func pair_funcs[] = {
-	{ .old_name = "target_outer", .new_func = new_outer },
-	{ .old_name = "target_inner", .new_func = new_inner }, { } };
-static struct klp_object pair_objs[] = { { .funcs = pair_funcs }, { } };
-static struct klp_patch pair = { .name = "pair", .objs = pair_objs };
-
-static void *hammer(void *arg)
-{
-	unsigned long n = 0;
-
-	while (!stop) {
-		int r = target_outer();
-
-		if (r == 1)
-			calls_old++;
-		else if (r == 2)
-			calls_new++;
-		else
-			__atomic_fetch_add(&mixed, 1, __ATOMIC_RELAXED);
-		if (++n % 1024 == 0 && arg)
-			usleep(100);
-	}
-	return NULL;
-}
-
-static void *come_and_go(void *arg)
-{
-	while (!stop) {
-		pthread_t t;
-
-		if (pthread_create(&t, NULL, call_version, &(int){ 0 }))
-			continue;
-		pthread_join(t, NULL);
-	}
-	return NULL;
-}
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + 1e-9 * (double)ts.tv_nsec;
-}
-
-static void under_load(long transitions)
-{
-	pthread_t threads[6];
-	double begin = now();
-	long done = 0, failed = 0;
-
-	for (int i = 0; i < 5; i++)
-		pthread_create(&threads[i], NULL, hammer, i > 1 ? threads : NULL);
-	pthread_create(&threads[5], NULL, come_and_go, NULL);
-	while (done < transitions && !failed && now() - begin < 60) {
-		if (klp_enable_patch(&pair) || klp_wait_transition(10000)) {
-			failed++;
-			print_holders();
-			break;
-		}
-		if (klp_disable_patch(&pair) || klp_wait_transition(10000)) {
-			failed++;
-			print_holders();
-			break;
-		}
-		done += 2;
-	}
-	stop = true;
-	for (int i = 0; i < 6; i++)
-		pthread_join(threads[i], NULL);
-	printf("# %ld transitions in %.1f s; %ld calls old, %ld new\n", done, now() - begin,
-	       calls_old, calls_new);
-	ok(!mixed && !failed && calls_old && calls_new, "a pair of functions under load: "
-	   "no mixed call (%ld)", mixed);
-}
-
-int main(int argc, char **argv)
+int main(void)
 {
 	ftrace_set_log(say);
 	waiting();
@@ -471,6 +378,5 @@ int main(int argc, char **argv)
 	in_handler(true);
 	coroutines();
 	forked();
-	under_load(argc > 1 ? atol(argv[1]) : 500);
 	return tap_done();
 }

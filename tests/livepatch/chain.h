@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* Calls that go on by a jump: chain.c is compiled for tracing, steps.c and load.c are not. */
+#ifndef TESTS_LIVEPATCH_CHAIN_H
+#define TESTS_LIVEPATCH_CHAIN_H
+
+/* All of them agree on @how, the version: 1, or 2 of the patch's. What comes back otherwise is negative. */
+#define HIDDEN __attribute__((visibility("hidden")))
+HIDDEN int chain_outer(int any);	/* jumps at its end to chain_inner */
+HIDDEN int chain_far(int any);		/* jumps at its end to chain_middle */
+HIDDEN int chain_middle(int how);	/* calls chain_inner; no patch changes it */
+HIDDEN int chain_inner(int how);
+HIDDEN int chain_wait(int fd);		/* blocks in read() */
+
+#endif
