@@ -61,19 +61,6 @@ struct probe_entry {
 };
 const struct probe_entry *probe_entry(const struct probe *p);
 
-#define PROBE_MAX_FIXUPS	12
-#define PROBE_MAX_INSNS		20
-
-/* Instructions made ready to run elsewhere: the parts of a struct ftrace_template. */
-struct probe_copy {
-	u8 moved;		/* bytes of the original it stands for: ftrace_planned.len */
-	u8 size;		/* of the copy */
-	u8 nfixups, ninsns;
-	struct ftrace_fixup fixup[PROBE_MAX_FIXUPS];
-	struct ftrace_copied copied[PROBE_MAX_INSNS];
-	u8 bytes[FTRACE_COPY_SIZE];
-};
-
 /*
  * Make the copy of the first instructions, @need bytes or a few more, of the function of @size
  * bytes at @vaddr. @avail: bytes that can be read at @code, @size and what follows it. NULL: done;

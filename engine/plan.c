@@ -142,6 +142,22 @@ int ftrace_copied_to(const struct ftrace_template *t, unsigned int original)
 	return -ENOENT;
 }
 
+size_t ftrace_template_put(void *out, const struct probe_copy *c)
+{
+	size_t fixups = c->nfixups * sizeof(c->fixup[0]), insns = c->ninsns * sizeof(c->copied[0]);
+	struct ftrace_template *t = out;
+
+	if (t) {
+		t->len = c->size;
+		t->nfixups = c->nfixups;
+		t->ninsns = c->ninsns;
+		ft_memcpy(t + 1, c->fixup, fixups);
+		ft_memcpy((u8 *)(t + 1) + fixups, c->copied, insns);
+		ft_memcpy((u8 *)(t + 1) + fixups + insns, c->bytes, c->size);
+	}
+	return sizeof(*t) + fixups + insns + c->size;
+}
+
 int ftrace_plan_functions(const struct ftrace_plan *plan, const char *object,
 			  struct ftrace_finding *find, u32 **planned)
 {

@@ -166,6 +166,25 @@ static inline const struct ftrace_copied *ftrace_template_copied(const struct ft
 	return (const struct ftrace_copied *)((const struct ftrace_fixup *)(t + 1) + t->nfixups);
 }
 
+#define PROBE_MAX_FIXUPS	12
+#define PROBE_MAX_INSNS		20
+
+/* Instructions made ready to run elsewhere: the parts of a struct ftrace_template. */
+struct probe_copy {
+	u8 moved;		/* bytes of the original it stands for: ftrace_planned.len */
+	u8 size;		/* of the copy */
+	u8 nfixups, ninsns;
+	struct ftrace_fixup fixup[PROBE_MAX_FIXUPS];
+	struct ftrace_copied copied[PROBE_MAX_INSNS];
+	u8 bytes[FTRACE_COPY_SIZE];
+};
+
+/* Write @c as a template to @out, which is zeroed and 8-aligned. Its size; @out NULL: only that. */
+size_t ftrace_template_put(void *out, const struct probe_copy *c);
+#define FTRACE_TEMPLATE_MAX	(sizeof(struct ftrace_template) + \
+				 PROBE_MAX_FIXUPS * sizeof(struct ftrace_fixup) + \
+				 PROBE_MAX_INSNS * sizeof(struct ftrace_copied) + FTRACE_COPY_SIZE)
+
 /* Where in the copy the instruction at offset @original begins. -ENOENT: no instruction begins there. */
 int ftrace_copied_to(const struct ftrace_template *t, unsigned int original);
 

@@ -134,20 +134,12 @@ static u32 add_reason(struct written *w, const char *text)
 
 static bool add_template(struct written *w, const struct probe_copy *c, u32 *at)
 {
-	size_t fixups = c->nfixups * sizeof(c->fixup[0]), insns = c->ninsns * sizeof(c->copied[0]);
-	size_t size = sizeof(struct ftrace_template) + fixups + insns + c->size;
-	struct ftrace_template *t = blob_add(&w->code, ALIGN_UP(size, 8));
-	u8 *to = (u8 *)(t + 1);
+	u8 *t = blob_add(&w->code, ALIGN_UP(ftrace_template_put(NULL, c), 8));
 
 	if (!t)
 		return false;
-	t->len = c->size;
-	t->nfixups = c->nfixups;
-	t->ninsns = c->ninsns;
-	memcpy(to, c->fixup, fixups);
-	memcpy(to + fixups, c->copied, insns);
-	memcpy(to + fixups + insns, c->bytes, c->size);
-	*at = (u32)((u8 *)t - w->code.data);
+	ftrace_template_put(t, c);
+	*at = (u32)(t - w->code.data);
 	return true;
 }
 

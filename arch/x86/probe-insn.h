@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What probe.c (decoding) and probe-move.c (moving) share. */
+/* Decoding with Zydis, for probe.c. */
 #ifndef FTRACE_X86_PROBE_INSN_H
 #define FTRACE_X86_PROBE_INSN_H
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "move.h"
 #include "probe-insn.h"
 
 struct probe *probe_open(u16 machine, bool wide)
@@ -225,6 +226,14 @@ bool probe_decode(struct probe *p, const u8 *code, size_t avail, u64 vaddr,
 	insn->jump_reg = insn->kind == PROBE_JUMP_INDIRECT && in.raw.modrm.mod == 3 ?
 			 modrm_rm(&in) : PROBE_NO_REG;
 	return true;
+}
+
+const char *probe_move(struct probe *p, const u8 *code, size_t avail, u64 size, u64 vaddr,
+		       unsigned int need, struct probe_copy *copy)
+{
+	const struct x86_refusal *why = x86_move(p->wide, code, avail, size, vaddr, need, copy);
+
+	return why ? why->first : NULL;
 }
 
 bool probe_is_restorer(const u8 *code, size_t avail)
