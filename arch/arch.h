@@ -100,6 +100,72 @@ struct ftrace_template;
  */
 int arch_copy_write(u8 *out, unsigned long at, unsigned long base, const struct ftrace_template *t);
 
+/* ---- detour.c: where ARCH_HAS_DETOURS is defined; see engine/detour.h ---- */
+
+struct probe_copy;
+
+/* What probes need to know of an instruction. */
+struct arch_insn {
+	u8 len;
+	bool branches;			/* what comes next is not, or not always, what stands behind it */
+	bool indirect;			/* a jump to nobody knows where: by a register, through memory */
+	unsigned long target;		/* of a branch or call by a distance; 0: none */
+};
+
+/* Decode what stands at @code, @avail bytes, for address @addr. False: no instruction. */
+bool arch_insn(struct arch_insn *insn, const u8 *code, size_t avail, unsigned long addr);
+
+/*
+ * Make the copy of the instructions at @code, @need bytes or a few more, whose address is @addr; @size: bytes up to
+ * their function's end, @avail: that can be read. NULL: done; else why they cannot be moved, in words.
+ */
+const char *arch_insn_move(const u8 *code, size_t avail, size_t size, unsigned long addr,
+			   unsigned int need, struct probe_copy *copy);
+
+/*
+ * Do what the branch at @code does, its address being @regs' ip: ip and sp are changed, and the stack by a call. False: not
+ * possible, and nothing is changed. @regs NULL: is it possible?
+ */
+bool arch_insn_emulate(const u8 *code, struct pt_regs *regs);
+
+/*
+ * Write a detour's code, to run at @at, to @out (FTRACE_DETOUR_SIZE): the copy @all of its instructions, and for
+ * post_handlers, if @first is not NULL, those of the first one and of the others (NULL: there are none).
+ * -ERANGE, -EINVAL as arch_copy_write().
+ */
+int arch_detour_write(u8 *out, unsigned long at, const struct probe_copy *all,
+		      const struct probe_copy *first, const struct probe_copy *rest);
+
+/* A jump from @from to @to, ARCH_SITE_SIZE bytes. -ERANGE. */
+int arch_jump_write(u8 *out, unsigned long from, unsigned long to);
+
+/* What traps, ARCH_BREAKPOINT_SIZE bytes. */
+extern const u8 arch_breakpoint[];
+
+/*
+ * How many bytes a detour has pushed from offset @at on, up to the next one's; ends with bytes 0. The parts before
+ * the first copy, from ARCH_DETOUR_AGAIN on and from ARCH_DETOUR_POST on.
+ */
+struct arch_pushed {
+	u8 at, bytes;
+};
+extern const struct arch_pushed arch_detour_before[], arch_detour_again[], arch_detour_post[];
+
+/* ---- trap.c: where ARCH_HAS_DETOURS is defined: signals as the kernel has them ---- */
+
+struct arch_sigaction {			/* the kernel's */
+	unsigned long handler, flags, restorer;
+	u64 mask;
+};
+
+/* Without a restorer @act gets one. 0 or -errno. */
+int arch_signal_action(int sig, const struct arch_sigaction *act, struct arch_sigaction *old);
+
+/* Of the context that a handler gets as its third argument. */
+unsigned long arch_signal_ip(const void *uc);
+void arch_signal_set_ip(void *uc, unsigned long ip);
+u64 *arch_signal_mask(void *uc);
+
 /* ---- stop.c: threads stopped by ptrace, seen from a process of our own ---- */
 
 /* A process that shares memory and descriptors with this one, running @func(@arg) on the stack that ends
@@ -199,6 +265,10 @@ void ftrace_regs_caller(void);		/* with all of them */
 void ftrace_graph_caller(void);		/* all of them, in C: any mixture of function and graph ops */
 void ftrace_graph_return(void);		/* return of a call entered through ftrace_graph_caller */
 
+void ftrace_probe_pass(void);		/* what detours call: nobody is told, */
+void ftrace_probe_caller(void);		/* all registers saved, */
+void ftrace_probe_caller_general(void);	/* all but vector registers */
+
 /* ---- slow paths that entry.S calls (engine/record.c, engine/graph.c) ---- */
 
 /*
@@ -217,6 +287,12 @@ enum {
 
 /* All of a site's business with full registers: function ops and graph entry. */
 long ftrace_regs_func(struct pt_regs *regs, struct dyn_ftrace *site);
+
+/*
+ * A detour was come to. *@ret: where it will be returned to, which may be changed. Nonzero: to regs' ip with
+ * regs' sp instead.
+ */
+long ftrace_probe_hit(struct pt_regs *regs, unsigned long *ret);
 
 /* The parent_ip a callback is told, for the return address @ip found at @slot. */
 unsigned long ftrace_real_parent(unsigned long ip, unsigned long slot);

@@ -123,10 +123,7 @@ static int consider_gap(const struct ft_mapping *m, void *data)
 	return 0;
 }
 
-/*
- * Map @size bytes of stubs-and-data space near [@lo, @hi). The address, or -errno as a pointer.
- */
-static void *map_near(unsigned long lo, unsigned long hi, size_t size)
+void *ftrace_map_near(unsigned long lo, unsigned long hi, size_t size)
 {
 	struct gap_search s = { .lo = lo, .hi = hi, .size = size, .last_end = 1ul << 20 };
 	unsigned long brk = (unsigned long)arch_syscall(SYS_brk, 0, 0, 0, 0, 0, 0);
@@ -177,7 +174,7 @@ int ftrace_chunk_reserve(unsigned long lo, unsigned long hi, u32 nsites, bool mo
 
 	if (base + n > FTRACE_MAX_CHUNKS || nregions == FTRACE_MAX_REGIONS)
 		return -ENOSPC;
-	p = map_near(lo, hi, size);
+	p = ftrace_map_near(lo, hi, size);
 	if (ft_is_err(p))
 		return (int)(long)p;
 	for (u32 i = 0; i <= n; i++) {

@@ -14,6 +14,12 @@ struct ftrace_text;
  */
 int ftrace_chunk_reserve(unsigned long lo, unsigned long hi, u32 nsites, bool moved, u32 *first);
 
+/*
+ * Map @size bytes, executable and not writable, within reach of all of [@lo, @hi). The address, or -errno as a
+ * pointer.
+ */
+void *ftrace_map_near(unsigned long lo, unsigned long hi, size_t size);
+
 /* Write the stubs of sites [@first, @first + @nsites), whose dyn_ftrace are filled in. 0 or -errno. */
 int ftrace_chunk_write_stubs(struct ftrace_text *text, u32 first, u32 nsites);
 

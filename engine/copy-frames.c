@@ -3,14 +3,10 @@
 #include "copy-frames.h"
 
 #include "arch.h"
-#include "eh-frame.h"
+#include "frame-writer.h"
 #include "loader.h"
 #include "plan.h"
 #include "site.h"
-
-enum {
-	PE_UDATA4 = 0x03, PE_SDATA4 = 0x0b, PE_PCREL = 0x10, PE_DATAREL = 0x30,
-};
 
 #define HDR_SIZE	12u		/* .eh_frame_hdr without its rows */
 #define TABLE_SIZE	(HDR_SIZE + FTRACE_CHUNK_SITES * 8u)
@@ -52,56 +48,7 @@ u32 ftrace_copies_count(void)
 	return smp_load_acquire(&nused);
 }
 
-/* ---- writing ---- */
-
-struct out {
-	u8 *p, *end;			/* p may run past end: then nothing was written there */
-};
-
-static void put(struct out *o, const void *bytes, size_t len)
-{
-	if (o->p <= o->end && len <= (size_t)(o->end - o->p))
-		ft_memcpy(o->p, bytes, len);
-	o->p += len;
-}
-
-static void put1(struct out *o, unsigned int v)
-{
-	u8 byte = (u8)v;
-
-	put(o, &byte, 1);
-}
-
-static void put4(struct out *o, u32 v)
-{
-	put(o, &v, sizeof(v));
-}
-
-static void put_uleb(struct out *o, u64 v)
-{
-	do {
-		put1(o, (v & 0x7f) | (v > 0x7f ? 0x80 : 0));
-		v >>= 7;
-	} while (v);
-}
-
-static void put_sleb(struct out *o, s64 v)
-{
-	for (; v < -64 || v > 63; v >>= 7)
-		put1(o, (u8)(v & 0x7f) | 0x80);
-	put1(o, (u8)(v & 0x7f));
-}
-
-static void end_entry(struct out *o, u8 *entry)
-{
-	u32 len;
-
-	while ((o->p - entry) % 8)
-		put1(o, 0);		/* DW_CFA_nop */
-	len = (u32)(o->p - entry - 4);
-	if (o->p <= o->end)
-		ft_memcpy(entry, &len, sizeof(len));
-}
+/* ---- making ---- */
 
 /* What is told apart: entries of functions with the same common entry share one here, too. */
 struct common {
@@ -109,82 +56,15 @@ struct common {
 	u8 *made;
 };
 
-static u8 *put_common(struct out *o, const struct eh_rows *r)
-{
-	u8 *entry = o->p;
-
-	put4(o, 0);			/* length: below */
-	put4(o, 0);			/* a common entry */
-	put1(o, 1);			/* version */
-	put(o, r->signal ? "zRS" : "zR", r->signal ? 4 : 3);
-	put_uleb(o, 1);			/* its programs advance by bytes here */
-	put_sleb(o, r->data_align);
-	put1(o, (u8)r->ra_reg);
-	put_uleb(o, 1);
-	put1(o, PE_PCREL | PE_SDATA4);
-	put(o, r->common, (size_t)(r->common_end - r->common));
-	end_entry(o, entry);
-	return entry;
-}
-
-/* ---- from the original's program to the copy's ---- */
-
-struct walk {
-	struct out *o;
-	struct eh_rows *r;
-	const struct ftrace_copied *copied;
-	u32 ncopied, next;		/* the first that was not gone past */
-	unsigned int at;		/* offset in the copy that has been advanced to */
-	unsigned int pushed;		/* what the frame's address has been corrected by */
-};
-
-static void advance_to(struct walk *w, unsigned int at)
-{
-	if (at > w->at) {
-		put1(w->o, CFA_ADVANCE1);
-		put1(w->o, at - w->at);
-	}
-	w->at = at;
-}
-
-/* At copied[next]: its instructions may have pushed something. */
-static void correct(struct walk *w, unsigned int pushed)
-{
-	if (pushed == w->pushed)
-		return;
-	w->pushed = pushed;
-	if (w->r->cfa.reg != ARCH_DWARF_SP)
-		return;
-	put1(w->o, CFA_DEF_CFA_OFFSET);
-	put_uleb(w->o, (u64)w->r->cfa.offset + pushed);
-}
-
-/* Up to where the instruction at offset @original begins. */
-static void go_to(struct walk *w, unsigned int original)
-{
-	for (; w->next < w->ncopied && w->copied[w->next].original < original; w->next++) {
-		const struct ftrace_copied *c = &w->copied[w->next];
-
-		if (c->pushed != w->pushed) {
-			advance_to(w, c->copy);
-			correct(w, c->pushed);
-		}
-	}
-	if (w->next < w->ncopied && original <= w->copied[w->ncopied - 1].original) {
-		advance_to(w, w->copied[w->next].copy);
-		correct(w, 0);
-	}
-}
-
 /* The entry of one function. False: the original's cannot be used. */
-static bool put_function(struct out *o, const struct eh_frame *eh, struct common *common,
+static bool put_function(struct frame_out *o, const struct eh_frame *eh, struct common *common,
 			 const struct ftrace_planned *func, const struct ftrace_template *t,
 			 unsigned long copy)
 {
 	u32 i = eh_frame_lower(eh, func->vaddr + 1);
 	enum eh_step step;
 	struct eh_rows r;
-	struct walk w;
+	struct frame_walk w;
 	u64 advance, at;
 	u8 *entry;
 
@@ -192,34 +72,35 @@ static bool put_function(struct out *o, const struct eh_frame *eh, struct common
 		return false;
 	at = r.from;
 	if (common->original != r.common) {
-		common->made = put_common(o, &r);
+		common->made = frame_common(o, &r);
 		common->original = r.common;
 	}
-	w = (struct walk){ o, &r, ftrace_template_copied(t), t->ninsns, 0, 0, 0 };
+	w = (struct frame_walk){ .o = o, .r = &r, .copied = ftrace_template_copied(t),
+				 .ncopied = t->ninsns };
 	entry = o->p;
-	put4(o, 0);
-	put4(o, (u32)(o->p - common->made));
-	put4(o, (u32)(copy - (unsigned long)o->p));
-	put4(o, FTRACE_COPY_SIZE);
-	put1(o, 0);			/* no augmentation data */
+	frame_put4(o, 0);
+	frame_put4(o, (u32)(o->p - common->made));
+	frame_put4(o, (u32)(copy - (unsigned long)o->p));
+	frame_put4(o, FTRACE_COPY_SIZE);
+	frame_put1(o, 0);			/* no augmentation data */
 	for (;;) {
 		const u8 *from = r.p;
 
 		step = eh_rows_step(&r, &advance);
 		if (step == EH_STEP_OTHER) {
-			put(o, from, (size_t)(r.p - from));
+			frame_put(o, from, (size_t)(r.p - from));
 		} else if (step == EH_STEP_ADVANCE) {
 			at += advance;
 			if (at > func->vaddr + func->len)
 				break;
 			if (at > func->vaddr)
-				go_to(&w, (unsigned int)(at - func->vaddr));
+				frame_go_to(&w, (unsigned int)(at - func->vaddr));
 		} else {
 			break;
 		}
 	}
-	go_to(&w, 256);			/* what was pushed up to the end */
-	end_entry(o, entry);
+	frame_go_to(&w, 256);			/* what was pushed up to the end */
+	frame_end(o, entry);
 	return step != EH_STEP_UNKNOWN;
 }
 
@@ -256,7 +137,7 @@ static bool table_in_memory(const struct ftrace_object *obj, struct elf *e, stru
 static void make(struct ftrace_copies *c)
 {
 	struct common common = { NULL, NULL };
-	struct out o = { c->room + TABLE_SIZE, c->room + FTRACE_COPY_FRAMES_SIZE - 4 };
+	struct frame_out o = { c->room + TABLE_SIZE, c->room + FTRACE_COPY_FRAMES_SIZE - 4 };
 	u32 rows = 0, eh_frame = TABLE_SIZE - 4;
 	const struct ftrace_object *obj = NULL;
 	u8 *row = c->room + HDR_SIZE;
@@ -305,12 +186,12 @@ static void make(struct ftrace_copies *c)
 	size = (size_t)(o.p + 4 - c->room);
 	o.p = c->room;
 	o.end = c->room + HDR_SIZE;
-	put1(&o, 1);
-	put1(&o, PE_PCREL | PE_SDATA4);
-	put1(&o, PE_UDATA4);
-	put1(&o, PE_DATAREL | PE_SDATA4);
-	put4(&o, eh_frame);
-	put4(&o, rows);
+	frame_put1(&o, 1);
+	frame_put1(&o, PE_PCREL | PE_SDATA4);
+	frame_put1(&o, PE_UDATA4);
+	frame_put1(&o, PE_DATAREL | PE_SDATA4);
+	frame_put4(&o, eh_frame);
+	frame_put4(&o, rows);
 	c->eh_frame = TABLE_SIZE;
 	c->size = size;
 }

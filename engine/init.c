@@ -7,6 +7,7 @@
 #include "arch.h"
 #include "config.h"
 #include "guest.h"
+#include "kprobe.h"
 #include "livepatch.h"
 #include "loader.h"
 #include "object.h"
@@ -29,6 +30,7 @@ static void loader_event_quietly(void)
 
 	if (ftrace_loader()->r_state != RT_CONSISTENT || !ft_trylock(ftrace_lock))
 		return;
+	probes_objects_changed();
 	if (ftrace_objects_scan_quietly() && !__atomic_exchange_n(&said, 1, __ATOMIC_RELAXED))
 		ft_log(-EPERM, "a seccomp filter was installed: libraries loaded since are not "
 			       "traced, as nothing can be asked for any more");
@@ -82,6 +84,7 @@ static void loader_event(void)
 	 * New objects are mapped, and neither relocated nor initialised: nobody runs their code.
 	 */
 	ftrace_objects_scan(true);
+	probes_objects_changed();
 	scanning = false;
 	WRITE_ONCE(holder, 0);
 	ft_unlock(ftrace_lock);

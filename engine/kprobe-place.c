@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 
 #include "arch.h"
+#include "detour.h"
 #include "kprobe.h"
 #include "loader.h"
 #include "object.h"
@@ -209,6 +210,18 @@ int probe_place_find(struct probe_place *place, const struct kprobe *p, const ch
 	return 0;
 }
 
+/* The site whose bytes @addr is among. */
+static struct dyn_ftrace *site_over(unsigned long addr)
+{
+	for (unsigned long at = addr - FTRACE_MOVED_MAX; at < addr; at++) {
+		struct dyn_ftrace *site = ftrace_site_at(at);
+
+		if (site && addr - site->ip < site->len)
+			return site;
+	}
+	return NULL;
+}
+
 int probe_place_check(struct probe_place *place, const struct kprobe *p, const char *what)
 {
 	struct dyn_ftrace *site = ftrace_site_at(place->addr);
@@ -226,9 +239,18 @@ int probe_place_check(struct probe_place *place, const struct kprobe *p, const c
 		return ft_log(-EBUSY, "%s: the return of %s cannot be hooked: %s", what, site->name,
 			      site->obj->refused_why ? site->obj->refused_why :
 			      "it cannot be traced now");
+	if (!site || site->ip != place->addr)
+		site = site_over(place->addr);
+	if (site && site->flags & FTRACE_SITE_ON && site->form == FTRACE_FORM_MOVED)
+		return ft_log(-EBUSY, "%s: 0x%lx is among the first bytes of %s, which the tracer has moved "
+			      "away", what, place->addr, site->name);
 	if (p->reserved[KPROBE_IS_RETURN])
 		return ft_log(-EINVAL, "%s: 0x%lx is not the entry of a function that can be traced",
 			      what, place->addr);
+#ifdef ARCH_HAS_DETOURS
+	return detour_look(place, what);
+#else
 	return ft_log(-EOPNOTSUPP, "%s: 0x%lx is not the entry of a function that can be traced, "
 		      "where alone probes can be on this architecture", what, place->addr);
+#endif
 }

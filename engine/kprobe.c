@@ -3,6 +3,10 @@
 #include "kprobe.h"
 
 #include "arch.h"
+#include "detour.h"
+#include "loader.h"
+#include "scratch.h"
+#include "unwind-stack.h"
 
 static struct probe_point *points;
 static unsigned long epoch;
@@ -72,31 +76,82 @@ void probe_count_missed(struct probe_point *p)
 
 /* ---- points ---- */
 
-static struct probe_point *point_at(unsigned long addr)
+#define BUCKETS	4096u
+
+static struct probe_point *near_points[BUCKETS];	/* those without a site, by address */
+
+static struct probe_point **bucket(unsigned long addr)
 {
-	for (struct probe_point *p = points; p; p = p->next)
-		if (p->addr == addr && !p->gone)
-			return p;
-	return NULL;
+	return &near_points[(addr ^ addr >> 12) % BUCKETS];
 }
 
-static struct probe_point *make_point(const struct probe_place *place)
+struct probe_point *probe_point_at(unsigned long addr)
 {
-	struct probe_point *p = place->site ? probe_at_site(place->site) : point_at(place->addr);
+	struct probe_point *p = *bucket(addr);
 
+	while (p && (p->addr != addr || p->gone))
+		p = p->next_near;
+	return p;
+}
+
+void probes_put_back(unsigned long addr, u8 *buf, size_t len)
+{
+	for (unsigned long at = addr - FTRACE_MOVED_MAX; at < addr + len; at++) {
+		struct probe_point *p = probe_point_at(at);
+
+		for (u32 i = 0; p && p->placed != DETOUR_NONE && i < p->detour->moved; i++)
+			if (at + i - addr < len)
+				buf[at + i - addr] = p->detour->orig[i];
+	}
+}
+
+bool probe_point_wants(const struct probe_point *p, bool *general)
+{
+	bool any = false, without = true;
+
+	for (const struct kprobe *kp = p->probes; kp; kp = kprobe_next(kp)) {
+		if (!kprobe_is_live(kp))
+			continue;
+		any = true;
+		if (!(kp->flags & KPROBE_FLAG_GENERAL_REGS))
+			without = false;
+	}
+	if (general)
+		*general = without;
+	return any;
+}
+
+/* NULL: none, and *@err is why, logged. */
+static struct probe_point *make_point(const struct probe_place *place, const char *what, int *err)
+{
+	struct probe_point *p = place->site ? probe_at_site(place->site) :
+					      probe_point_at(place->addr);
+
+	*err = 0;
 	if (p)
 		return p;
 	p = ft_alloc(sizeof(*p));
+	*err = p ? 0 : ft_log(-ENOMEM, "%s: no memory", what);
 	if (!p)
 		return NULL;
 	p->addr = place->addr;
 	p->site = place->site;
-	if (p->site && probe_set_site(p->site, p)) {
+	p->object = place->object;
+	p->object_base = place->object_base;
+	if (p->site)
+		*err = probe_set_site(p->site, p);
+	else
+		*err = detours_make(p, place, what);
+	if (*err) {
 		ft_free(p, sizeof(*p));
 		return NULL;
 	}
 	p->next = points;
 	points = p;
+	if (!p->site) {
+		p->next_near = *bucket(p->addr);
+		smp_store_release(bucket(p->addr), p);
+	}
 	return p;
 }
 
@@ -142,18 +197,44 @@ static void forget(struct kprobe *kp)
 	kp->addr = kp->symbol_name ? NULL : kp->addr - kp->offset;
 }
 
+static void point_gone(struct probe_point *p)
+{
+	p->gone = true;
+	for (struct kprobe *kp = p->probes; kp; kp = kprobe_next(kp))
+		kp->flags |= KPROBE_FLAG_GONE;
+	for (struct kprobe *kp = p->returns; kp; kp = kprobe_next(kp))
+		kp->flags |= KPROBE_FLAG_GONE;
+}
+
 void probes_object_gone(struct ftrace_object *obj)
 {
 	for (struct probe_point *p = points; p; p = p->next) {
 		if (p->gone || !p->site || p->site->obj != obj)
 			continue;
-		p->gone = true;
 		probe_set_site(p->site, NULL);
-		for (struct kprobe *kp = p->probes; kp; kp = kprobe_next(kp))
-			kp->flags |= KPROBE_FLAG_GONE;
-		for (struct kprobe *kp = p->returns; kp; kp = kprobe_next(kp))
-			kp->flags |= KPROBE_FLAG_GONE;
+		point_gone(p);
 	}
+}
+
+static bool is_loaded(const struct probe_point *p)
+{
+	const struct link_map *map = ftrace_loaded_objects();
+
+	while (map && (map != p->object || map->l_addr != p->object_base))
+		map = map->l_next;
+	return map || !p->object;
+}
+
+void probes_objects_changed(void)
+{
+	for (struct probe_point *p = points; p; p = p->next) {
+		if (p->gone || p->site || is_loaded(p))
+			continue;
+		point_gone(p);
+		p->placed = DETOUR_NONE;
+		detours_gone(p);
+	}
+	detour_text_gone();
 }
 
 /* ---- registering ---- */
@@ -163,7 +244,7 @@ static int update(struct kprobe **kps, u32 n)
 {
 	struct probe_point **list = ft_alloc(n * sizeof(*list));
 	u32 count = 0;
-	int err;
+	int err, err_detours;
 
 	if (!list)
 		return -ENOMEM;
@@ -176,6 +257,10 @@ static int update(struct kprobe **kps, u32 n)
 		list[count++] = p;
 	}
 	err = probe_rides_update(list, count);
+	ft_lock(ftrace_lock);
+	err_detours = detours_update(list, count);
+	ft_unlock(ftrace_lock);
+	err = err ? err : err_detours;
 	for (u32 i = 0; i < count; i++)
 		list[i]->queued = false;
 	ft_free(list, n * sizeof(*list));
@@ -202,30 +287,45 @@ static bool from_handler(void)
 	       ftrace_in_callback(frame);
 }
 
+/* A post_handler is told of each instruction but those that nobody but the processor can do. */
+static int check_post(const struct probe_point *p, const struct kprobe *kp, const char *what)
+{
+	if (p->site || !kp->post_handler || !p->single || probe_may_post(p))
+		return 0;
+	return ft_log(-EOPNOTSUPP, "%s: behind the instruction at 0x%lx, a branch, nobody can be told", what,
+		      p->addr);
+}
+
 /* All of them linked to their points, or none. */
 static int link_all(struct kprobe **kps, struct probe_place *places, u32 n, const char *what)
 {
-	int err = 0;
-	u32 i;
+	struct unwind_objects *objects = scratch_alloc(sizeof(*objects));
+	int err = objects ? 0 : ft_log(-ENOMEM, "%s: no memory", what);
+	u32 linked = 0;
 
 	ft_lock(ftrace_lock);
-	for (i = 0; i < n && !err; i++) {
+	if (objects && unwind_objects_open(objects))
+		err = ft_log(-EAGAIN, "%s: the loader is at work", what);
+	for (u32 i = 0; i < n && !err; i++) {
 		struct probe_point *p;
 
+		places[i].objects = objects;
 		err = kprobe_point(kps[i]) ? check(kps[i], what) :
 		      probe_place_check(&places[i], kps[i], what);
-		p = err ? NULL : make_point(&places[i]);
+		p = err ? NULL : make_point(&places[i], what, &err);
 		if (p)
+			err = check_post(p, kps[i], what);
+		if (!err) {
 			link_probe(p, kps[i]);
-		else if (!err)
-			err = ft_log(-ENOMEM, "%s: no memory", what);
-	}
-	if (err)
-		for (i--; i-- > 0;) {
-			unlink_probe(kps[i]);
-			forget(kps[i]);
+			linked++;
 		}
+	}
+	while (err && linked) {
+		unlink_probe(kps[--linked]);
+		forget(kps[linked]);
+	}
 	ft_unlock(ftrace_lock);
+	scratch_free(objects, sizeof(*objects));
 	return err;
 }
 

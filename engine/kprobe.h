@@ -32,8 +32,13 @@ struct probe_point {
 	struct probe_point *next;	/* of all */
 	struct kprobe *probes;		/* by KPROBE_NEXT, in the order of registration */
 	struct kprobe *returns;		/* kps of kretprobes */
-	struct dyn_ftrace *site;	/* it rides on that one; NULL: it has a detour */
-	struct probe_detour *detour;
+	struct dyn_ftrace *site;	/* it rides on that one; NULL: it has detours */
+	struct probe_detour *detour;	/* what is reached from its address now, or was */
+	struct probe_detour *single, *several;	/* for its instruction, for all that a jump covers (NULL: none) */
+	const void *object;		/* the loader's link_map; NULL: none */
+	unsigned long object_base;
+	struct probe_point *next_near;	/* with the same hash of the address */
+	u8 placed;			/* enum detour_placed */
 	u8 rides;			/* mask of those whose filter has it */
 	u8 call, ret;			/* the ride that counts, where it has two for a moment */
 	bool gone;			/* its object was unloaded */
@@ -88,6 +93,21 @@ bool probe_call_pre(struct probe_point *p, struct pt_regs *regs);
 /* Call post_handlers of @p, with @ip for where the thread goes on. */
 void probe_call_post(struct probe_point *p, struct pt_regs *regs, unsigned long ip);
 
+/* Can somebody be told behind the instruction of @p, which has detours? */
+bool probe_may_post(const struct probe_point *p);
+
+/* Is anybody to be called? @general (may be NULL): without vector registers saved. */
+bool probe_point_wants(const struct probe_point *p, bool *general);
+
+/* The point that has detours for @addr; NULL: none. */
+struct probe_point *probe_point_at(unsigned long addr);
+
+/* @buf, @len bytes of text at @addr, as it was without probes. */
+void probes_put_back(unsigned long addr, u8 *buf, size_t len);
+
+/* The loader's list has changed: probes in what is gone are gone. ftrace_lock is held. */
+void probes_objects_changed(void);
+
 bool probe_has_post(const struct probe_point *p);
 
 /* Register or unregister @n of them at once; @what for log lines. */
@@ -121,7 +141,13 @@ void probe_return_missed(const struct dyn_ftrace *site);
 struct probe_place {
 	unsigned long addr;		/* of the probe */
 	unsigned long func, size;	/* the function it is in; 0: not known */
-	struct dyn_ftrace *site;	/* it is that one's */
+	struct dyn_ftrace *site;	/* it is that one's; NULL: what follows */
+	const struct unwind_objects *objects;	/* what is loaded */
+	unsigned long object_lo, object_hi;
+	const void *object;		/* as in the point */
+	unsigned long object_base;
+	bool unknown;			/* what branches into the function is not known */
+	u8 covers;			/* bytes that a jump may take the place of; 0: none */
 };
 
 /*

@@ -433,19 +433,13 @@ int ftrace_unwind_redirect(void)
 	return ftrace_redirect_locked(list, ARRAY_SIZE(list));
 }
 
-int ftrace_unwind_add(unsigned long start, size_t len, void *room)
+int ftrace_unwind_add_table(unsigned long start, size_t len, void *room, size_t size, size_t eh_frame)
 {
 	struct ftrace_unwind_region *r = &regions[nregions];
-	size_t size, eh_frame;
 
 	if (nregions == ARRAY_SIZE(regions))
 		return ft_log(-ENOSPC, "unwinding: %u regions of stubs: no room for more",
 			      nregions);
-	size = arch_unwind_table(room, (unsigned long)room, start, len, &eh_frame);
-	if (!size)
-		return ft_log(-ERANGE, "unwinding: table at %p is too far from stubs at %lx",
-			      room, start);
-
 	r->start = start;
 	r->end = start + len;
 	r->hdr = room;
@@ -472,6 +466,19 @@ int ftrace_unwind_add(unsigned long start, size_t len, void *room)
 
 	if (must_register)
 		register_frames(r);
-	ftrace_gdb_add(r);
 	return 0;
+}
+
+int ftrace_unwind_add(unsigned long start, size_t len, void *room)
+{
+	size_t eh_frame, size = arch_unwind_table(room, (unsigned long)room, start, len, &eh_frame);
+	int err;
+
+	if (!size)
+		return ft_log(-ERANGE, "unwinding: table at %p is too far from stubs at %lx",
+			      room, start);
+	err = ftrace_unwind_add_table(start, len, room, size, eh_frame);
+	if (!err)
+		ftrace_gdb_add(&regions[nregions - 1]);
+	return err;
 }

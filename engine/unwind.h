@@ -50,6 +50,12 @@ int ftrace_unwind_redirect(void);
  */
 int ftrace_unwind_add(unsigned long start, size_t len, void *room);
 
+/*
+ * The same for other code at [@start, @start + @len), whose table is at @hdr already: @size bytes, .eh_frame at
+ * @eh_frame in it. gdb is not told.
+ */
+int ftrace_unwind_add_table(unsigned long start, size_t len, void *hdr, size_t size, size_t eh_frame);
+
 /* The region @pc lies in, or NULL. Async-signal-safe, no lock. */
 const struct ftrace_unwind_region *ftrace_unwind_find(unsigned long pc);
 

@@ -40,6 +40,36 @@
  *	37  ret					sp = back
  *	38  jmp  body				sp = slot
  *	43  (unused, int3)
+ *
+ * The detour of a probe at any instruction (engine/detour.h), 256 bytes; its data are as far behind it as a stub's.
+ * x86_64 code may use 128 bytes below its stack pointer, which nothing here may touch or move by anything
+ * that changes flags; sp is the probed function's:
+ *
+ *	  0  lea  -128(%rsp), %rsp
+ *	  5  push %r11				sp - 128
+ *	  7  call *probe_detour.call(%rip)	sp - 136
+ *	 13  pop  %r11
+ *	 15  lea  128(%rsp), %rsp		sp - 128
+ *	 23  copy of the instructions, and a jump back; 64 bytes
+ *	 88  pop  %r11				sp - 136: returned to from the call where a post_handler wants
+ *	 90  lea  128(%rsp), %rsp		sp - 128   to be told behind the first instruction
+ *	 98  copy of the first instruction, and a jump to:
+ *	162  lea  -128(%rsp), %rsp
+ *	167  push %r11
+ *	169  call *probe_detour.call(%rip)
+ *	175  pop  %r11
+ *	177  lea  128(%rsp), %rsp
+ *	185  copy of the others, and a jump back
+ *
+ * i386:
+ *
+ *	  0  push $0
+ *	  5  call *probe_detour.call		takes both words off the stack
+ *	 11  copy of the instructions, and a jump back
+ *	 75  copy of the first instruction, and a jump to:
+ *	139  push $0
+ *	144  call *probe_detour.call
+ *	150  copy of the others, and a jump back
  */
 #ifndef FTRACE_ARCH_SITE_H
 #define FTRACE_ARCH_SITE_H
@@ -124,6 +154,27 @@
 #ifdef __x86_64__
 #define ARCH_HAS_THUNKS
 #define ARCH_THUNK_DIRECT	50
+#endif
+
+#define ARCH_HAS_DETOURS
+#define ARCH_INSN_MAX		15	/* bytes of an instruction */
+#define ARCH_BREAKPOINT_SIZE	1
+#ifdef __x86_64__
+#define ARCH_DETOUR_RET		13	/* return address of the call before the instruction */
+#define ARCH_DETOUR_COPY	23
+#define ARCH_DETOUR_AGAIN	88	/* to be returned to instead */
+#define ARCH_DETOUR_FIRST	98
+#define ARCH_DETOUR_POST	162
+#define ARCH_DETOUR_POST_RET	175
+#define ARCH_DETOUR_REST	185
+#else
+#define ARCH_DETOUR_RET		11
+#define ARCH_DETOUR_COPY	11
+#define ARCH_DETOUR_AGAIN	75
+#define ARCH_DETOUR_FIRST	75
+#define ARCH_DETOUR_POST	139
+#define ARCH_DETOUR_POST_RET	150
+#define ARCH_DETOUR_REST	150
 #endif
 
 /* ftrace_regs_caller asks for FTRACE_SITE_LOUD. */

@@ -16,6 +16,11 @@ void target_jump(void *env);		/* longjmp()s out */
 int target_call(int (*func)(int), int a);
 
 int plain_add(int a, int b);
+unsigned long plain_leaf(unsigned long seed);
+unsigned long plain_mix(unsigned long seed, const char *text);
+int plain_switch(int a);
+int plain_recurse(int n, int (*down)(int, int));
+unsigned long plain_corpus(unsigned long seed);		/* calls all of them */
 
 #ifdef __cplusplus
 }
