@@ -193,3 +193,37 @@ bool klp_calls(const struct klp_check *c, unsigned long ret, unsigned long func)
 
 	return to == func || (!find_place(&c->calls, to) && !find_place(&c->tails, func));
 }
+
+/* ---- on the way ---- */
+
+void klp_find_resolver(struct klp_check *c)
+{
+	/* The loader's, by the third word of a table that is filled as calls are made (System V ABI). */
+	for (u32 i = 0; i < c->objects->n && !c->resolver; i++) {
+		const struct unwind_object *o = &c->objects->o[i];
+
+		c->resolver = o->got ? word_at(o, o->got + 2 * sizeof(long)) : 0;
+	}
+}
+
+bool klp_in_linkage(const struct klp_check *c, unsigned long pc, bool exact)
+{
+	static const u8 offsets[] = ARCH_PLT_OFFSETS;
+	const struct unwind_object *o;
+	unsigned long lo, hi;
+
+	if (!unwind_function(c->objects, pc, &lo, &hi))
+		return false;
+	if (c->resolver && lo == c->resolver)
+		return true;
+	o = exact ? unwind_object_of(c->objects, lo) : NULL;
+	for (u32 i = 0; o && i < ARRAY_SIZE(offsets); i++) {
+		size_t avail = 0;
+		const u8 *code = bytes_at(o, lo + offsets[i], &avail);
+		u64 slot;
+
+		if (code && arch_plt_entry(code, avail, lo + offsets[i], o->got, &slot))
+			return true;
+	}
+	return false;
+}

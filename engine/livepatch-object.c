@@ -12,13 +12,21 @@
 #include "symbols.h"
 #include "unwind-stack.h"
 
+/* Its file may have been replaced since, or removed. */
 static bool is_executable(const struct ftrace_object *obj)
 {
+	static const char deleted[] = " (deleted)";
 	char exe[1024];
 	long n = arch_syscall(SYS_readlink, (long)"/proc/self/exe", (long)exe, sizeof(exe) - 1, 0, 0,
 			      0);
 
 	if (n <= 0)
+		return false;
+	exe[n] = 0;
+	if (!ft_strcmp(obj->path, exe))
+		return true;
+	n -= (long)sizeof(deleted) - 1;
+	if (n <= 0 || ft_strcmp(exe + n, deleted))
 		return false;
 	exe[n] = 0;
 	return !ft_strcmp(obj->path, exe);
@@ -44,7 +52,8 @@ struct file {
 	struct symbols symbols;
 };
 
-static int open_file(struct file *f, const char *path)
+/* @wanted: the build id of what is loaded; NULL: not known. -ESTALE: the file is another one by now. */
+static int open_file(struct file *f, const char *path, const char *wanted)
 {
 	char real[ELF_PATH_MAX], build_id[41];
 	int err;
@@ -54,7 +63,8 @@ static int open_file(struct file *f, const char *path)
 	if (err)
 		return err;
 	elf_build_id(&f->elf, build_id);
-	err = symbols_load(&f->symbols, &f->elf, real, build_id);
+	err = wanted && ft_strcmp(build_id, wanted) ? -ESTALE :
+	      symbols_load(&f->symbols, &f->elf, real, build_id);
 	if (err)
 		elf_close(&f->elf);
 	return err;
@@ -204,7 +214,7 @@ static int ranges_of_new(struct klp_kobj *o)
 			close_file(&f);
 			opened[0] = 0;
 		}
-		if (placed && !opened[0] && !open_file(&f, path))
+		if (placed && !opened[0] && !open_file(&f, path, NULL))
 			ft_memcpy(opened, path, sizeof(opened));
 		objects = klp_hold_objects(MAX_WAIT_MS);
 		if (objects) {
@@ -290,7 +300,10 @@ int klp_resolve(struct klp_kobj *o, const char *patch)
 	if (err)
 		return ft_log(err, "patch %s: the loader does not come to rest, or there is no memory",
 			      patch);
-	err = open_file(&f, o->obj->path);
+	err = open_file(&f, o->name ? o->obj->path : "/proc/self/exe", o->obj->find.build_id);
+	if (err == -ESTALE)
+		return ft_log(err, "patch %s: %s is not the file any more that was loaded from there: "
+			      "its symbols would be wrong", patch, o->obj->path);
 	if (err)
 		return ft_log(err, "patch %s: %s cannot be read: error %d", patch, o->obj->path, -err);
 	objects = klp_hold_objects(MAX_WAIT_MS);

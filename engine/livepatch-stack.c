@@ -130,6 +130,7 @@ static int fill_check(struct klp_check *c, const struct klp_kpatch *p)
 		for (u32 k = 0; k < p->objs[i].nfuncs && !err; k++)
 			err = add_func(c, &p->objs[i].funcs[k]);
 	c->main_stack = unwind_main_stack();
+	klp_find_resolver(c);
 	return err ? err : klp_sort_calls(c);
 }
 
@@ -212,6 +213,8 @@ const char *klp_look_at_stack(const struct klp_check *c, const struct unwind_reg
 			return "it is on its stack";
 		if (w.exact && in_trampoline(c->objects, unwind_pc(&w)))
 			return "it is in the tracer";
+		if (klp_in_linkage(c, unwind_pc(&w), w.exact))
+			return "it is on its way through a linkage table";
 		if (!w.exact && w.depth)
 			*func = klp_passed_on(c, w.regs.reg[ARCH_UNWIND_PC], w.callee);
 		if (*func)

@@ -174,6 +174,7 @@ struct klp_check {
 	u32 ncode, max_code;
 	struct klp_places calls;	/* the functions: no call of them may be under way */
 	struct klp_places tails;	/* where they go on by a jump */
+	unsigned long resolver;		/* of the loader, for calls through tables not filled yet; 0: none */
 	bool target;			/* for a transition in this direction */
 	unsigned long main_stack;	/* an address above all frames of the main thread, 0: not known */
 	u32 loads;			/* of klp_loads: it holds until that changes */
@@ -244,6 +245,14 @@ void klp_free_places(struct klp_places *places);
  * changed, having been jumped to at the end of that? That one's name, or NULL.
  */
 const char *klp_passed_on(const struct klp_check *c, unsigned long ret, unsigned long runs);
+
+void klp_find_resolver(struct klp_check *c);
+
+/*
+ * Is @pc in a linkage table, or in what looks up a function for one? Then it is on its way to some function, and
+ * nobody knows from where. @exact: no return address.
+ */
+bool klp_in_linkage(const struct klp_check *c, unsigned long pc, bool exact);
 
 /* ---- livepatch-state.c ---- */
 

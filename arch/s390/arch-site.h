@@ -79,6 +79,9 @@
 /* Room for the call frame information of @n stubs. */
 #define ARCH_UNWIND_SIZE(n)	(128 + (n) * 56ul)
 
+/* Where in the first bytes of a linkage table a jump through a slot is. */
+#define ARCH_PLT_OFFSETS	{ 0 }
+
 /* Of the calls that compilers make where the callee is known by its address or a slot. */
 #define ARCH_CALL_LENGTHS	{ 6 }
 

@@ -127,6 +127,9 @@
 #define ARCH_DWARF_SP	4
 #endif
 
+/* Where in the first bytes of a linkage table a jump through a slot is. */
+#define ARCH_PLT_OFFSETS	{ 0, 6 }
+
 /* Of the calls that compilers make where the callee is known by its address or a slot. */
 #define ARCH_CALL_LENGTHS	{ 5, 6 }
 

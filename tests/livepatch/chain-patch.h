@@ -39,7 +39,7 @@ static struct klp_func chain_funcs[] = {
 	{ .old_name = "chain_inner", .new_func = chain_inner2 },
 	{ .old_name = "chain_far", .new_func = chain_far2 },
 	{ .old_name = "chain_wait", .new_func = chain_wait2 }, { } };
-static struct klp_object chain_objs[] = { { .funcs = chain_funcs }, { } };
+static struct klp_object chain_objs[] = { { .name = CHAIN_OBJECT, .funcs = chain_funcs }, { } };
 static struct klp_patch chain_patch = { .name = "chain", .objs = chain_objs };
 
 static int (*volatile chain_pointers[])(int) = { chain_outer, chain_far };

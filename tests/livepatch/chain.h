@@ -4,7 +4,16 @@
 #define TESTS_LIVEPATCH_CHAIN_H
 
 /* All of them agree on @how, the version: 1, or 2 of the patch's. What comes back otherwise is negative. */
+#ifdef CHAIN_SHARED	/* in a library of its own: calls go through linkage tables */
+#define HIDDEN
+#ifndef CHAIN_SUFFIX
+#define CHAIN_SUFFIX ""
+#endif
+#define CHAIN_OBJECT "livepatch-chain" CHAIN_SUFFIX ".so"
+#else
 #define HIDDEN __attribute__((visibility("hidden")))
+#define CHAIN_OBJECT NULL
+#endif
 HIDDEN int chain_outer(int any);	/* jumps at its end to chain_inner */
 HIDDEN int chain_far(int any);		/* jumps at its end to chain_middle */
 HIDDEN int chain_middle(int how);	/* calls chain_inner; no patch changes it */

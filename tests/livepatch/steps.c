@@ -55,12 +55,13 @@ static unsigned long any(unsigned long n)
 struct text {
 	unsigned long lo, hi;
 };
-static struct text library, libc;
+static struct text library, loader, libc;
 static unsigned long stride = 1, phase_of, in_library;
 
 static int find_text(struct dl_phdr_info *info, size_t size, void *data)
 {
 	struct text *t = strstr(info->dlpi_name, "/libftrace.so") ? &library :
+			 strstr(info->dlpi_name, "/ld-linux") ? &loader :
 			 strstr(info->dlpi_name, "/libc.so") ? &libc : NULL;
 
 	for (int i = 0; t && i < info->dlpi_phnum; i++)
@@ -80,7 +81,7 @@ static bool counts(unsigned long ip)
 {
 	if (is_in(&libc, ip))
 		return false;
-	return !is_in(&library, ip) || ++in_library % stride == phase_of;
+	return (!is_in(&library, ip) && !is_in(&loader, ip)) || ++in_library % stride == phase_of;
 }
 
 static void trap(int sig, siginfo_t *info, void *data)
