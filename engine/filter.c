@@ -43,6 +43,8 @@ bool ftrace_ops_wants(struct ftrace_ops *ops, const struct dyn_ftrace *site)
 	const struct ftrace_hash *h = __atomic_load_n(
 		(struct ftrace_hash **)&ops->reserved[FTRACE_OPS_HASH], __ATOMIC_ACQUIRE);
 
+	if (ops->flags & FTRACE_OPS_FL_CHOOSE)
+		return h && bit_is_set(&h->side[FILTER], site->id);
 	if (!h)
 		return true;
 	if (h->side[FILTER].patterns || h->side[FILTER].nset) {
@@ -346,7 +348,7 @@ FTRACE_PUBLIC int ftrace_set_filter_ips(struct ftrace_ops *ops, unsigned long *i
 	return put_hash(ops, h);
 }
 
-int ftrace_filter_sites(struct ftrace_ops *ops, struct dyn_ftrace **sites, u32 n, bool remove)
+FTRACE_INTERNAL int ftrace_filter_sites(struct ftrace_ops *ops, struct dyn_ftrace **sites, u32 n, bool remove)
 {
 	struct ftrace_hash *h;
 
@@ -385,10 +387,30 @@ FTRACE_PUBLIC int ftrace_free_filter(struct ftrace_ops *ops)
 	return 0;
 }
 
+FTRACE_INTERNAL bool (*ftrace_ops_choose)(struct ftrace_ops *ops, struct dyn_ftrace *site);
+
+static void choose_new_sites(struct ftrace_ops *ops, struct ftrace_hash *h, u32 first, u32 n)
+{
+	if (!h) {
+		h = ft_alloc(sizeof(*h));
+		smp_store_release((struct ftrace_hash **)&ops->reserved[FTRACE_OPS_HASH], h);
+	}
+	if (!h || grow_shared(&h->side[FILTER], first + n))
+		return;
+	for (u32 id = first; id < first + n; id++) {
+		struct dyn_ftrace *site = ftrace_site(id);
+
+		if (site && ftrace_ops_choose(ops, site))
+			change_bit(&h->side[FILTER], id, true);
+	}
+}
+
 void ftrace_filter_new_sites(struct ftrace_ops *ops, u32 first, u32 n)
 {
 	struct ftrace_hash *h = ops->reserved[FTRACE_OPS_HASH];
 
+	if (ops->flags & FTRACE_OPS_FL_CHOOSE)
+		choose_new_sites(ops, h, first, n);
 	/* Nobody asks for the bits of sites that are not armed yet: changed in place. */
 	for (int i = 0; h && i < SIDES; i++) {
 		struct side *s = &h->side[i];

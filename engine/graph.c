@@ -189,7 +189,7 @@ bool ftrace_graph_enter(struct ftrace_thread *t, struct dyn_ftrace *site, struct
 	bool may_hook = !(site->flags & FTRACE_SITE_ENTRY_ONLY) && !ftrace_returns_refused;
 	struct fgraph_stack *s = stack_of(t);
 	struct fgraph_call *call;
-	struct ftrace_graph_ent ent;
+	struct ftrace_graph_ent_at at = { .site = site };
 
 	if (unlikely(READ_ONCE(ftrace_silent)))
 		graph = ftrace_graph_never_silent((u16)graph);
@@ -224,9 +224,9 @@ bool ftrace_graph_enter(struct ftrace_thread *t, struct dyn_ftrace *site, struct
 	call->site = site;
 	call->parent = parent_of(ret, (unsigned long)slot);
 	call->epoch = READ_ONCE(epoch);
-	ent.func = site->ip;
-	ent.parent_ip = call->parent;
-	ent.depth = (int)s->n;
+	at.ent.func = site->ip;
+	at.ent.parent_ip = call->parent;
+	at.ent.depth = (int)s->n;
 	s->n++;
 	for (; graph; graph &= graph - 1) {
 		unsigned int i = (unsigned int)__builtin_ctz(graph);
@@ -248,7 +248,7 @@ bool ftrace_graph_enter(struct ftrace_thread *t, struct dyn_ftrace *site, struct
 			s->now = call;
 			s->may_hook = may_hook;
 			WRITE_ONCE(s->busy, (unsigned long)__builtin_frame_address(0));
-			wants = gops->entryfunc(&ent, gops, regs) != 0;
+			wants = gops->entryfunc(&at.ent, gops, regs) != 0;
 			WRITE_ONCE(s->busy, 0);
 			wants = wants && gops->retfunc;
 		}
@@ -272,13 +272,15 @@ bool ftrace_graph_enter(struct ftrace_thread *t, struct dyn_ftrace *site, struct
 static void call_ended(struct ftrace_thread *t, struct fgraph_stack *s, struct fgraph_call *call,
 		       struct pt_regs *regs, u32 depth)
 {
-	struct ftrace_graph_ret ret = {
-		.func = call->site->ip, .parent_ip = call->parent, .depth = (int)depth,
-		.overrun = s->overrun,
+	struct ftrace_graph_ret_at at = {
+		.ret = { .func = call->site->ip, .parent_ip = call->parent, .depth = (int)depth,
+			 .overrun = s->overrun },
+		.site = call->site,
 	};
 	unsigned int wants = call->wants;
+	bool recorded = false;
 
-	/* The last one first. */
+	/* The last one first; but for the record of it all, which is behind what others write of this return. */
 	while (wants) {
 		unsigned int i = 31u - (unsigned int)__builtin_clz(wants);
 		struct fgraph_ops *gops = __atomic_load_n(&fgraph_array[i], __ATOMIC_ACQUIRE);
@@ -288,8 +290,7 @@ static void call_ended(struct ftrace_thread *t, struct fgraph_stack *s, struct f
 		    (unsigned long)gops->reserved[FGRAPH_OPS_EPOCH] > call->epoch)
 			continue;
 		if (is_recorder(gops)) {
-			ftrace_record_event(t, FTRACE_ID_EVENT(FTRACE_EVENT_EXIT, call->site->id),
-					    call->slot);
+			recorded = true;
 			continue;
 		}
 		if (!(gops->flags & FGRAPH_OPS_FL_GENERAL_REGS) && !arch_vectors_saved(regs))
@@ -297,9 +298,11 @@ static void call_ended(struct ftrace_thread *t, struct fgraph_stack *s, struct f
 		call->current = (u8)i;
 		s->now = call;
 		WRITE_ONCE(s->busy, (unsigned long)__builtin_frame_address(0));
-		gops->retfunc(&ret, gops, regs);
+		gops->retfunc(&at.ret, gops, regs);
 		WRITE_ONCE(s->busy, 0);
 	}
+	if (recorded)
+		ftrace_record_event(t, FTRACE_ID_EVENT(FTRACE_EVENT_EXIT, call->site->id), call->slot);
 }
 
 unsigned long ftrace_graph_return_func(struct pt_regs *regs, struct dyn_ftrace *site)

@@ -247,12 +247,13 @@ static int choose_recursion_bit(struct ftrace_ops *ops)
 	return 0;
 }
 
-int ftrace_ops_register(struct ftrace_ops *ops, const char *what)
+FTRACE_INTERNAL int ftrace_ops_register(struct ftrace_ops *ops, const char *what)
 {
 	int err = 0;
 
 	ft_lock(ftrace_lock);
-	if (!ftrace_nsites() && !(ops->flags & FTRACE_OPS_FL_RECORD && ftrace_patterns_may_wait)) {
+	if (!ftrace_nsites() && !(ops->flags & FTRACE_OPS_FL_CHOOSE) &&
+	    !(ops->flags & FTRACE_OPS_FL_RECORD && ftrace_patterns_may_wait)) {
 		err = ft_log(-ENODEV, "%s: no loaded object was compiled for tracing "
 			     "(-fpatchable-function-entry=5)", what);
 		goto out;

@@ -29,6 +29,13 @@ enum {
 #define FTRACE_OPS_FL_PROBE	(1ul << 17)
 #define FGRAPH_OPS_FL_PROBE	(1ul << 16)
 
+/*
+ * A flag of the agent's ops, in fgraph_ops.ops as well: without a site in its filter it wants none, and it is
+ * asked about the sites of objects that are loaded later.
+ */
+#define FTRACE_OPS_FL_CHOOSE	(1ul << 18)
+extern FTRACE_INTERNAL bool (*ftrace_ops_choose)(struct ftrace_ops *ops, struct dyn_ftrace *site);
+
 /* Ops that change what a program does rather than watch it: no switch for tracers stops them. */
 static inline bool ftrace_ops_is_permanent(const struct ftrace_ops *ops)
 {
@@ -39,6 +46,17 @@ static inline bool ftrace_ops_is_never_silent(const struct ftrace_ops *ops)
 {
 	return ops->flags & (FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_DIRECT | FTRACE_OPS_FL_PROBE);
 }
+
+/* What entryfunc and retfunc get are the first members of these: for who comes with the library. */
+struct ftrace_graph_ent_at {
+	struct ftrace_graph_ent ent;
+	struct dyn_ftrace *site;
+};
+
+struct ftrace_graph_ret_at {
+	struct ftrace_graph_ret ret;
+	struct dyn_ftrace *site;
+};
 
 /* What the library keeps in fgraph_ops.reserved. */
 enum {
@@ -72,7 +90,7 @@ struct ftrace_hash;		/* the patterns of one ops and the sites they chose */
 bool ftrace_ops_wants(struct ftrace_ops *ops, const struct dyn_ftrace *site);
 
 /* Add @n sites to the filter of @ops, or take them away. 0 or -ENOMEM, or as ftrace_set_filter_ip(). */
-int ftrace_filter_sites(struct ftrace_ops *ops, struct dyn_ftrace **sites, u32 n, bool remove);
+FTRACE_INTERNAL int ftrace_filter_sites(struct ftrace_ops *ops, struct dyn_ftrace **sites, u32 n, bool remove);
 
 /* Sites [@first, @first + @n) are new: match them with the filters of @ops. */
 void ftrace_filter_new_sites(struct ftrace_ops *ops, u32 first, u32 n);
@@ -86,7 +104,7 @@ bool ftrace_ops_may_run(const struct ftrace_ops *ops, const struct pt_regs *regs
  * The part of register_ftrace_function() behind the checks of its argument: for the library's own ops,
  * too, whose kinds of flags others may not use. @what: for log lines.
  */
-int ftrace_ops_register(struct ftrace_ops *ops, const char *what);
+FTRACE_INTERNAL int ftrace_ops_register(struct ftrace_ops *ops, const char *what);
 
 struct ftrace_pids;
 void ftrace_free_pids(struct ftrace_pids *pids);	/* NULL too */
@@ -137,6 +155,6 @@ void **ftrace_graph_call_word(struct ftrace_thread *t);
 /* ---- sync.c ---- */
 
 /* Wait until every thread has left every callback it was in. -EDEADLK from inside one. */
-int ftrace_synchronize(void);
+FTRACE_INTERNAL int ftrace_synchronize(void);
 
 #endif /* FTRACE_ENGINE_OPS_H */

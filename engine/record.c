@@ -8,7 +8,6 @@
  * the change from one packet to the next cannot be begun again while it is under way: what a
  * handler records then goes to a reserve stream of the thread.
  */
-#include <linux/futex.h>
 #include <sys/syscall.h>
 
 #include <ftrace/trace-format.h>
@@ -18,63 +17,10 @@
 #include "chunk.h"
 #include "graph.h"
 #include "ops.h"
+#include "refill.h"
 #include "shadow.h"
 #include "site.h"
 #include "thread.h"
-
-/* Who finds a change of packets in the way that often, and cannot find out, takes it for left. */
-#define NESTED_LIMIT	65536u
-
-/*
- * Does @at still hold @mark? It may be no memory any more, so the kernel looks: it compares before it
- * moves those who wait there, nobody, elsewhere.
- */
-static bool holds(unsigned long at, u32 mark)
-{
-	u32 elsewhere = 0;
-	long err = arch_syscall(SYS_futex, (long)at, FUTEX_CMP_REQUEUE_PRIVATE, 0, 0,
-				(long)&elsewhere, (long)mark);
-
-	return err != -EAGAIN && err != -EFAULT;
-}
-
-/*
- * Is somebody changing @of's packet (@of is @t or @t's reserve), now that there is a call at @slot? If
- * so we are a signal handler that has interrupted it. It may also have been left by longjmp: a call
- * above its frame on the same stack says so, or that its mark is not there any more.
- */
-static bool is_refilling(struct ftrace_thread *t, struct ftrace_thread *of, unsigned long slot)
-{
-	unsigned long frame = of->refill_frame;
-
-	if (!frame)
-		return false;
-	if (ftrace_is_on_stack(t, slot) && ftrace_is_on_stack(t, frame))
-		return slot < frame && READ_ONCE(*(u32 *)frame) == of->refill_mark;
-	if (!ftrace_no_syscalls)
-		return holds(frame, of->refill_mark);
-	return ++of->nested < NESTED_LIMIT;
-}
-
-/* @mark is on the stack of who is going to change @of's packet. */
-static void begin_refill(struct ftrace_thread *of, u32 *mark)
-{
-	of->nested = 0;
-	WRITE_ONCE(*mark, (u32)arch_ticks() | 1);
-	WRITE_ONCE(of->refill_mark, *mark);
-	barrier();
-	WRITE_ONCE(of->refill_frame, (unsigned long)mark);
-	barrier();
-}
-
-static void end_refill(struct ftrace_thread *of, u32 *mark)
-{
-	barrier();
-	WRITE_ONCE(*mark, 0);
-	if (of->refill_frame == (unsigned long)mark)
-		WRITE_ONCE(of->refill_frame, 0);
-	barrier();
-}
 
 void ftrace_record_lost(struct ftrace_thread *t)
 {
@@ -91,70 +37,11 @@ static bool is_padding(u64 word)
 }
 
 /*
- * A state beside @t, with a stream of its own, for what signal handlers record while they have
- * interrupted a change of @t's packet. Made by the first such handler. NULL: cannot be had.
- */
-static struct ftrace_thread *reserve_of(struct ftrace_thread *t)
-{
-	struct ftrace_thread *r = READ_ONCE(t->reserve), *none = NULL;
-
-	if (r || ftrace_no_syscalls)
-		return r;
-	r = ft_wipeonfork(FT_PAGE_SIZE);
-	if (!r)
-		return NULL;
-	r->tid = t->tid;
-	r->flags = FTRACE_THREAD_RESERVE;
-	if (__atomic_compare_exchange_n(&t->reserve, &none, r, false, __ATOMIC_RELAXED,
-					__ATOMIC_RELAXED))
-		return r;
-	arch_syscall(SYS_munmap, (long)r, FT_PAGE_SIZE, 0, 0, 0, 0);
-	return none;
-}
-
-/*
- * What @t's reserve holds came before all that @t will write: its packet is closed. @slot: of the
- * call that is recorded.
- */
-static void flush_reserve(const struct ftrace_stream_ops *stream, struct ftrace_thread *t,
-			  unsigned long slot)
-{
-	struct ftrace_thread *r = READ_ONCE(t->reserve);
-	u32 mark;
-
-	if (likely(!r) || !ftrace_packet_is_open(r) || is_refilling(t, r, slot))
-		return;
-	begin_refill(r, &mark);
-	stream->flush(r);
-	end_refill(r, &mark);
-}
-
-/*
- * Room for @to, which is @t or its reserve. False: there is none, and that is counted. The reserve is
- * flushed behind a change of @t's packet; and ahead of it where a handler left the last one by longjmp.
- */
-static bool refill(const struct ftrace_stream_ops *stream, struct ftrace_thread *t,
-		   struct ftrace_thread *to, u64 now, unsigned long slot)
-{
-	u32 mark;
-	int err;
-
-	if (to == t)
-		flush_reserve(stream, t, slot);
-	begin_refill(to, &mark);
-	err = stream->refill(to, now);
-	end_refill(to, &mark);
-	if (to == t)
-		flush_reserve(stream, t, slot);
-	return !err;
-}
-
-/*
  * Write a record of the call at @at to @to, which is @t or its reserve. False: it is lost, and
  * counted.
  */
-static bool write_to(const struct ftrace_stream_ops *stream, struct ftrace_thread *t,
-		     struct ftrace_thread *to, unsigned long id_event, unsigned long at)
+static bool write_to(struct ftrace_thread *t, struct ftrace_thread *to, unsigned long id_event,
+		     unsigned long at)
 {
 	/* Each turn but the last finds a slot taken by a handler, or ends a packet. */
 	for (unsigned int i = 0; i < FTRACE_PACKET_SIZE; i++) {
@@ -172,12 +59,12 @@ static bool write_to(const struct ftrace_stream_ops *stream, struct ftrace_threa
 		 */
 		if (!slot || slot >= READ_ONCE(to->end) || (u32)(now >> 32) != to->hi ||
 		    ((unsigned long)slot ^ (unsigned long)to->end) >= FTRACE_PACKET_SIZE) {
-			if (is_refilling(t, to, at)) {
-				if (to == t && reserve_of(t))
-					return write_to(stream, t, t->reserve, id_event, at);
+			if (ftrace_is_refilling(t, to, at)) {
+				if (to == t && ftrace_reserve_of(t))
+					return write_to(t, t->reserve, id_event, at);
 				break;
 			}
-			if (!refill(stream, t, to, now, at))
+			if (!ftrace_refill(t, t, to, now, at))
 				return false;
 			continue;
 		}
@@ -204,15 +91,13 @@ static bool write_to(const struct ftrace_stream_ops *stream, struct ftrace_threa
 
 bool ftrace_record_event(struct ftrace_thread *t, unsigned long id_event, unsigned long slot)
 {
-	const struct ftrace_stream_ops *stream = ftrace_stream_ops();
-
-	if (!stream)
+	if (!ftrace_stream_ops())
 		return false;
 	if (t->flags & FTRACE_THREAD_OFF) {
 		ftrace_record_lost(t);
 		return false;
 	}
-	return write_to(stream, t, t, id_event, slot);
+	return write_to(t, t, id_event, slot);
 }
 
 /*

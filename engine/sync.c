@@ -61,7 +61,7 @@ static void wait_for(struct ftrace_thread *t, void *data)
 	}
 }
 
-int ftrace_synchronize(void)
+FTRACE_INTERNAL int ftrace_synchronize(void)
 {
 	struct wait w = { false };
 

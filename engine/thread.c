@@ -66,6 +66,13 @@ FTRACE_INTERNAL bool ftrace_same_process(void)
 	return process_pid && READ_ONCE(*process_pid);
 }
 
+FTRACE_INTERNAL s32 ftrace_process_pid(void)
+{
+	s32 pid = process_pid ? READ_ONCE(*process_pid) : 0;
+
+	return pid ? pid : ft_getpid();
+}
+
 /*
  * In a child of fork: streams are the parent's, and the shadows of stacks that do not exist here are
  * just memory. Called before the child's first thread state is made.
@@ -88,19 +95,30 @@ bool ftrace_thread_dead(const struct ftrace_thread *t)
 	return !tid || arch_syscall(SYS_tgkill, pid ? pid : ft_getpid(), tid, 0, 0, 0, 0) == -ESRCH;
 }
 
-/* A state whose thread is gone: its stream and the shadow of its stack are given up. */
+static void give_up_stream(struct ftrace_thread *t)
+{
+	if (stream_ops && stream_ops->thread_gone && t->stream)
+		stream_ops->thread_gone(t);
+}
+
+/* A state beside a thread's own: with what is beside that. */
+static void give_up_beside(struct ftrace_thread *beside)
+{
+	if (!beside)
+		return;
+	give_up_beside(beside->reserve);
+	give_up_stream(beside);
+	arch_syscall(SYS_munmap, (long)beside, FT_PAGE_SIZE, 0, 0, 0, 0);
+}
+
+/* A state whose thread is gone: its streams and the shadow of its stack are given up. */
 static void reclaim(struct ftrace_thread *t)
 {
 	const size_t tid_end = offsetof(struct ftrace_thread, tid) + sizeof(t->tid);
-	struct ftrace_thread *reserve = t->reserve;
 
-	if (stream_ops && stream_ops->thread_gone && t->stream)
-		stream_ops->thread_gone(t);
-	if (reserve) {
-		if (stream_ops && stream_ops->thread_gone && reserve->stream)
-			stream_ops->thread_gone(reserve);
-		arch_syscall(SYS_munmap, (long)reserve, FT_PAGE_SIZE, 0, 0, 0, 0);
-	}
+	give_up_stream(t);
+	give_up_beside(t->reserve);
+	give_up_beside(t->events);
 	ftrace_shadow_thread_gone(t);
 	ftrace_graph_thread_gone(t);
 	ftrace_depth_thread_gone(t);
@@ -205,6 +223,13 @@ struct ftrace_thread *ftrace_thread_get(void)
 	return ftrace_no_syscalls ? NULL : new_page(tid);
 }
 
+FTRACE_INTERNAL s32 ftrace_thread_tid(void)
+{
+	const struct ftrace_thread *t = ftrace_thread_get();
+
+	return t ? t->tid : 0;
+}
+
 FTRACE_INTERNAL void ftrace_for_each_thread(void (*func)(struct ftrace_thread *t, void *data),
 					    void *data)
 {
@@ -220,6 +245,8 @@ static void drop_stream(struct ftrace_thread *t, void *data)
 {
 	if (t->reserve)
 		drop_stream(t->reserve, data);
+	if (t->events)
+		drop_stream(t->events, data);
 	ftrace_packet_closed(t);
 	t->wp = (u64 *)~7ul;
 	t->stream = NULL;

@@ -38,10 +38,10 @@ struct ftrace_thread {
 	/* ---- second cache line ---- */
 	/*
 	 * Where on the stack who is changing the packet has put refill_mark, 0: nobody is. A signal
-	 * handler that wants to as well writes to the reserve. See is_refilling() in record.c.
+	 * handler that wants to as well writes to the reserve. See refill.h.
 	 */
 	unsigned long refill_frame;
-	struct ftrace_thread *reserve;	/* see reserve_of() in record.c; NULL: not needed yet */
+	struct ftrace_thread *reserve;	/* see refill.h; NULL: not needed yet */
 	void *stream;		/* the stream backend's own (agent: the ring) */
 	struct fgraph_stack *fgraph;	/* calls whose return somebody wants, made when needed */
 	struct ftrace_depth *depth;	/* recorded calls, for a limit on their depth */
@@ -59,6 +59,7 @@ struct ftrace_thread {
 	u32 klp_round;		/* see klp_go_over() */
 	/* Nonzero: handlers of a probe run, called by the code whose frame is there. */
 	unsigned long kprobe;
+	struct ftrace_thread *events;	/* its stream of events, see payload.h; NULL: it had none yet */
 };
 
 #define FTRACE_TOP_NONE	(~0ul)
@@ -66,6 +67,7 @@ struct ftrace_thread {
 enum {
 	FTRACE_THREAD_OFF = 1 << 0,	/* records nothing: no stream could be had */
 	FTRACE_THREAD_RESERVE = 1 << 1,	/* not a thread's own state, but its reserve */
+	FTRACE_THREAD_EVENTS = 1 << 2,	/* ... but its stream of events, or the reserve of that */
 };
 
 /*
@@ -166,6 +168,12 @@ const struct ftrace_stream_ops *ftrace_stream_ops(void);
  * child of fork before that. No system call; a child of vfork cannot be told from its parent.
  */
 FTRACE_INTERNAL bool ftrace_same_process(void);
+
+/* This process's number, without a system call; in a child of vfork its parent's. */
+FTRACE_INTERNAL s32 ftrace_process_pid(void);
+
+/* The calling thread's number, 0: it has no state and can have none. */
+FTRACE_INTERNAL s32 ftrace_thread_tid(void);
 
 /* Once, early. */
 void ftrace_thread_init(void);

@@ -68,6 +68,59 @@ u8 *regs_st0(struct pt_regs *regs, unsigned int n)
 	return x87 && n == 0 ? x87 + X87_REGISTERS : NULL;
 }
 
+/* Ten bytes as the processor keeps them, made a double: what is lost is the end of the fraction. */
+static u64 double_of(const u8 *x87)
+{
+	u64 fraction;
+	u16 head;
+	s32 exponent;
+
+	ft_memcpy(&fraction, x87, sizeof(fraction));
+	ft_memcpy(&head, x87 + 8, sizeof(head));
+	exponent = (head & 0x7fff) - 16383 + 1023;
+	if (!fraction || exponent <= 0)		/* zero, or as good as that */
+		return (u64)(head >> 15) << 63;
+	fraction = (fraction << 1) + (1u << 11);	/* without the leading one; rounded */
+	if (fraction < 1u << 11 && (head & 0x7fff) != 0x7fff)
+		exponent++;
+	if ((head & 0x7fff) == 0x7fff)
+		fraction -= 1u << 11;
+	if (exponent > 2047)
+		exponent = 2047;
+	return (u64)(head >> 15) << 63 | (u64)(u32)exponent << 52 | fraction >> 12;
+}
+
+/* What was a float before it came into an x87 register is one again, exactly. */
+static u64 float_of(u64 bits)
+{
+	s32 exponent = (s32)(bits >> 52 & 0x7ff) - 1023 + 127;
+	u32 sign = (u32)(bits >> 63) << 31;
+
+	if (!(bits << 1))
+		return sign;
+	if ((bits >> 52 & 0x7ff) == 0x7ff)
+		return sign | 0x7f800000u | (u32)(bits >> 29 & 0x7fffff);
+	if (exponent >= 255)
+		return sign | 0x7f800000u;
+	if (exponent <= 0)	/* a denormal one */
+		return exponent < -23 ? sign :
+		       sign | (u32)((bits >> 29 & 0x7fffff) | 0x800000) >> (1 - exponent);
+	return sign | (u32)exponent << 23 | (u32)(bits >> 29 & 0x7fffff);
+}
+
+FTRACE_INTERNAL bool ftrace_fp_bits(struct pt_regs *regs, unsigned int n, bool ret, u32 size,
+				    u64 *bits)
+{
+	const u8 *st0 = ret ? regs_st0(regs, n) : NULL;
+
+	if (!st0)
+		return false;
+	*bits = double_of(st0);
+	if (size == 4)
+		*bits = float_of(*bits);
+	return true;
+}
+
 /* double regs_get_fp_argument(regs, n) and its twin; this file is compiled without floating point. */
 __asm__(".text\n"
 	".globl regs_get_fp_argument\n"

@@ -81,6 +81,15 @@ u64 regs_fp_bits(struct pt_regs *regs, unsigned int n)
 	return bits;
 }
 
+FTRACE_INTERNAL bool ftrace_fp_bits(struct pt_regs *regs, unsigned int n, bool ret, u32 size,
+				    u64 *bits)
+{
+	if (!saved_vectors(regs) || n >= 8)
+		return false;
+	*bits = regs_fp_bits(regs, n);
+	return true;
+}
+
 __attribute__((visibility("hidden"))) int regs_set_fp_bits(struct pt_regs *regs, unsigned int n,
 							   u64 bits);
 

@@ -4,12 +4,12 @@
  *
  * They go to rings of their own, whose packets have stream_id FTRACE_STREAM_EVENTS and whose stream
  * files are called events-K: a second stream class of the CTF trace. Packets are those of
- * <ftrace/trace-format.h>. An event is a header of 64 bits and as many 64-bit words of payload as the
- * header says:
+ * <ftrace/trace-format.h>. An event is a header of 64 bits and a payload as long as the header says;
+ * each begins at a multiple of 64 bits:
  *
  *	u32 tick	low half of the tick counter
  *	u16 id		which event, enum ftrace_event_id; the lowest bit: its payload is not complete
- *	u16 words	64-bit words of payload
+ *	u16 bytes	of payload
  *
  * A writer takes its place by the header alone, with an id that says "incomplete", fills the payload in,
  * and stores the header again without that bit. So a signal handler that comes in between knows where
@@ -63,9 +63,9 @@ struct ftrace_event_stack {
 	uint32_t n;
 };
 
-static inline uint64_t ftrace_event_header(uint32_t tick, uint32_t id, uint32_t words)
+static inline uint64_t ftrace_event_header(uint32_t tick, uint32_t id, uint32_t bytes)
 {
-	uint32_t rest = FTRACE_RECORD_ID_AT ? words << 16 | id : id << 16 | words;
+	uint32_t rest = FTRACE_RECORD_ID_AT ? bytes << 16 | id : id << 16 | bytes;
 
 	return (uint64_t)tick << FTRACE_RECORD_TICK_AT | (uint64_t)rest << FTRACE_RECORD_ID_AT;
 }
@@ -77,11 +77,17 @@ static inline uint32_t ftrace_event_id(uint64_t header)
 	return FTRACE_RECORD_ID_AT ? rest & 0xffff : rest >> 16;
 }
 
-static inline uint32_t ftrace_event_words(uint64_t header)
+static inline uint32_t ftrace_event_bytes(uint64_t header)
 {
 	uint32_t rest = (uint32_t)(header >> FTRACE_RECORD_ID_AT);
 
 	return FTRACE_RECORD_ID_AT ? rest >> 16 : rest & 0xffff;
+}
+
+/* 64-bit words that the payload takes. */
+static inline uint32_t ftrace_event_words(uint64_t header)
+{
+	return (ftrace_event_bytes(header) + 7) / 8;
 }
 
 #endif /* FTRACE_TRACE_EVENT_H */

@@ -10,6 +10,7 @@
  *		COMM-PID.GEN/		one CTF trace; GEN counts the images (exec) of one pid
  *			metadata	CTF metadata (text); written when the recording ends
  *			stream-K	packets, one file a ring
+ *			events-K	the same, of rings with events (<ftrace/trace-event.h>)
  *			.map		struct ftrace_map_header and its text: objects, functions
  *
  * While it runs, the traced processes and the recorder share files in a directory of mode 0700
@@ -130,11 +131,11 @@ static inline int ftrace_is_unwritten(uint64_t word)
 
 struct ftrace_packet {
 	uint32_t magic;			/* FTRACE_PACKET_MAGIC */
-	uint32_t stream_id;		/* 0 */
+	uint32_t stream_id;		/* 0; 1: events, see <ftrace/trace-event.h> */
 	uint64_t timestamp_begin;	/* ticks, all 64 bits; every record shares its upper half */
 	uint64_t timestamp_end;		/* ticks; 0 while the packet is open */
 	uint64_t content_size;		/* bits, this header included; 0 while the packet is open */
-	uint64_t packet_size;		/* bits; in a file the same as content_size */
+	uint64_t packet_size;		/* bits; in a file content_size, of events to the next multiple of 64 */
 	uint64_t events_discarded;	/* records lost by this stream so far */
 	uint64_t packet_seq_num;	/* counts up by one within a stream file */
 	uint32_t tid;			/* the thread that wrote every record of this packet */
@@ -149,7 +150,9 @@ struct ftrace_ring {
 	uint64_t magic;			/* FTRACE_RING_MAGIC; stored last, when the rest is valid */
 	uint32_t npackets;		/* a power of two */
 	uint32_t overwrite;		/* 1: flight recorder, the writer takes the oldest packet back */
-	uint64_t reserved0[6];
+	uint32_t stream_id;		/* of all its packets */
+	uint32_t reserved1;
+	uint64_t reserved0[5];
 	/* The writer's line. Packets [tail, head) are complete, packet head is being written. */
 	_Alignas(64) uint64_t head;	/* packets completed since the ring was made */
 	uint64_t discarded;		/* records lost so far, room or time missing */
@@ -171,6 +174,7 @@ struct ftrace_ring {
  *	s ID OBJ VADDR SIZE NAME	site ID: function at BASE + VADDR, as the symbol table names it
  *	x OBJ COUNT REASON		COUNT functions of OBJ cannot be traced, REASON in words
  *	u OBJ				object OBJ was unloaded (its sites may come back with an o line)
+ *	e ...				an event with payload, see <ftrace/trace-event.h>
  *
  * VADDR is the function's entry as symbols know it. NAME is the rest of the line, not demangled.
  */

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FTRACE_ENGINE_DATA_SYMBOL_H
+#define FTRACE_ENGINE_DATA_SYMBOL_H
+
+#include "base.h"
+
+/*
+ * The address of the symbol @name (@len letters) in the first loaded object that has it, by its symbol tables; not of
+ * thread-local variables. 0: there is none. Opens files.
+ */
+FTRACE_INTERNAL unsigned long ftrace_symbol_address(const char *name, size_t len);
+
+#endif /* FTRACE_ENGINE_DATA_SYMBOL_H */
