@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <ftrace/trace-event.h>
+
 #include "cmd/cmd.h"
 #include "cmd/record.h"
 
@@ -138,7 +140,7 @@ void record_drain_loop(struct record *r)
 	free(r->pids);
 }
 
-/* Records in the packet that is open: its words from the first to the first unwritten one. */
+/* Records or events in the packet that is open: from the first to the first unwritten word. */
 static uint64_t open_records(const struct ftrace_ring *ring, uint32_t npackets)
 {
 	uint64_t head = __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE), n = 0;
@@ -149,8 +151,8 @@ static uint64_t open_records(const struct ftrace_ring *ring, uint32_t npackets)
 
 	if (packet->magic != FTRACE_PACKET_MAGIC)
 		return 0;
-	while (n < max && !ftrace_is_unwritten(word[n]))
-		n++;
+	for (size_t at = 0; at < max && !ftrace_is_unwritten(word[at]); n++)
+		at += ring->stream_id == FTRACE_STREAM_EVENTS ? 1 + ftrace_event_words(word[at]) : 1;
 	return n;
 }
 

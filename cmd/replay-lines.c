@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The lines of ftrace replay. */
+#include <stdlib.h>
+
 #include "cmd/color.h"
 #include "cmd/output.h"
 #include "cmd/replay.h"
@@ -201,6 +203,53 @@ void replay_line_point(struct replay *replay, struct trace_thread *thread,
 	put_indent(frame);
 	put_name(replay, thread, frame);
 	out("();\n");
+}
+
+/* The text of @event, good until the next. */
+static const char *event_text(struct replay *replay, const struct trace_event *event)
+{
+	size_t len = trace_event_text(event, replay->read->raw_names, replay->text, replay->text_size);
+
+	if (len >= replay->text_size) {
+		char *more = realloc(replay->text, len + 1);
+
+		if (!more)
+			return "[no memory for an event]";
+		replay->text = more;
+		replay->text_size = len + 1;
+		trace_event_text(event, replay->read->raw_names, replay->text, replay->text_size);
+	}
+	return replay->text;
+}
+
+void replay_line_event(struct replay *replay, struct trace_thread *thread,
+		       const struct trace_event *event, unsigned level)
+{
+	const struct trace_frame place = { .level = level };
+	int lost = event->state == TRACE_EVENT_LOST;
+
+	if (replay->flat) {
+		replay->lines++;
+		out_right(thread->process->header.comm[0] ? thread->process->header.comm : "?", 16);
+		out_char('-');
+		for (unsigned n = out_number(thread->tid, 0, ' '); n < 7; n++)
+			out_char(' ');
+		out_char(' ');
+		put_time(replay, event->time);
+		out(": ");
+		out(cmd_color(lost ? COLOR_LOST : COLOR_NONE));
+		out(event_text(replay, event));
+	} else {
+		begin(replay, thread, event->time);
+		no_duration();
+		put_indent(&place);
+		out(cmd_color(lost ? COLOR_LOST : COLOR_DIM));
+		out("/* ");
+		out(event_text(replay, event));
+		out(" */");
+	}
+	out(cmd_color(COLOR_NONE));
+	out_char('\n');
 }
 
 void replay_line_lost(struct replay *replay, struct trace_thread *thread, uint64_t now,

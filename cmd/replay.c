@@ -145,7 +145,17 @@ static int64_t ends_at_once(struct replay *replay, const struct trace_stack *sta
 		if (!trace_merge_peek(&replay->merge, next))
 			return -1;
 	}
-	return next->event == FTRACE_EVENT_EXIT ? trace_stack_find(stack, next->site) : -1;
+	if (next->event != FTRACE_EVENT_EXIT)
+		return -1;
+	/* An event in between has a line of its own. */
+	if (replay->feed) {
+		size_t n;
+
+		trace_feed_events(replay->feed, next, &n);
+		if (n)
+			return -1;
+	}
+	return trace_stack_find(stack, next->site);
 }
 
 static void entry(struct replay *replay, struct trace_thread *thread, const struct trace_record *r)
@@ -239,6 +249,29 @@ static void handle(struct replay *replay, const struct trace_record *r)
 	}
 }
 
+/* Events until @time. */
+static void events_until(struct replay *replay, uint64_t time)
+{
+	struct trace_event *event;
+
+	while ((event = trace_feed_oldest(replay->feed, time))) {
+		struct trace_thread *thread = trace_thread_get(&replay->threads, event->process, event->tid);
+		const struct trace_stack *stack;
+		unsigned level = 0;
+
+		if (!thread)
+			exit(cmd_error("thread %u: no memory", event->tid));
+		if (event->site &&
+		    trace_verdict(verdicts_of(replay, event->process), event->site) & TRACE_HIDDEN)
+			continue;
+		stack = &thread->stack;
+		for (uint32_t i = stack->depth; i-- && !level;)
+			if (!hidden(&stack->frames[i]))
+				level = stack->frames[i].level + 1;
+		replay_line_event(replay, thread, event, level);
+	}
+}
+
 static int run(struct replay *replay)
 {
 	struct trace_recording *recording = replay->recording;
@@ -251,8 +284,15 @@ static int run(struct replay *replay)
 		return cmd_error("%s: no memory", read->dir);
 	if (trace_merge_open(&replay->merge, recording, NULL, &read->select))
 		return 1;
+	if (trace_has_events(recording)) {
+		replay->feed = trace_feed_open(recording, &read->select);
+		if (!replay->feed)
+			return cmd_error("%s: no memory for its events", read->dir);
+	}
 	replay_header(replay);
 	while (trace_merge_record(&replay->merge, &record)) {
+		if (replay->feed)
+			events_until(replay, record.time);
 		handle(replay, &record);
 		if (++count % 65536 == 0) {
 			out_flush_if_old();
@@ -260,12 +300,16 @@ static int run(struct replay *replay)
 				trace_progress("searching", replay->merge.bytes, recording->size);
 		}
 	}
+	if (replay->feed)
+		events_until(replay, UINT64_MAX);
 	for (size_t i = 0; read->filter.threshold && i < replay->threads.size; i++)
 		if (replay->threads.slots[i])
 			print_waiting(replay, replay->threads.slots[i],
 				      replay->threads.slots[i]->user[0]);
 	out_flush();
 	trace_progress_end();
+	trace_feed_close(replay->feed);
+	free(replay->text);
 	trace_merge_close(&replay->merge);
 	trace_threads_free(&replay->threads);
 	for (size_t i = 0; i < recording->nprocesses; i++)

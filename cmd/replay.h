@@ -4,12 +4,16 @@
 #define CMD_REPLAY_H
 
 #include "cmd/options.h"
+#include "reader/events.h"
 #include "reader/threads.h"
 
 struct replay {
 	struct cmd_read *read;
 	struct trace_recording *recording;
 	struct trace_merge merge;
+	struct trace_feed *feed;		/* events with values; NULL: there are none */
+	char *text;				/* of one of them */
+	size_t text_size;
 	struct trace_threads threads;
 	struct trace_verdicts *verdicts;	/* one a process */
 	const struct trace_thread *shown;	/* the last line's */
@@ -31,6 +35,10 @@ void replay_line_point(struct replay *replay, struct trace_thread *thread,
 		       const struct trace_frame *frame);
 void replay_line_lost(struct replay *replay, struct trace_thread *thread, uint64_t now,
 		      uint64_t count);
+
+/* An event with values; @level: of the line before which it stands. */
+void replay_line_event(struct replay *replay, struct trace_thread *thread,
+		       const struct trace_event *event, unsigned level);
 
 /* The function tracer's look; @parent: the frame below @frame is its caller. */
 void replay_line_flat(struct replay *replay, struct trace_thread *thread,

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -11,6 +12,8 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include <ftrace/trace-event.h>
 
 #include "reader/drain.h"
 
@@ -24,7 +27,10 @@ _Static_assert(HEADER == 64, "the metadata describes this layout");
 struct image {
 	struct ftrace_packet header;
 	const uint64_t *records;
-	size_t count;
+	size_t count;		/* words */
+	size_t events;		/* records, or events of several words */
+	size_t slack;		/* bytes of the last word that are no payload */
+	uint32_t first, last;	/* their ticks */
 };
 
 static struct ftrace_packet *slot_of(const struct trace_drain *d, uint64_t k)
@@ -49,18 +55,10 @@ static size_t count_unwritten(const uint64_t *records, size_t count)
 	return holes;
 }
 
-/*
- * Look at @count words of a packet as its writer left it and make @image of it: no trailing
- * padding, no unwritten word (a reader takes one for a wrapped clock), timestamps that enclose
- * the records.
- */
-static void make_image(struct trace_drain *d, struct image *image, const struct ftrace_packet *packet,
-		       size_t count, uint64_t k)
+/* Records: no trailing padding, no unwritten word, which a reader takes for a wrapped clock. */
+static void take_records(struct trace_drain *d, struct image *image, const uint64_t *records,
+			 size_t count)
 {
-	const uint64_t *records = (const uint64_t *)(packet + 1);
-	struct ftrace_packet *h = &image->header;
-
-	*h = *packet;
 	if (count_unwritten(records, count)) {
 		size_t used = 0;
 
@@ -76,12 +74,62 @@ static void make_image(struct trace_drain *d, struct image *image, const struct 
 	while (count && is_padding(records[count - 1]))
 		count--;
 	image->records = records;
-	image->count = count;
+	image->count = image->events = count;
+	image->slack = 0;
+	image->first = count ? ftrace_record_tick(records[0]) : 0;
+	image->last = count ? ftrace_record_tick(records[count - 1]) : 0;
+}
 
-	if (count) {
+/*
+ * Events: as far as each header leads to the next, without padding. They are copied: the one that is
+ * being written may become complete while we look.
+ */
+static void take_events(struct trace_drain *d, struct image *image, const uint64_t *records,
+			size_t count)
+{
+	size_t used = 0, at = 0;
+
+	image->events = image->slack = 0;
+	while (at < count) {
+		uint64_t header = __atomic_load_n(&records[at], __ATOMIC_ACQUIRE);
+		size_t words = 1 + ftrace_event_words(header);
+
+		if (ftrace_is_unwritten(header) || words > count - at)
+			break;
+		if (ftrace_event_id(header) != FTRACE_EVENT_PADDING) {
+			d->scratch[used] = header;
+			memcpy(d->scratch + used + 1, records + at + 1, (words - 1) * sizeof(*records));
+			if (!image->events++)
+				image->first = ftrace_record_tick(header);
+			image->last = ftrace_record_tick(header);
+			image->slack = 8 * (words - 1) - ftrace_event_bytes(header);
+			used += words;
+		}
+		at += words;
+	}
+	image->records = d->scratch;
+	image->count = used;
+}
+
+/*
+ * Look at @count words of a packet as its writer left it and make @image of it, with timestamps that
+ * enclose the records.
+ */
+static void make_image(struct trace_drain *d, struct image *image, const struct ftrace_packet *packet,
+		       size_t count, uint64_t k)
+{
+	const uint64_t *records = (const uint64_t *)(packet + 1);
+	struct ftrace_packet *h = &image->header;
+
+	*h = *packet;
+	if (d->stream_id == FTRACE_STREAM_EVENTS)
+		take_events(d, image, records, count);
+	else
+		take_records(d, image, records, count);
+	count = image->count;
+	if (image->events) {
 		uint64_t upper = h->timestamp_begin & ~0xffffffffull;
-		uint64_t first = upper | ftrace_record_tick(records[0]);
-		uint64_t last = upper | ftrace_record_tick(records[count - 1]);
+		uint64_t first = upper | image->first, last = upper | image->last;
 
 		if (h->timestamp_begin > first)
 			h->timestamp_begin = first;
@@ -91,9 +139,10 @@ static void make_image(struct trace_drain *d, struct image *image, const struct 
 	if (h->timestamp_end < h->timestamp_begin)
 		h->timestamp_end = h->timestamp_begin;
 	h->magic = FTRACE_PACKET_MAGIC;
-	h->stream_id = 0;
-	h->content_size = (HEADER + count * sizeof(uint64_t)) * 8;
-	h->packet_size = h->content_size;
+	h->stream_id = d->stream_id;
+	h->packet_size = (HEADER + count * sizeof(uint64_t)) * 8;
+	/* Not one bit more than the last event: readers take what follows for another. */
+	h->content_size = h->packet_size - image->slack * 8;
 	h->packet_seq_num = k;
 	h->reserved = 0;
 	/* What this side could not write is lost too; the count never goes back. */
@@ -140,8 +189,9 @@ static int append(struct trace_drain *d, const struct image *image)
 		}
 	}
 	d->file_size = at;
-	d->records += image->count;
-	d->calls += count_calls(image->records, image->count);
+	d->records += image->events;
+	if (d->stream_id == FTRACE_STREAM_RECORDS)
+		d->calls += count_calls(image->records, image->count);
 	d->packets++;
 	d->discarded = image->header.events_discarded;
 	d->last_end = image->header.timestamp_end;
@@ -185,6 +235,19 @@ static ssize_t complete_count(const struct ftrace_packet *packet)
 	    bits > FTRACE_PACKET_SIZE * 8 || bits % 64)
 		return -1;
 	return (bits / 8 - HEADER) / sizeof(uint64_t);
+}
+
+/* Records or events in the first @count words. */
+static size_t count_all(const struct trace_drain *d, const struct ftrace_packet *packet, size_t count)
+{
+	const uint64_t *records = (const uint64_t *)(packet + 1);
+	size_t n = 0;
+
+	if (d->stream_id != FTRACE_STREAM_EVENTS)
+		return count;
+	for (size_t at = 0; at < count; at += 1 + ftrace_event_words(records[at]))
+		n += ftrace_event_id(records[at]) != FTRACE_EVENT_PADDING;
+	return n;
 }
 
 static uint64_t tail_of(const struct trace_drain *d)
@@ -235,21 +298,25 @@ int trace_drain_skip(struct trace_drain *d)
 	if (!trace_drain_pending(d))
 		return 0;
 	count = complete_count(slot_of(d, k));
-	d->lost += count > 0 ? count : 1;
+	d->lost += count > 0 ? count_all(d, slot_of(d, k), count) : 1;
 	give_back(d, k);
 	return 1;
 }
 
-/* Words before the first one nobody wrote. */
-static size_t open_count(const struct ftrace_packet *packet)
+/* Words before the first record or event nobody wrote. */
+static size_t open_count(const struct trace_drain *d, const struct ftrace_packet *packet)
 {
 	const uint64_t *records = (const uint64_t *)(packet + 1);
 	size_t n = 0;
 
-	while (n < PACKET_RECORDS &&
-	       !ftrace_is_unwritten(__atomic_load_n(&records[n], __ATOMIC_ACQUIRE)))
-		n++;
-	return n;
+	while (n < PACKET_RECORDS) {
+		uint64_t word = __atomic_load_n(&records[n], __ATOMIC_ACQUIRE);
+
+		if (ftrace_is_unwritten(word))
+			break;
+		n += d->stream_id == FTRACE_STREAM_EVENTS ? 1 + ftrace_event_words(word) : 1;
+	}
+	return n < PACKET_RECORDS ? n : PACKET_RECORDS;
 }
 
 static uint64_t all_discarded(const struct trace_drain *d)
@@ -288,7 +355,7 @@ static int copy_packet(struct trace_drain *d, struct ftrace_packet *copy, uint64
 		if (k == head && copy->timestamp_begin < d->last_end)
 			count = 0;
 	} else {
-		count = k == head ? (ssize_t)open_count(copy) : -1;
+		count = k == head ? (ssize_t)open_count(d, copy) : -1;
 	}
 	if (count < 0) {
 		d->lost++;
@@ -308,6 +375,7 @@ static int append_discarded(struct trace_drain *d)
 {
 	struct image image = { .header = {
 		.magic = FTRACE_PACKET_MAGIC,
+		.stream_id = d->stream_id,
 		.timestamp_begin = d->last_end,
 		.timestamp_end = d->last_end,
 		.content_size = HEADER * 8,
@@ -351,6 +419,16 @@ out:
 	return err ? err : (int)(d->packets - before);
 }
 
+/* Is @h the header of a packet as we write them? */
+static int is_whole(const struct trace_drain *d, const struct ftrace_packet *h)
+{
+	struct ftrace_packet full = *h;
+
+	full.content_size = h->packet_size;
+	return complete_count(&full) >= 0 && h->content_size <= h->packet_size &&
+	       h->packet_size - h->content_size < (d->stream_id == FTRACE_STREAM_EVENTS ? 64 : 1);
+}
+
 /* Find the end of the last whole packet of an existing file and cut off what follows it. */
 static int find_end(struct trace_drain *d)
 {
@@ -364,8 +442,7 @@ static int find_end(struct trace_drain *d)
 
 		if (n < 0)
 			return -errno;
-		if (n < (ssize_t)HEADER || complete_count(&h) < 0 ||
-		    h.packet_size != h.content_size ||
+		if (n < (ssize_t)HEADER || !is_whole(d, &h) ||
 		    d->file_size + h.packet_size / 8 > (uint64_t)st.st_size)
 			break;
 		d->file_size += h.packet_size / 8;
@@ -382,6 +459,7 @@ static int find_end(struct trace_drain *d)
 int trace_drain_open(struct trace_drain *d, int ring_fd, int dirfd, const char *name)
 {
 	struct ftrace_ring head;
+	char events[64];
 	struct stat st;
 	ssize_t n;
 	int err;
@@ -400,6 +478,13 @@ int trace_drain_open(struct trace_drain *d, int ring_fd, int dirfd, const char *
 	if (head.magic != FTRACE_RING_MAGIC || head.npackets == 0 || head.npackets > MAX_PACKETS ||
 	    head.npackets & (head.npackets - 1))
 		return -EINVAL;
+	if (head.stream_id > FTRACE_STREAM_EVENTS)
+		return -EINVAL;
+	d->stream_id = head.stream_id;
+	if (d->stream_id == FTRACE_STREAM_EVENTS && !strncmp(name, "stream-", 7)) {
+		snprintf(events, sizeof(events), "events-%s", name + 7);
+		name = events;
+	}
 	d->npackets = head.npackets;
 	d->ring_size = FTRACE_RING_HEADER_SIZE + (size_t)d->npackets * FTRACE_PACKET_SIZE;
 	if ((uint64_t)st.st_size < d->ring_size)

@@ -35,7 +35,7 @@
 struct trace_drain {
 	/* For the caller to read. */
 	uint64_t file_size;	/* bytes in the stream file, whole packets */
-	uint64_t records;	/* records written by this drain, padding not counted */
+	uint64_t records;	/* records or events written by this drain, padding not counted */
 	uint64_t calls;		/* of them: entries of functions */
 	uint64_t packets;	/* packets written by this drain */
 	uint64_t lost;		/* records given back without having been written */
@@ -49,12 +49,13 @@ struct trace_drain {
 	uint64_t *scratch;	/* one packet: a copy without holes */
 	uint32_t npackets;	/* as checked at open; the ring's own may change under us */
 	uint32_t last_tid;
+	uint32_t stream_id;	/* of the ring */
 	int fd;			/* the stream file */
 };
 
 /*
  * Map the ring open (read-write) at @ring_fd and open or create the stream file @name in the
- * directory @dirfd, for instance "stream-3". Closes neither descriptor; @ring_fd may be closed
+ * directory @dirfd, for instance "stream-3"; for a ring of events it is "events-3" then. Closes neither descriptor; @ring_fd may be closed
  * afterwards.
  *
  * Returns 0; -EAGAIN if the ring's maker has not finished its header yet (magic 0: try later);

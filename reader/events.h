@@ -50,6 +50,10 @@ struct trace_event_class {
 /* The event called @id in @map or in what it inherited; NULL: unknown. */
 const struct trace_event_class *trace_map_event(const struct trace_map *map, uint32_t id);
 
+/* Calls @each for all events that @map knows, what it inherited included. */
+void trace_map_each_event(const struct trace_map *map,
+			  void (*each)(const struct trace_event_class *class, void *data), void *data);
+
 /*
  * The function @address is in, by the sites of @map, as "name+0x1c" (or "name" at its entry); else
  * "object+0x1234"; else "0x1234". @raw: not demangled. Returns @buf.

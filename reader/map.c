@@ -9,6 +9,7 @@
 
 #include "reader/byteorder.h"
 #include "reader/demangle.h"
+#include "reader/event-map.h"
 #include "reader/map.h"
 #include "reader/message.h"
 
@@ -222,6 +223,9 @@ static int parse(struct trace_map *map, size_t len, const char *what)
 						 map->header.inherited + (next - map->text));
 			else if (p[0] == 'x')
 				err = parse_refusal(map, p + 2);
+			else if (p[0] == 'e')
+				err = trace_map_parse_event(map, p + 2,
+							    map->header.inherited + (next - map->text));
 			else if (p[0] == 'u')
 				err = 0;
 		}
@@ -300,6 +304,7 @@ void trace_map_free(struct trace_map *map)
 	free(map->sites);
 	free(map->objects);
 	free(map->refusals);
+	trace_map_free_events(map);
 	free(map->text);
 	memset(map, 0, sizeof(*map));
 }

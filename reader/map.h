@@ -27,6 +27,9 @@ struct trace_site {
 	uint32_t object;	/* index into objects of the same map */
 };
 
+struct trace_event_class;
+struct trace_address;
+
 struct trace_refusal {
 	uint32_t object;	/* object id */
 	uint64_t count;
@@ -43,6 +46,10 @@ struct trace_map {
 	uint32_t first_site;
 	uint32_t nsites;
 	struct trace_refusal *refusals;
+	struct trace_event_class *events;	/* events.h */
+	size_t nevents;
+	struct trace_address *addresses;	/* of sites, sorted; made when first needed */
+	size_t naddresses;
 	size_t nrefusals;
 };
 

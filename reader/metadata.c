@@ -135,13 +135,12 @@ static uint8_t *find_used(struct trace_recording *recording, struct trace_proces
 	return used;
 }
 
-static void put_functions(FILE *f, const struct trace_map *map, const uint8_t *used)
+void trace_put_functions(FILE *f, const struct trace_map *map, const uint8_t *used)
 {
 	uint32_t end = trace_map_end(map);
 
 	/* Site 0 is never given out: it keeps the list from being empty, which TSDL does not allow. */
-	fputs("typealias enum : integer { size = 30; align = 1; signed = false; } {\n"
-	      "\t\"[none]\" = 0", f);
+	fputs("\t\"[none]\" = 0", f);
 	for (uint32_t id = 1; id < end; id++) {
 		const struct trace_site *site = trace_map_site(map, id);
 
@@ -151,7 +150,7 @@ static void put_functions(FILE *f, const struct trace_map *map, const uint8_t *u
 		put_string(f, site->name);
 		fprintf(f, " = %u", id);
 	}
-	fputs("\n} := function_t;\n\n", f);
+	fputs("\n", f);
 }
 
 static void put_event(FILE *f, const char *name, unsigned id, const char *fields)
@@ -160,20 +159,25 @@ static void put_event(FILE *f, const char *name, unsigned id, const char *fields
 		"\tfields := struct {%s};\n};\n\n", name, id, fields);
 }
 
-static void put_stream(FILE *f)
+void trace_put_packet_context(FILE *f)
 {
-	fputs("stream {\n"
-	      "\tid = 0;\n"
-	      "\tpacket.context := struct {\n"
-	      "\t\ttick64_t timestamp_begin;\n"
+	fputs("\t\ttick64_t timestamp_begin;\n"
 	      "\t\ttick64_t timestamp_end;\n"
 	      "\t\tuint64_t content_size;\n"
 	      "\t\tuint64_t packet_size;\n"
 	      "\t\tuint64_t events_discarded;\n"
 	      "\t\tuint64_t packet_seq_num;\n"
 	      "\t\tuint32_t tid;\n"
-	      "\t\tuint32_t reserved;\n"
-	      "\t};\n"
+	      "\t\tuint32_t reserved;\n", f);
+}
+
+static void put_stream(FILE *f)
+{
+	fputs("stream {\n"
+	      "\tid = 0;\n"
+	      "\tpacket.context := struct {\n", f);
+	trace_put_packet_context(f);
+	fputs("\t};\n"
 	      "\tevent.header := struct {\n"
 	      "\t\ttick32_t timestamp;\n"
 	      "\t\tenum : integer { size = 2; align = 1; signed = false; } {\n"
@@ -223,9 +227,13 @@ static int write_one(struct trace_recording *recording, struct trace_process *pr
 	put_env(f, &process->header);
 	put_clock(f, &recording->clock);
 	used = find_used(recording, process, trace_map_end(map));
-	put_functions(f, map, used);
+	fputs("typealias enum : integer { size = 30; align = 1; signed = false; } {\n", f);
+	trace_put_functions(f, map, used);
+	fputs("} := function_t;\n\n", f);
 	free(used);
 	put_stream(f);
+	if (process->nevents)
+		trace_put_event_metadata(f, recording, process, map);
 	if (ferror(f))
 		err = -EIO;
 	if (fclose(f))

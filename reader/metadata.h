@@ -2,6 +2,11 @@
 #ifndef TRACE_METADATA_H
 #define TRACE_METADATA_H
 
+#include <stdint.h>
+#include <stdio.h>
+
+struct trace_map;
+struct trace_process;
 struct trace_recording;
 
 /*
@@ -14,5 +19,11 @@ struct trace_recording;
  * Returns 0, or the first negative errno after having said why and having tried all processes.
  */
 int trace_write_metadata(const char *dir);
+
+/* Between metadata.c and event-metadata.c: @used NULL: all. */
+void trace_put_functions(FILE *f, const struct trace_map *map, const uint8_t *used);
+void trace_put_packet_context(FILE *f);
+void trace_put_event_metadata(FILE *f, struct trace_recording *recording,
+			      struct trace_process *process, const struct trace_map *map);
 
 #endif /* TRACE_METADATA_H */

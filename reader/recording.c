@@ -14,9 +14,11 @@
 
 #define MAX_INHERITANCE	1000
 
-static int is_stream(const char *name)
+static int begins(const char *name, const char *prefix)
 {
-	return !strncmp(name, "stream-", 7) && name[7];
+	size_t len = strlen(prefix);
+
+	return !strncmp(name, prefix, len) && name[len];
 }
 
 static int by_number(const void *a, const void *b)
@@ -39,41 +41,52 @@ static DIR *open_dir(int fd)
 	return dir;
 }
 
+/* Add a stream file to a list. 0 or -ENOMEM. */
+static int add_stream(struct trace_stream_file **list, size_t *n, const char *name, uint64_t size)
+{
+	struct trace_stream_file *files = reallocarray(*list, *n + 1, sizeof(*files));
+
+	if (!files)
+		return -ENOMEM;
+	*list = files;
+	files[*n].size = size;
+	files[*n].name = strdup(name);
+	if (!files[*n].name)
+		return -ENOMEM;
+	++*n;
+	return 0;
+}
+
 /* Collect the stream files of the process; it is no error if there are none. */
 static int find_streams(struct trace_process *process, int fd)
 {
 	struct dirent *entry;
 	struct stat st;
+	int err = 0;
 	DIR *dir;
 
 	dir = open_dir(fd);
 	if (!dir)
 		return -errno;
-	while ((entry = readdir(dir))) {
-		struct trace_stream_file *streams;
+	while (!err && (entry = readdir(dir))) {
+		int records = begins(entry->d_name, "stream-");
 
-		if (!is_stream(entry->d_name) || fstatat(fd, entry->d_name, &st, 0) ||
-		    !S_ISREG(st.st_mode))
+		if ((!records && !begins(entry->d_name, "events-")) ||
+		    fstatat(fd, entry->d_name, &st, 0) || !S_ISREG(st.st_mode))
 			continue;
-		streams = reallocarray(process->streams, process->nstreams + 1, sizeof(*streams));
-		if (!streams)
-			goto no_memory;
-		process->streams = streams;
-		streams += process->nstreams;
-		streams->size = st.st_size;
-		streams->name = strdup(entry->d_name);
-		if (!streams->name)
-			goto no_memory;
-		process->nstreams++;
-		process->size += st.st_size;
+		if (records) {
+			err = add_stream(&process->streams, &process->nstreams, entry->d_name, st.st_size);
+			process->size += st.st_size;
+		} else {
+			err = add_stream(&process->events, &process->nevents, entry->d_name, st.st_size);
+		}
 	}
 	closedir(dir);
 	if (process->nstreams)
 		qsort(process->streams, process->nstreams, sizeof(*process->streams), by_number);
-	return 0;
-no_memory:
-	closedir(dir);
-	return -ENOMEM;
+	if (process->nevents)
+		qsort(process->events, process->nevents, sizeof(*process->events), by_number);
+	return err;
 }
 
 static void free_process(struct trace_process *process)
@@ -81,7 +94,10 @@ static void free_process(struct trace_process *process)
 	trace_process_release(process);
 	for (size_t i = 0; i < process->nstreams; i++)
 		free(process->streams[i].name);
+	for (size_t i = 0; i < process->nevents; i++)
+		free(process->events[i].name);
 	free(process->streams);
+	free(process->events);
 	free(process->name);
 }
 
@@ -118,7 +134,7 @@ static int add_process(struct trace_recording *recording, const char *name)
 	if (!err) {
 		err = trace_map_read_header(&process.header, fd, ".map");
 		has_map = err != -ENOENT;
-		if (!has_map && !process.nstreams) {
+		if (!has_map && !process.nstreams && !process.nevents) {
 			close(fd);
 			return 0;	/* somebody's own directory */
 		}

@@ -25,7 +25,9 @@ struct trace_process {
 	struct trace_process *parent;	/* whose text it inherits, NULL: nobody's */
 	struct trace_stream_file *streams;
 	size_t nstreams;
-	uint64_t size;		/* bytes of all streams */
+	struct trace_stream_file *events;	/* stream files of events, "events-4" */
+	size_t nevents;
+	uint64_t size;		/* bytes of all streams of records */
 	unsigned depth;		/* of inheritance, against cycles in damaged headers */
 };
 

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <ftrace/trace-event.h>
+
 #include "reader/byteorder.h"
 #include "reader/message.h"
 #include "reader/stream.h"
@@ -38,8 +40,9 @@ static int open_file(struct trace_cursor *c)
 	return fd < 0 ? -errno : fd;
 }
 
-int trace_cursor_open(struct trace_cursor *c, struct trace_recording *recording,
-		      struct trace_process *process, size_t index, size_t window)
+static int open_cursor(struct trace_cursor *c, struct trace_recording *recording,
+		       struct trace_process *process, const struct trace_stream_file *file,
+		       size_t index, size_t window)
 {
 	struct stat st;
 	int fd;
@@ -47,7 +50,7 @@ int trace_cursor_open(struct trace_cursor *c, struct trace_recording *recording,
 	memset(c, 0, sizeof(*c));
 	c->recording = recording;
 	c->process = process;
-	c->file = &process->streams[index];
+	c->file = file;
 	c->index = index;
 	c->window_size = window < WINDOW_MIN ? WINDOW_MIN : window;
 	c->fd = -1;
@@ -69,6 +72,22 @@ int trace_cursor_open(struct trace_cursor *c, struct trace_recording *recording,
 		close(fd);
 	}
 	return 0;
+}
+
+int trace_cursor_open(struct trace_cursor *c, struct trace_recording *recording,
+		      struct trace_process *process, size_t index, size_t window)
+{
+	return open_cursor(c, recording, process, &process->streams[index], index, window);
+}
+
+int trace_cursor_open_events(struct trace_cursor *c, struct trace_recording *recording,
+			     struct trace_process *process, size_t index)
+{
+	int err = open_cursor(c, recording, process, &process->events[index], index,
+			      FTRACE_PACKET_SIZE);
+
+	c->stream_id = FTRACE_STREAM_EVENTS;
+	return err;
 }
 
 void trace_cursor_close(struct trace_cursor *c)
@@ -137,10 +156,11 @@ static char *bytes_at(struct trace_cursor *c, uint64_t pos, size_t need, size_t 
 }
 
 /* Is that a packet header, as far as one can tell? */
-static int sound(const struct ftrace_packet *h)
+static int sound(const struct ftrace_packet *h, uint32_t stream_id)
 {
-	return h->magic == FTRACE_PACKET_MAGIC && h->stream_id == 0 &&
-	       h->content_size >= HEADER * 8 && h->content_size % 64 == 0 &&
+	return h->magic == FTRACE_PACKET_MAGIC && h->stream_id == stream_id &&
+	       h->content_size >= HEADER * 8 &&
+	       h->content_size % (stream_id == FTRACE_STREAM_EVENTS ? 8 : 64) == 0 &&
 	       h->packet_size >= h->content_size && h->packet_size % 64 == 0 &&
 	       h->packet_size <= FTRACE_PACKET_SIZE * 8 &&
 	       h->timestamp_end >= h->timestamp_begin &&
@@ -154,7 +174,7 @@ static int take_header(struct trace_cursor *c, struct ftrace_packet *h, const ch
 	c->swapped = h->magic == __builtin_bswap32(FTRACE_PACKET_MAGIC);
 	if (c->swapped)
 		trace_swap_packet(h);
-	return sound(h);
+	return sound(h, c->stream_id);
 }
 
 /* Look for the next sound header behind @pos; the size of the file if there is none. */
@@ -276,4 +296,18 @@ size_t trace_cursor_records(struct trace_cursor *c, const uint64_t **records)
 	if (c->swapped || TRACE_BIG_HOST)
 		trace_turn_records((uint64_t *)p, len / 8, c->swapped);
 	return len / 8;
+}
+
+const unsigned char *trace_cursor_content(struct trace_cursor *c, size_t *len)
+{
+	uint64_t left = (c->packet.content_size + 63) / 64 * 8 - HEADER;
+	char *p = NULL;
+
+	*len = 0;
+	if (left)
+		p = bytes_at(c, c->pos + HEADER, left, len);
+	if (*len > left)
+		*len = left;
+	*len &= ~(size_t)7;
+	return (const unsigned char *)p;
 }

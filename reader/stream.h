@@ -39,6 +39,7 @@ struct trace_cursor {
 	size_t window_len, window_size;
 	char *window;
 	int fd;			/* -1: opened for each read, so many streams there are */
+	uint32_t stream_id;	/* what packets of this file have */
 	int swapped;		/* the packet's byte order is not this machine's */
 	int has_packet;
 	int has_seq;
@@ -52,6 +53,10 @@ struct trace_cursor {
  */
 int trace_cursor_open(struct trace_cursor *c, struct trace_recording *recording,
 		      struct trace_process *process, size_t index, size_t window);
+
+/* The same for stream @index of events, with a window for a whole packet. */
+int trace_cursor_open_events(struct trace_cursor *c, struct trace_recording *recording,
+			     struct trace_process *process, size_t index);
 void trace_cursor_close(struct trace_cursor *c);
 
 /* To the next packet. Returns 1, or 0 at the end. Only its header is read. */
@@ -62,6 +67,12 @@ int trace_cursor_packet(struct trace_cursor *c);
  * numbers of a little-endian machine whatever wrote them: FTRACE_RECORD_*_SHIFT. Returns how many, 0 at the packet's end. Good until the next call.
  */
 size_t trace_cursor_records(struct trace_cursor *c, const uint64_t **records);
+
+/*
+ * The content of this packet of events as it is in the file, without its header; *@len bytes. NULL: nothing is
+ * to be had. Good until the next call.
+ */
+const unsigned char *trace_cursor_content(struct trace_cursor *c, size_t *len);
 
 static inline int trace_is_unwritten(uint64_t word)
 {
