@@ -14,6 +14,7 @@
 
 #include "agent/agent.h"
 #include "agent/control.h"
+#include "agent/event.h"
 #include "agent/interpose.h"
 #include "agent/patch.h"
 #include "engine/guest.h"
@@ -176,6 +177,7 @@ int agent_start(void)
 	ftrace_patterns_may_wait = 1;
 	tracer_file = agent_tracer_file;
 	agent_look_at_objects();
+	event_sites_begin();
 	ftrace_set_object_notify(object_changed);
 	err = ftrace_is_guest() || initialised ? ftrace_guest_return() : ftrace_init();
 	initialised = true;

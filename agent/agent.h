@@ -103,6 +103,9 @@ int agent_map_reserve(size_t bytes);
 /* For ftrace_set_object_notify(): describe the object and its sites, or its end, in the map. */
 void agent_map_object(struct ftrace_object *obj, bool gone);
 
+/* Add a line, without its newline. 0 or -errno. */
+int agent_map_line(const char *line);
+
 /* ---- ring.c: records (struct ftrace_stream_ops) ---- */
 
 int agent_refill(struct ftrace_thread *t, u64 now);
@@ -115,6 +118,9 @@ void agent_rings_forked(void);
 
 /* See that @count rings are free for threads to come, while files can still be made. */
 void agent_rings_reserve(u32 count);
+
+/* Nonzero: events with payload may be written, so that rings for those are kept free as well. */
+extern u32 agent_rings_for_events;
 
 /* ---- plan.c ---- */
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* The control tree's table and how it is looked up, written and read. */
 #include "agent/control.h"
-
+#include "agent/event.h"
 #include "agent/patch.h"
 
 static const struct control_file *const groups[] = {
 	control_tracer_files,
 	control_filter_files,
 	control_graph_files,
+	control_event_files,
 };
 
 void control_puts(struct control_text *out, const char *s)
@@ -56,6 +57,8 @@ int control_write(const char *name, size_t name_len, const char *value, size_t l
 		len--;
 	if (control_is_patch(name, name_len))
 		return patch_file_write(name, name_len, value, len);
+	if (name_len > 7 && ft_starts_with(name, "events/"))
+		return control_events_write(name + 7, name_len - 7, value, len);
 	if (!f)
 		return ft_log(-ENOENT, "control file of %lu letters: no such file",
 			      (unsigned long)name_len);
@@ -70,16 +73,19 @@ long control_read(const char *name, char *buf, size_t size)
 	struct control_text out = { .buf = buf, .size = size };
 	int err;
 
+	control_puts(&out, "");
 	if (control_is_patch(name, ft_strlen(name))) {
-		control_puts(&out, "");
 		err = patch_file_read(name, &out);
+		return err ? err : (long)out.len;
+	}
+	if (ft_starts_with(name, "events/")) {
+		err = control_events_read(name + 7, ft_strlen(name) - 7, &out);
 		return err ? err : (long)out.len;
 	}
 	if (!f)
 		return -ENOENT;
 	if (!f->read)
 		return -EACCES;
-	control_puts(&out, "");
 	err = f->read(&out);
 	return err ? err : (long)out.len;
 }
@@ -118,6 +124,7 @@ int control_reset(void)
 
 	if (err)
 		return err;
+	event_reset();
 	control_filter_reset();
 	control_write("max_graph_depth", 15, "0", 1, CONTROL_REPLACE);
 	control_write("tracing_thresh", 14, "0", 1, CONTROL_REPLACE);

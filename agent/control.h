@@ -41,6 +41,7 @@ enum {
 };
 
 /* The groups; each ends with a file without a name. */
+extern const struct control_file control_event_files[];	/* control_events.c */
 extern const struct control_file control_filter_files[];	/* control_filter.c */
 extern const struct control_file control_graph_files[];	/* control_graph.c */
 extern const struct control_file control_tracer_files[];	/* control_tracer.c */
@@ -78,6 +79,10 @@ int control_number(const char *value, size_t len, u64 max, u64 *number);
 
 /* This process is a new child of fork: the tracer is to know. */
 void control_tracer_forked(void);
+
+/* control_events.c: files below events/, which come and go. @name is without that. As control_write() and _read(). */
+int control_events_write(const char *name, size_t name_len, const char *value, size_t len);
+int control_events_read(const char *name, size_t name_len, struct control_text *out);
 
 /* ---- what one group tells another ---- */
 

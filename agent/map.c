@@ -338,3 +338,19 @@ void agent_map_object(struct ftrace_object *obj, bool gone)
 		ft_log(err, "%s: its functions have no names in the recording: the process map "
 		       "cannot grow (error %d)", obj->name, -err);
 }
+
+int agent_map_line(const char *line)
+{
+	int err = 0;
+	char *p;
+
+	if (!agent.map)
+		return -ENODEV;
+	ft_lock(&text.lock);
+	p = line_begin(ft_strlen(line) + 1, &err);
+	if (p)
+		line_end(put_str(p, line));
+	smp_store_release(&agent.map->map_len, text.used);
+	ft_unlock(&text.lock);
+	return err;
+}

@@ -7,6 +7,8 @@
 #include <sys/resource.h>
 #include <sys/vfs.h>
 
+#include <ftrace/trace-event.h>
+
 #include "agent/ring.h"
 
 #define CHUNK		256u
@@ -108,7 +110,8 @@ static u32 packets_of(u32 k, s32 owner)
 {
 	u32 n = agent.session->ring_packets;
 
-	if ((k >= LARGE_RINGS || agent.forked || !owner) && n > MIDDLE_PACKETS)
+	if ((k >= LARGE_RINGS || agent.forked || !AGENT_RING_TID(owner) ||
+	     owner & AGENT_RING_EVENTS) && n > MIDDLE_PACKETS)
 		n = MIDDLE_PACKETS;
 	if ((k >= MIDDLE_RINGS || owner & AGENT_RING_RESERVE) && n > SMALL_PACKETS)
 		n = SMALL_PACKETS;
@@ -133,7 +136,8 @@ static struct ftrace_ring *make_shared(u32 k, s32 owner)
 	}
 	ring->npackets = npackets;
 	ring->overwrite = agent.session->overwrite;
-	ring->tid = (u32)(owner & ~AGENT_RING_RESERVE);
+	ring->stream_id = owner & AGENT_RING_EVENTS ? FTRACE_STREAM_EVENTS : FTRACE_STREAM_RECORDS;
+	ring->tid = (u32)AGENT_RING_TID(owner);
 	smp_store_release(&ring->magic, FTRACE_RING_MAGIC);
 	return ring;
 }
@@ -170,7 +174,7 @@ struct agent_ring *agent_ring_make(s32 owner)
 	if (!chunk)
 		return NULL;
 	r = &chunk[k % CHUNK];
-	WRITE_ONCE(r->owner, 1ull << 32 | (u32)owner);
+	WRITE_ONCE(r->owner, 1ull << 32 | (u32)(AGENT_RING_TID(owner) ? owner : 0));
 	shared = make_shared(k, owner);
 	if (!shared) {
 		u32 next = k + 1;

@@ -15,7 +15,10 @@
 #include <linux/futex.h>
 #include <time.h>
 
+#include <ftrace/trace-event.h>
+
 #include "agent/ring.h"
+#include "engine/payload.h"
 
 #define PROBES		4u	/* owners a newcomer looks at to see whether they are alive */
 #define SLICE_MS	50u	/* longest single sleep of a waiting writer */
@@ -25,8 +28,10 @@
 #define FIRST_SLOT(p)	((u64 *)((p) + 1))
 #define END_SLOT(p)	((u64 *)((char *)(p) + FTRACE_PACKET_SIZE))
 
+u32 agent_rings_for_events;
+
 static u32 clock_hand;	/* where the next newcomer looks for an owner that died */
-static u32 nfree;	/* rings given back; a hint, so that newcomers need not look for none */
+static u32 nfree[2];	/* rings given back, by stream_id; a hint, so that newcomers need not look for none */
 
 static struct ftrace_packet *packet_at(const struct ftrace_ring *ring, u64 number)
 {
@@ -75,20 +80,30 @@ void agent_lost(struct ftrace_thread *t)
 static void close_packet(struct agent_ring *r, u64 *wp)
 {
 	struct ftrace_ring *ring = r->shared;
-	u64 head = ring->head, unwritten = ftrace_unwritten(head / ring->npackets), last;
+	u64 head = ring->head, unwritten = ftrace_unwritten(head / ring->npackets), last, pad;
 	struct ftrace_packet *packet = packet_at(ring, head);
 	u64 *slot = FIRST_SLOT(packet), *end = END_SLOT(packet), *behind;
 
-	if (wp > slot && wp <= end)
+	if (wp > slot && wp <= end && ring->stream_id != FTRACE_STREAM_EVENTS)
 		slot = wp;
-	while (slot < end && READ_ONCE(*slot) != unwritten)
-		slot++;
-	behind = slot;
 	last = packet->timestamp_begin;
-	if (behind > FIRST_SLOT(packet))
-		last = (last & ~0xffffffffull) | ftrace_record_tick(behind[-1]);
+	if (ring->stream_id == FTRACE_STREAM_EVENTS) {
+		/* From the beginning: what stands at the write pointer is no header, perhaps. */
+		while (slot < end && READ_ONCE(*slot) != unwritten) {
+			last = (last & ~0xffffffffull) | ftrace_record_tick(*slot);
+			slot += 1 + ftrace_event_words(*slot);
+		}
+		pad = ftrace_event_header((u32)last, FTRACE_EVENT_PADDING, 0);
+	} else {
+		while (slot < end && READ_ONCE(*slot) != unwritten)
+			slot++;
+		if (slot > FIRST_SLOT(packet))
+			last = (last & ~0xffffffffull) | ftrace_record_tick(slot[-1]);
+		pad = ftrace_record((u32)last, FTRACE_EVENT_EXTENDED, FTRACE_EXT_PADDING);
+	}
+	behind = slot < end ? slot : end;
 	if (slot < end)
-		WRITE_ONCE(*slot, ftrace_record((u32)last, FTRACE_EVENT_EXTENDED, FTRACE_EXT_PADDING));
+		WRITE_ONCE(*slot, pad);
 	r->last = last;
 	packet->timestamp_end = last;
 	packet->packet_size = FTRACE_PACKET_SIZE * 8ull;
@@ -179,7 +194,7 @@ static int open_packet(struct agent_ring *r, struct ftrace_thread *t, u64 now, u
 	u64 head = ring->head;
 	struct ftrace_packet *packet = packet_at(ring, head);
 
-	packet->stream_id = 0;
+	packet->stream_id = ring->stream_id;
 	packet->timestamp_begin = now;
 	packet->timestamp_end = 0;
 	packet->content_size = 0;
@@ -210,9 +225,15 @@ static bool thread_exists(s32 tid)
 	return arch_syscall(SYS_tgkill, agent.pid, tid, 0, 0, 0, 0) != -ESRCH;
 }
 
+static u32 stream_of(const struct ftrace_thread *t)
+{
+	return t->flags & FTRACE_THREAD_EVENTS ? FTRACE_STREAM_EVENTS : FTRACE_STREAM_RECORDS;
+}
+
 static s32 owner_of(const struct ftrace_thread *t)
 {
-	return t->flags & FTRACE_THREAD_RESERVE ? t->tid | AGENT_RING_RESERVE : t->tid;
+	return t->tid | (t->flags & FTRACE_THREAD_RESERVE ? AGENT_RING_RESERVE : 0) |
+	       (t->flags & FTRACE_THREAD_EVENTS ? AGENT_RING_EVENTS : 0);
 }
 
 /* From @owner, which was seen there, to @to. False: somebody else was first. */
@@ -233,7 +254,8 @@ static bool claim(struct agent_ring *r, struct ftrace_thread *t, bool probe)
 	u64 owner = smp_load_acquire(&r->owner);
 	s32 old = (s32)owner;
 
-	if (!smp_load_acquire(&r->shared) || old == AGENT_RING_BUSY)
+	if (!smp_load_acquire(&r->shared) || old == AGENT_RING_BUSY ||
+	    r->shared->stream_id != stream_of(t))
 		return false;
 	/*
 	 * @t has no ring: one that bears its name is what an earlier thread of that number left, or
@@ -241,14 +263,14 @@ static bool claim(struct agent_ring *r, struct ftrace_thread *t, bool probe)
 	 */
 	if (old && old != owner_of(t) &&
 	    (!probe || READ_ONCE(ftrace_no_syscalls) ||
-	     thread_exists(old & ~AGENT_RING_RESERVE)))
+	     thread_exists(AGENT_RING_TID(old))))
 		return false;
 	if (!set_owner(r, &owner, AGENT_RING_BUSY))
 		return false;
 	r->thread = t;
 	set_owner(r, &owner, owner_of(t));
 	if (!old)
-		__atomic_fetch_sub(&nfree, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_sub(&nfree[stream_of(t)], 1, __ATOMIC_RELAXED);
 	return true;
 }
 
@@ -257,7 +279,7 @@ static struct agent_ring *find_ring(struct ftrace_thread *t)
 	u32 n = agent_nrings(), k, hand;
 	struct agent_ring *r;
 
-	if (READ_ONCE(nfree))
+	if (READ_ONCE(nfree[stream_of(t)]))
 		for (k = 0; k < n; k++) {
 			r = agent_ring(k);
 			if (r && claim(r, t, false))
@@ -298,6 +320,15 @@ static int lost(struct ftrace_thread *t, int err)
 	return err;
 }
 
+/* May the memory of packet head be used for it? */
+static bool may_be_used(const struct ftrace_thread *t, const struct ftrace_ring *ring)
+{
+	const struct ftrace_packet *packet = packet_at(ring, ring->head);
+
+	return ring->stream_id != FTRACE_STREAM_EVENTS ||
+	       !ftrace_payload_is_pending(t, packet, END_SLOT(packet));
+}
+
 int agent_refill(struct ftrace_thread *t, u64 now)
 {
 	struct agent_ring *r = t->stream;
@@ -323,6 +354,8 @@ int agent_refill(struct ftrace_thread *t, u64 now)
 		return lost(t, -ESHUTDOWN);
 	}
 	if (ring->overwrite) {
+		if (unlikely(!may_be_used(t, ring)))
+			return lost(t, -EBUSY);
 		if (ring->head >= ring->npackets)
 			take_oldest(ring);
 	} else if (unlikely(is_full(ring))) {
@@ -330,6 +363,9 @@ int agent_refill(struct ftrace_thread *t, u64 now)
 		if (err)
 			return lost(t, err);
 	}
+	/* An event in there is still being written, by code that this signal handler has interrupted. */
+	if (unlikely(!may_be_used(t, ring)))
+		return lost(t, -EBUSY);
 	/* A signal handler may have recorded since @now was read. */
 	return open_packet(r, t, now > r->last ? now : r->last, closed);
 }
@@ -364,18 +400,22 @@ void agent_thread_gone(struct ftrace_thread *t)
 	r->thread = NULL;
 	WRITE_ONCE(r->shared->tid, 0);
 	set_owner(r, &owner, 0);
-	__atomic_fetch_add(&nfree, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&nfree[stream_of(t)], 1, __ATOMIC_RELAXED);
 }
 
 void agent_rings_forked(void)
 {
 	agent_rings_forget();
-	nfree = 0;
+	nfree[0] = nfree[1] = 0;
 	clock_hand = 0;
 }
 
 void agent_rings_reserve(u32 count)
 {
-	while (READ_ONCE(nfree) < count && agent_ring_make(0))
-		__atomic_fetch_add(&nfree, 1, __ATOMIC_RELAXED);
+	while (READ_ONCE(nfree[0]) < count && agent_ring_make(0))
+		__atomic_fetch_add(&nfree[0], 1, __ATOMIC_RELAXED);
+	if (!READ_ONCE(agent_rings_for_events))
+		return;
+	while (READ_ONCE(nfree[1]) < count && agent_ring_make(AGENT_RING_EVENTS))
+		__atomic_fetch_add(&nfree[1], 1, __ATOMIC_RELAXED);
 }

@@ -8,6 +8,8 @@
 #define AGENT_MAX_RINGS	65536u
 #define AGENT_RING_BUSY	(-1)
 #define AGENT_RING_RESERVE	(1 << 30)	/* beside a tid: of its reserve, not its own */
+#define AGENT_RING_EVENTS	(1 << 29)	/* beside a tid: of its events, not its records */
+#define AGENT_RING_TID(owner)	((owner) & ~(AGENT_RING_RESERVE | AGENT_RING_EVENTS))
 
 /* What this process knows of one of its rings. */
 struct agent_ring {
@@ -29,7 +31,7 @@ struct agent_ring {
 struct agent_ring *agent_ring(u32 k);
 u32 agent_nrings(void);
 
-/* Make one more ring, for @owner (0: for nobody yet). NULL: no room of any kind, or too many. */
+/* Make one more ring, for @owner (0, or AGENT_RING_EVENTS: for nobody yet). NULL: no room of any kind, or too many. */
 struct agent_ring *agent_ring_make(s32 owner);
 
 /* In a child of fork: unmap the parent's, begin anew. */

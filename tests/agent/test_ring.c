@@ -28,6 +28,7 @@
 #include "agent/agent.h"
 #include "agent/ring.h"
 #include "arch.h"
+#include "engine/payload.h"
 #include "engine/site.h"
 #include "reader/drain.h"
 #include "reader/map.h"
@@ -53,6 +54,11 @@ struct dyn_ftrace *ftrace_site(u32 id)
 int ft_log(int err, const char *fmt, ...)
 {
 	return err;
+}
+
+bool ftrace_payload_is_pending(const struct ftrace_thread *t, const void *lo, const void *hi)
+{
+	return false;
 }
 
 /* ---- a writer that follows the engine's steps ---- */

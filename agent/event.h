@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Dynamic events of this process: what is defined, what is enabled, what is done at a hit.
+ *
+ *	event.c		definitions (kprobe_events), their ids, the process map
+ *	event-sites.c	which functions they are hit at: one set of ops for all
+ *	event-hit.c	a hit: values, filter, record, triggers
+ *	event-filter.c	filters on values, understood; event-match.c: asked
+ *	event-trigger.c	triggers
+ *	error-log.c	the kernel's error_log
+ *	control_events.c the control files
+ */
+#ifndef FTRACE_AGENT_EVENT_H
+#define FTRACE_AGENT_EVENT_H
+
+#include <ftrace/kprobes.h>
+
+#include "agent/probe.h"
+#include "engine/base.h"
+
+struct event_filter;
+struct event_trigger;
+struct control_text;
+struct dyn_ftrace;
+struct pt_regs;
+
+struct agent_event {
+	struct agent_event *next;	/* in the order of definition */
+	u32 id;				/* <ftrace/trace-event.h> */
+	bool enabled;			/* hits are recorded */
+	bool attached;			/* it is hit: enabled, or for its triggers */
+	bool changes;			/* event_sites_update() is at it */
+	bool linked;			/* it is at some site */
+	bool described;			/* in the process map */
+	/* The definition; pointers are into own, a copy of text that is cut in pieces. */
+	char *text, *own;
+	u32 text_len;
+	enum probe_kind kind;
+	char group[PROBE_NAME_MAX], name[PROBE_NAME_MAX];
+	const char *object, *symbol;
+	u32 object_len, symbol_len;
+	u64 offset;
+	bool fp, glob;
+	bool strings;			/* some argument is one */
+	u32 ret_args, nargs;
+	struct fetch_arg *args;
+	unsigned long *symbols;		/* addresses of FETCH_SYMBOL, by argument */
+	/* At a hit; changed by exchange, and freed when no hit can see them any more. */
+	struct event_filter *filter;
+	struct event_trigger *triggers;
+	/* Where it is no function's entry or return. */
+	struct kprobe probe;
+	bool probe_registered;
+};
+
+static inline bool event_is_return(const struct agent_event *e)
+{
+	return e->kind == PROBE_R || e->kind == PROBE_F_RETURN;
+}
+
+/* ---- event.c ---- */
+
+/*
+ * One line of kprobe_events: define an event, or delete. 0 or -errno; what is wrong is in the error log, and logged:
+ * -EINVAL, -E2BIG, -ENAMETOOLONG of the parser, -EEXIST, -ENOENT (nothing to delete), -EBUSY (enabled), -ENOMEM,
+ * -ENOSPC (no id left).
+ */
+int event_define(const char *text, u32 len);
+
+/* Delete all. -EBUSY: some are enabled. */
+int event_clear(void);
+
+/* All of them, the first defined first; under event_lock(). */
+struct agent_event *event_list(void);
+struct agent_event *event_find(const char *group, size_t group_len, const char *name, size_t len);
+void event_lock(void);
+void event_unlock(void);
+
+/* The recording begins: nothing of an earlier one is in its map. It ends: everything is disabled and deleted. */
+void event_reset(void);
+
+/* ---- event-sites.c ---- */
+
+/*
+ * Have those events be hit that are enabled or have triggers, and no others: all that changed at once. 0 or -errno,
+ * logged. event_lock() is held. When it returns no hit sees what was taken away from an event before.
+ */
+int event_sites_update(void);
+
+/* Tell the process map of it, so that readers know its fields. */
+void event_describe(struct agent_event *e);
+
+/* Returns when no hit is under way that began before. */
+void event_wait_for_hits(void);
+
+/* Held while the list of events changes; for an object that is loaded, it is looked through without event_lock(). */
+void event_list_lock(void);
+void event_list_unlock(void);
+
+/* The recording begins; told before any object is looked at. */
+void event_sites_begin(void);
+
+/* ---- event-hit.c ---- */
+
+/*
+ * @e was hit in this thread. @site: the function's site id, 0: none. @ip: as in struct ftrace_event_head. @entry_args: of a
+ * return, PROBE_MAX_RET_ARGS arguments at the entry, NULL: not known.
+ */
+void event_hit(struct agent_event *e, struct pt_regs *regs, u32 site, unsigned long ip,
+	       const unsigned long *entry_args);
+
+/* ---- error-log.c ---- */
+
+/*
+ * Note that @command of @len letters, at letter @at, is wrong: @what. @system: who says so, "trace_kprobe". Logged as well.
+ * Returns @err.
+ */
+int event_error(int err, const char *system, const char *command, u32 len, u32 at,
+		const char *what);
+void event_error_log_show(struct control_text *out);
+void event_error_log_clear(void);
+
+#endif /* FTRACE_AGENT_EVENT_H */
