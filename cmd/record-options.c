@@ -10,7 +10,7 @@
 #include "cmd/options.h"
 #include "cmd/record.h"
 
-enum { OPT_TRACER = 256, OPT_OVERWRITE, OPT_MAX_SIZE, OPT_BUFFER, OPT_WAIT, OPT_PROFILE, OPT_DURATION };
+enum { OPT_TRACER = 256, OPT_OVERWRITE, OPT_MAX_SIZE, OPT_BUFFER, OPT_WAIT, OPT_PROFILE, OPT_DURATION, OPT_TRIGGER };
 
 static const struct cmd_option record_options[] = {
 	{ "output", 'o', "DIR", "record into DIR (default ftrace.data); a recording that is there\n"
@@ -25,6 +25,10 @@ static const struct cmd_option record_options[] = {
 	{ "notrace", 'N', "PATTERN", "do not trace functions that match; wins over -F" },
 	{ "libs", 'L', "GLOB", "trace functions of these libraries, too, libc if it matches: path or\n"
 			       "file name" },
+	{ "event", 'e', "EVENT", "record an event with values: 'f open path=+0($arg1):string', the kernel's\n"
+				 "syntax of kprobe_events (p, r, f; SYM%return), with 'if FILTER' at its\n"
+				 "end only calls whose values it is true for; may be given several times" },
+	{ "trigger", OPT_TRIGGER, "ACTION", "for the -e before: traceon, traceoff or stacktrace[:COUNT] [if FILTER]" },
 	{ "depth", 'D', "N", "record only calls at most N deep" },
 	{ "threshold", 't', "TIME", "leave out calls shorter than TIME (500ns, 10us, 2ms) with no\n"
 				    "longer ones inside" },
@@ -205,6 +209,10 @@ static int set_option(struct record_options *opt, int key, const char *arg)
 		return add_choice(opt, "set_ftrace_filter", arg);
 	case 'N':
 		return add_choice(opt, "set_ftrace_notrace", arg);
+	case 'e':
+		return record_event_add(opt, arg);
+	case OPT_TRIGGER:
+		return record_event_trigger(opt, arg);
 	case 'L':
 		return add_choice(opt, "set_object_filter", arg);
 	case 'D':
@@ -304,6 +312,7 @@ int record_parse(struct record_options *opt, int argc, char **argv)
 void record_options_free(struct record_options *opt)
 {
 	free((char *)opt->targets);
+	record_events_free(opt);
 	while (opt->choices) {
 		struct record_choice *c = opt->choices;
 

@@ -4,6 +4,7 @@
  *
  *	record.c		the course of a recording
  *	record-options.c	the command line
+ *	record-events.c		dynamic events (-e)
  *	record-names.c		functions chosen by demangled names
  *	record-check.c		can this program be traced at all?
  *	record-output.c		the recording's directory, the space it may take
@@ -23,6 +24,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include <ftrace/trace-format.h>
@@ -51,6 +53,7 @@ struct record_options {
 	const char *targets;		/* -p: processes, parted by commas; NULL: a command is started */
 	int begun_fd;			/* told when they are recorded, by one byte; -1: nobody is */
 	uint64_t duration_ns;		/* of recording those; 0: until they end, or we are interrupted */
+	struct record_event *events;	/* -e, --trigger */
 	char **command;
 };
 
@@ -150,6 +153,16 @@ void record_options_free(struct record_options *opt);
 
 /* The whole course of it. The command's exit status. */
 int record_run(struct record_options *opt);
+
+/* ---- record-events.c ---- */
+
+/* -e @def, and --trigger @text for the -e before it. 0; or the exit status, and what is wrong was said. */
+int record_event_add(struct record_options *opt, const char *def);
+int record_event_trigger(struct record_options *opt, const char *text);
+
+/* The settings of all of them, to @out. */
+void record_events_put(const struct record_options *opt, FILE *out);
+void record_events_free(struct record_options *opt);
 
 /* ---- record-names.c ---- */
 
