@@ -34,6 +34,9 @@ static void choose(unsigned long ip, unsigned long parent_ip, struct ftrace_ops 
 
 	if (func && READ_ONCE(func->transition) && !klp_thread_is_patched(site, regs))
 		func = __atomic_load_n(&func->below, __ATOMIC_ACQUIRE);
+	/* A probe may have sent this call elsewhere: whoever comes first of the two, the probe has the last word. */
+	if (site->ops != op && instruction_pointer(regs) != arch_site_body(site))
+		return;
 	if (func && !func->nop)
 		instruction_pointer_set(regs, (unsigned long)func->new_func);
 }

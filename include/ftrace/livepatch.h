@@ -28,9 +28,16 @@
  * in the version that it leads away from until the child itself calls klp_transition_work(). A stack
  * that cannot be unwound to its start counts as holding every function.
  *
- * A thread that is on a coroutine's stack stays in its version until it is back on its own.
+ * A function that ends in a call, which the compiler has made a jump, is not on the stack while what it has jumped
+ * to runs, and counts as if it were: until there is a return to where it was called. So a patch of one that never comes
+ * back from what it ends in is to be forced. A thread that is on a coroutine's stack stays in its version
+ * until it is back on its own.
  *
- * What is not seen: other stacks that no thread is on (suspended coroutines), unless hooked calls were seen on
+ * Tracers and probes of a replaced function see its calls as before. If the new function is compiled for tracing, it
+ * can be traced by its own name, which shows the version that ran. A probe that sends a call elsewhere
+ * (<ftrace/kprobes.h>) has the last word.
+ *
+ * What is not seen: a function called through a pointer that goes on by two jumps, or one through a pointer; other stacks that no thread is on (suspended coroutines), unless hooked calls were seen on
  * them (<ftrace/fgraph.h>): of those, every word is taken for a return address. And copies of a function that
  * the compiler has inlined in others, or made with other arguments (parse.constprop.0): they go on as
  * they are, and are to be patched in their turn.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Functions that are patched; compiled for tracing, as nothing else of the tests is. */
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "targets.h"
@@ -23,6 +24,21 @@ __attribute__((noinline)) long target_eight(long a, long b, long c, long d, long
 __attribute__((noinline)) int target_version(void)
 {
 	return 1;
+}
+
+__attribute__((noinline)) int target_version2(void)
+{
+	return 2;
+}
+
+__attribute__((noinline)) int target_pid(void)
+{
+	return (int)syscall(SYS_getpid);
+}
+
+__attribute__((noinline)) int target_pid2(void)
+{
+	return -(int)syscall(SYS_getpid);
 }
 
 __attribute__((noinline)) int target_other(void)
