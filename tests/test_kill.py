@@ -39,7 +39,7 @@ class Victim:
         except OSError:
             return []
 
-    def wait_for(self, count, seconds=10):
+    def wait_for(self, count, seconds=40):
         """Waits until the program wrote that many words; 2: it runs, 3: it ended."""
         end = time.monotonic() + seconds
         while len(self.progress()) < count:
