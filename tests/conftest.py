@@ -12,14 +12,15 @@ import ftracetest
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than about 10 seconds")
-    config.addinivalue_line("markers", "limit(seconds): the test's own time limit (default 120)")
+    config.addinivalue_line("markers", "limit(seconds): the test's own time limit (default 120), "
+                            "times ftracetest.PATIENCE")
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_call(item):
     """A time limit for each test, so that one that hangs fails instead of holding up the rest."""
     marker = item.get_closest_marker("limit")
-    seconds = marker.args[0] if marker else 120
+    seconds = (marker.args[0] if marker else 120) * ftracetest.PATIENCE
 
     def late(number, frame):
         pytest.fail(f"no end after {seconds} s")

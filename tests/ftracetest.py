@@ -39,6 +39,9 @@ COMPAT = ARCH != os.uname().machine	# programs, library and agent are the narrow
 ARCH_FLAGS = {"i386": ["-m32", "-idirafter", "/usr/include/x86_64-linux-gnu"]}[ARCH] if COMPAT else []
 ARCH_FOLDER = {"x86_64": "x86", "i386": "x86"}.get(ARCH, ARCH)
 
+# What limits are multiplied by: they are there for what hangs, and a busy machine is several times slower.
+PATIENCE = 3
+
 # ---- running ----
 
 
@@ -88,7 +91,7 @@ def run(command, timeout=30, cwd=None, env=None, stdin=b"", limits=None):
         with subprocess.Popen(command, cwd=cwd, env=environment, stdin=subprocess.PIPE, stdout=out,
                               stderr=err, start_new_session=True, preexec_fn=limits) as process:
             try:
-                process.communicate(stdin, timeout=timeout)
+                process.communicate(stdin, timeout=timeout * PATIENCE)
                 status = process.returncode
             except subprocess.TimeoutExpired:
                 status = None
