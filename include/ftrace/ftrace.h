@@ -144,7 +144,7 @@ int unregister_ftrace_function(struct ftrace_ops *ops);
 /*
  * Choose the functions @ops traces, by name. @buf: @len bytes, patterns separated by spaces,
  * commas or newlines. A pattern is the kernel's glob over the whole name, as the symbol table has
- * it: `*` any string, `?` any character, `[a-z]`, `[!a-z]` sets; `!` before a pattern takes away
+ * it (C++ and Rust: mangled): `*` any string, `?` any character, `[a-z]`, `[!a-z]` sets; `!` before a pattern takes away
  * what it matches. @reset: non-zero forgets earlier patterns first. Functions of objects loaded later
  * are matched as they come.
  *
