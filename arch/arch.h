@@ -3,7 +3,7 @@
  * What the engine asks of an architecture: all of it. Every arch/<isa>/ fills the same files:
  *
  *	arch-ptrace.h	struct pt_regs, installed as <ftrace/arch-ptrace.h>
- *	arch-site.h	constants of a site and a stub
+ *	arch-site.h	constants of a site and a stub; arch-elf.h: of its object files
  *	syscall.h	raw system calls
  *	asm-offsets.c	becomes asm-offsets.h at build time
  *	entry.S		the trampolines that call callbacks; entry-record.S: those that write records

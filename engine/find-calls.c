@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Functions by their calls of __fentry__ (-pg -mfentry) and mcount (-pg), where no table lists
- * them: every function's beginning is looked at.
+ * Functions by their calls of __fentry__ (-pg -mfentry) and mcount (-pg), or by their nops (s390's
+ * -mhotpatch), where no table lists them: every function's beginning is looked at.
  */
 #include "arch-site.h"
 #include "entry-only.h"
@@ -223,11 +223,34 @@ static int scan_fentry(struct finder *f, u64 entry, const u8 *code, u64 avail)
 	return ret < 0 ? ret : 1;
 }
 
+int finder_add_entry_mcount(struct finder *f, u64 entry, const u8 *code, u64 avail)
+{
+	struct ftrace_found site = { .entry = entry, .form = FTRACE_FORM_CALL };
+	size_t at, len = arch_entry_mcount(code, (size_t)avail, &at);
+	enum arch_call kind;
+	u64 target;
+	u8 call;
+	int ret;
+
+	if (!len)
+		return 0;
+	kind = arch_call(code + at, (size_t)avail - at, entry + at, f->got, &target, &call);
+	if (finder_callee(f, kind, target) != CALLEE_MCOUNT)
+		return 0;
+	site.vaddr = entry + at;
+	site.len = (u8)len;
+	ret = finder_add(f, &site);
+	return ret < 0 ? ret : 1;
+}
+
 static int scan_mcount(struct finder *f, u64 entry, const u8 *code, u64 avail)
 {
 	u64 end = finder_room(f, entry, entry, avail), off, target;
+	int ret = finder_add_entry_mcount(f, entry, code, avail);
 	u8 len;
 
+	if (ret)
+		return ret;
 	if (end > MAX_PROLOGUE)
 		end = MAX_PROLOGUE;
 	for (off = 0; off < end; off++) {
@@ -239,6 +262,14 @@ static int scan_mcount(struct finder *f, u64 entry, const u8 *code, u64 avail)
 						 FTRACE_FORM_MCOUNT : FTRACE_FORM_MCOUNT_GOT, len);
 	}
 	return 0;
+}
+
+static int scan_nop(struct finder *f, u64 entry, const u8 *code, u64 avail)
+{
+	struct ftrace_found site = { .entry = entry, .vaddr = entry, .form = FTRACE_FORM_NOP };
+
+	site.len = (u8)arch_unlisted_nop(code, (size_t)avail);
+	return site.len ? finder_add(f, &site) : 0;
 }
 
 static int scan_function(struct finder *f, u64 entry)
@@ -253,6 +284,8 @@ static int scan_function(struct finder *f, u64 entry)
 		ret = scan_fentry(f, entry, code, avail);
 	if (!ret && f->callees.mcount)
 		ret = scan_mcount(f, entry, code, avail);
+	if (ARCH_UNLISTED_NOPS && !ret)
+		ret = scan_nop(f, entry, code, avail);
 	return ret < 0 ? ret : 0;
 }
 
@@ -261,7 +294,7 @@ int finder_scan_calls(struct finder *f)
 	u32 i;
 	int ret = 0;
 
-	if (!f->callees.fentry && !f->callees.mcount)
+	if (!ARCH_UNLISTED_NOPS && !f->callees.fentry && !f->callees.mcount)
 		return 0;
 	for (i = 0; i < f->symbols.n && !ret; i++)
 		if (!i || f->symbols.sym[i].addr != f->symbols.sym[i - 1].addr)

@@ -42,6 +42,12 @@ static bool reads_return_address(struct finder *f, u32 i, u64 entry, u64 size, u
 	return found;
 }
 
+/* Where a site ends: some compilers (gcc for s390) let the unwind entry begin behind its nops. */
+static u64 site_end(const struct ftrace_found *site)
+{
+	return site->vaddr + site->len;
+}
+
 /*
  * Code that is no site's: parts that the compiler has put elsewhere (.cold), functions that are
  * not instrumented. Who jumps there has it read the return address for him.
@@ -55,7 +61,8 @@ static void look_at_others(struct finder *f, u64 *budget)
 
 		while (next < f->n && f->found[next].vaddr < start)
 			next++;
-		if (next < f->n && f->found[next].entry <= start)
+		if ((next < f->n && f->found[next].entry <= start) ||
+		    (next && site_end(&f->found[next - 1]) == start))
 			continue;	/* a site's own */
 		size = eh_frame_size(&f->eh, i);
 		if (!reads_return_address(f, i, start, size, budget))
@@ -75,7 +82,7 @@ void finder_mark_readers(struct finder *f)
 	for (u32 i = 0; i < f->n && budget; i++) {
 		struct ftrace_found *site = &f->found[i];
 
-		while (unwind + 1 < f->eh.count && eh_frame_start(&f->eh, unwind + 1) <= site->entry)
+		while (unwind + 1 < f->eh.count && eh_frame_start(&f->eh, unwind + 1) <= site_end(site))
 			unwind++;
 		if (site->form == FTRACE_FORM_NONE || (site->flags & FTRACE_FOUND_ENTRY_ONLY) ||
 		    !reads_return_address(f, unwind, site->entry, site->size, &budget))

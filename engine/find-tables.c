@@ -317,7 +317,10 @@ static int add_mcount_loc(struct finder *f, u64 v)
 	enum arch_call kind = arch_call(code, (size_t)avail, v, f->got, &target, &site.len);
 	size_t nop = arch_nop(code, (size_t)avail);
 	bool at_entry = finder_begins(f, v), inside;
+	int ret = at_entry ? finder_add_entry_mcount(f, v, code, avail) : 0;
 
+	if (ret)
+		return ret < 0 ? ret : 0;
 	if (kind == ARCH_CALL_NONE && nop < ARCH_SITE_SIZE)
 		return finder_refuse(f, v, v, "listed in __mcount_loc, but neither a call nor a "
 				     "nop of " BYTES(ARCH_SITE_SIZE) " bytes is there");

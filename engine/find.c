@@ -335,7 +335,7 @@ static int find(struct finder *f, const char *path, struct ftrace_finding *out)
 	look_at_runtime(out);
 
 	finder_callees(f);
-	if (finder_has_tables(e) || f->callees.fentry || f->callees.mcount) {
+	if (ARCH_UNLISTED_NOPS || finder_has_tables(e) || f->callees.fentry || f->callees.mcount) {
 		eh_frame_open(&f->eh, e);
 		ret = symbols_load(&f->symbols, e, f->real, out->build_id);
 		if (!ret)

@@ -77,7 +77,10 @@ void finder_callees(struct finder *f);
 /* What the call that arch_call() told of leads to. @kind: enum arch_call. */
 enum callee finder_callee(struct finder *f, int kind, u64 target);
 
-/* Look at every function's beginning for such calls. */
+/* The site at a call of mcount at @entry (arch_entry_mcount): adds it; 1, 0: there is none, or -errno. */
+int finder_add_entry_mcount(struct finder *f, u64 entry, const u8 *code, u64 avail);
+
+/* Look at every function's beginning for such calls, and for nops that are listed nowhere. */
 int finder_scan_calls(struct finder *f);
 
 /*

@@ -77,7 +77,7 @@
 #endif
 
 /* Room for the call frame information of @n stubs. */
-#define ARCH_UNWIND_SIZE(n)	(128 + (n) * 56ul)
+#define ARCH_UNWIND_SIZE(n)	(128 + (n) * (sizeof(long) == 8 ? 80ul : 120ul))
 
 /* Where in the first bytes of a linkage table a jump through a slot is. */
 #define ARCH_PLT_OFFSETS	{ 0 }

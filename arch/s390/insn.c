@@ -43,7 +43,8 @@ unsigned long arch_site_body(const struct dyn_ftrace *site)
 	/* What is left of a longer site was made a jump over it, or nops, when it was armed. */
 	if (site->form == FTRACE_FORM_SHORT)
 		return site->ip + ARCH_SHORT_SIZE;
-	return site->ip + (site->form == FTRACE_FORM_MCOUNT ? site->len : ARCH_SITE_SIZE);
+	/* Behind a call of mcount stands what fetches the return address again: not for a hooked call. */
+	return site->ip + (site->form == FTRACE_FORM_CALL ? site->len : ARCH_SITE_SIZE);
 }
 
 u8 arch_site_byte(const struct dyn_ftrace *site, bool on)
@@ -105,7 +106,7 @@ const char *arch_site_check(const struct dyn_ftrace *site)
 		       all_nops(p - site->entry_delta - ARCH_SITE_SIZE, ARCH_SITE_SIZE);
 		break;
 	case FTRACE_FORM_CALL:
-		good = p[0] == 0xc0 && p[1] == 0x05;	/* brasl %r0 */
+		good = p[0] == 0xc0 && (p[1] == 0x05 || p[1] == 0xe5);	/* brasl %r0 (mfentry), %r14 */
 		break;
 	default:
 		good = false;

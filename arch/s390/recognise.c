@@ -162,6 +162,32 @@ bool arch_plt_entry(const u8 *code, size_t avail, u64 vaddr, u64 got, u64 *slot)
 	return false;
 }
 
+size_t arch_entry_mcount(const u8 *code, size_t avail, size_t *at)
+{
+#ifdef __s390x__
+	static const u8 keep[] = { 0xe3, 0xe0, 0xf0, 0x08, 0x00, 0x24 };	/* stg %r14,8(%r15) */
+	static const u8 fetch[] = { 0xe3, 0xe0, 0xf0, 0x08, 0x00, 0x04 };	/* lg */
+#else
+	static const u8 keep[] = { 0x50, 0xe0, 0xf0, 0x04 };			/* st %r14,4(%r15) */
+	static const u8 fetch[] = { 0x58, 0xe0, 0xf0, 0x04 };			/* l */
+#endif
+	size_t end = sizeof(keep) + ARCH_SITE_SIZE;
+
+	if (avail < end + sizeof(fetch) || ft_memcmp(code, keep, sizeof(keep)) ||
+	    ft_memcmp(code + end, fetch, sizeof(fetch)))
+		return 0;
+	*at = sizeof(keep);
+	return ARCH_SITE_SIZE + sizeof(fetch);
+}
+
+/* -mhotpatch begins with one brcl where there is room; -fpatchable-function-entry makes bcr. */
+size_t arch_unlisted_nop(const u8 *code, size_t avail)
+{
+	static const u8 brcl[ARCH_SITE_SIZE] = { 0xc0, 0x04 };
+
+	return avail >= sizeof(brcl) && !ft_memcmp(code, brcl, sizeof(brcl)) ? sizeof(brcl) : 0;
+}
+
 /* Calls of mcount stand at the entry on this machine, before there is any frame. */
 size_t arch_prologue_insn(const u8 *code, size_t avail)
 {

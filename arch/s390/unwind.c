@@ -13,7 +13,9 @@
  *
  * sp never moves, so it needs no rule. Unwinders tell frames apart by the CFA, which for the body is sp +
  * ARCH_ABI_FRAME: a stub's is 4 more, and yet one more from 43 on, because a stub that was entered by a
- * tail call has another one, at 44, as its caller.
+ * tail call has another one, at 44, as its caller. But where a signal handler is traced, its stub's caller is the
+ * kernel's sigreturn, which has no unwind entry, and libgcc finds the interrupted registers by that CFA: there
+ * it is the body's. The system call at the return address tells.
  */
 #include "arch.h"
 #include "../../engine/site.h"
@@ -26,20 +28,22 @@ enum {
 
 	DW_CFA_nop		= 0x00,
 	DW_CFA_advance_loc	= 0x40,
-	DW_CFA_offset		= 0x80,
-	DW_CFA_def_cfa		= 0x0c,
-	DW_CFA_def_cfa_offset	= 0x0e,
+	DW_CFA_def_cfa_expression = 0x0f,
 	DW_CFA_expression	= 0x10,
 
 	DW_OP_deref		= 0x06,
 	DW_OP_const1u		= 0x08,
 	DW_OP_const4u		= 0x0c,
+	DW_OP_and		= 0x1a,
+	DW_OP_mul		= 0x1e,
 	DW_OP_plus		= 0x22,
 	DW_OP_shl		= 0x24,
 	DW_OP_shr		= 0x25,
 	DW_OP_xor		= 0x27,
+	DW_OP_ne		= 0x2e,
 	DW_OP_lit0		= 0x30,
 	DW_OP_breg0		= 0x70,
+	DW_OP_deref_size	= 0x94,
 
 	REG_RA			= 14,
 	REG_SP			= 15,
@@ -47,7 +51,7 @@ enum {
 	DATA_ALIGN		= 4,	/* negative */
 	SAVED_FROM		= 6,	/* the first stmg's end */
 	MOVED_FROM		= ARCH_STUB_RET - 1,
-	CFA			= ARCH_ABI_FRAME + 4,
+	SVC			= 0x0a,		/* the first byte of a system call */
 };
 
 struct out {
@@ -63,13 +67,6 @@ static void put4(struct out *o, u32 v)
 {
 	for (int i = 24; i >= 0; i -= 8)
 		put1(o, v >> i);
-}
-
-static void put_uleb(struct out *o, unsigned int v)
-{
-	for (; v >= 0x80; v >>= 7)
-		put1(o, v | 0x80);
-	put1(o, v);
 }
 
 static void store4(u8 *at, u32 v)
@@ -115,22 +112,79 @@ static void put_shadow(struct out *o)
 #endif
 }
 
+/* An expression begins: room for its length. */
+static u8 *begin_expression(struct out *o)
+{
+	put1(o, 0);
+	return o->p;
+}
+
+static void end_expression(struct out *o, u8 *begin)
+{
+	begin[-1] = (u8)(o->p - begin);
+}
+
+/* Ends the expression of a CFA, which began with the return address: @more than the body's, as a rule. */
+static void put_cfa(struct out *o, u8 *begin, unsigned int more)
+{
+	if (sizeof(long) == 4) {
+		put1(o, DW_OP_const4u);
+		put4(o, 0x7fffffff);
+		put1(o, DW_OP_and);
+	}
+	put1(o, DW_OP_deref_size);
+	put1(o, 1);
+	put1(o, DW_OP_lit0 + SVC);
+	put1(o, DW_OP_ne);
+	put1(o, DW_OP_lit0 + more);
+	put1(o, DW_OP_mul);
+	put1(o, DW_OP_breg0 + REG_SP);
+	put1(o, 0x80 | (ARCH_ABI_FRAME & 0x7f));	/* a signed number, in two bytes */
+	put1(o, ARCH_ABI_FRAME >> 7);
+	put1(o, DW_OP_plus);
+	end_expression(o, begin);
+}
+
+static void put_first_row(struct out *o)
+{
+	u8 *begin;
+
+	put1(o, DW_CFA_def_cfa_expression);
+	begin = begin_expression(o);
+	put1(o, DW_OP_breg0 + REG_RA);
+	put1(o, 0);
+	put_cfa(o, begin, 4);
+}
+
 static void put_rows(struct out *o)
 {
 	u8 *begin;
 
 	put1(o, DW_CFA_advance_loc | SAVED_FROM);
-	put1(o, DW_CFA_offset | REG_RA);
-	put_uleb(o, (CFA - ARCH_SAVE_AREA) / DATA_ALIGN);
-	put1(o, DW_CFA_advance_loc | (MOVED_FROM - SAVED_FROM));
-	put1(o, DW_CFA_def_cfa_offset);
-	put_uleb(o, CFA + 1);
+	put1(o, DW_CFA_def_cfa_expression);
+	begin = begin_expression(o);
+	put1(o, DW_OP_breg0 + REG_SP);
+	put1(o, ARCH_SAVE_AREA);
+	put1(o, DW_OP_deref);
+	put_cfa(o, begin, 4);
 	put1(o, DW_CFA_expression);
 	put1(o, REG_RA);
-	put1(o, 0);
-	begin = o->p;
+	begin = begin_expression(o);
+	put1(o, DW_OP_breg0 + REG_SP);
+	put1(o, ARCH_SAVE_AREA);
+	end_expression(o, begin);
+
+	put1(o, DW_CFA_advance_loc | (MOVED_FROM - SAVED_FROM));
+	put1(o, DW_CFA_def_cfa_expression);
+	begin = begin_expression(o);
 	put_shadow(o);
-	begin[-1] = (u8)(o->p - begin);
+	put1(o, DW_OP_deref);
+	put_cfa(o, begin, 5);
+	put1(o, DW_CFA_expression);
+	put1(o, REG_RA);
+	begin = begin_expression(o);
+	put_shadow(o);
+	end_expression(o, begin);
 }
 
 static bool fits(long d)
@@ -171,9 +225,7 @@ size_t arch_unwind_table(u8 *out, unsigned long at, unsigned long start, size_t 
 	put1(&o, REG_RA);
 	put1(&o, 1);			/* length of augmentation data */
 	put1(&o, DW_EH_PE_pcrel | DW_EH_PE_sdata4);
-	put1(&o, DW_CFA_def_cfa);
-	put1(&o, REG_SP);
-	put_uleb(&o, CFA);
+	put_first_row(&o);
 	end_entry(&o, cie);
 
 	for (u32 i = 0; i < n; i++) {

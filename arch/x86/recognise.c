@@ -246,6 +246,16 @@ bool arch_plt_entry(const u8 *code, size_t avail, u64 vaddr, u64 got, u64 *slot)
 	return false;
 }
 
+size_t arch_entry_mcount(const u8 *code, size_t avail, size_t *at)
+{
+	return 0;
+}
+
+size_t arch_unlisted_nop(const u8 *code, size_t avail)
+{
+	return 0;
+}
+
 /* What follows an opcode. */
 enum { BAD, NONE, MODRM, MODRM_8, MODRM_V, IMM_8, IMM_V };
 

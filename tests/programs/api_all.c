@@ -36,6 +36,15 @@ static unsigned long long private_counters[2], *counters = private_counters;
 			 "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",	\
 			 "xmm14", "xmm15", "memory")
 #define CLOBBER_X87()	do { } while (0)		/* the ABI passes and keeps nothing there */
+#elif defined(__s390__)
+#define CLOBBER_GENERAL()							\
+	__asm__ volatile("lhi %%r0, -1; lr %%r1, %%r0; lr %%r2, %%r0; lr %%r3, %%r0\n\t"		\
+			 "lr %%r4, %%r0; lr %%r5, %%r0; cr %%r0, %%r1"			\
+			 ::: "r0", "r1", "r2", "r3", "r4", "r5", "cc", "memory")
+#define CLOBBER_SSE()								\
+	__asm__ volatile(".irp n, 0,1,2,3,4,5,6,7\n\tlzdr %%f\\n\n\t.endr"			\
+			 ::: "f0", "f1", "f2", "f3", "f4", "f5", "f6", "f7", "memory")
+#define CLOBBER_X87()	do { } while (0)
 #else
 #define CLOBBER_GENERAL()							\
 	__asm__ volatile("mov $-1, %%eax; mov %%eax, %%ecx; mov %%eax, %%edx; stc"		\
@@ -56,8 +65,10 @@ static NO_TRACE void clobber(int vectors)
 	if (vectors) {
 		CLOBBER_SSE();
 		CLOBBER_X87();
+#ifndef __s390__
 		if (__builtin_cpu_supports("avx"))
 			__asm__ volatile("vzeroall" ::: "memory");
+#endif
 	}
 	CLOBBER_GENERAL();
 }

@@ -47,7 +47,11 @@ int main(void)
 
 	sum = 0;
 	for (int i = 0; i < 20; i++) {
+#ifdef __s390__
+		long pid = syscall(SYS_clone, 0, SIGCHLD, 0, 0, 0);	/* the stack comes first there */
+#else
 		long pid = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+#endif
 
 		CHECK(pid >= 0);
 		if (pid == 0)

@@ -6,49 +6,15 @@ whose recordings are read here, on a machine of the other byte order."""
 import os
 import re
 import shutil
-import subprocess
 
 import pytest
 
-import vm
+import cross
+from cross import compiled
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-SOURCE = os.path.dirname(os.path.dirname(HERE))
-BUILD = os.environ.get("FTRACE_BUILD_DIR", os.path.join(SOURCE, "build"))
-CROSS = os.path.join(BUILD, "s390x")
-QEMU = ["qemu-s390x", "-L", vm.SYSROOT]
-WIDTHS = {"64": [], "31": ["-m31"]}
+SOURCE, BUILD, QEMU, WIDTHS, run = cross.SOURCE, cross.BUILD, cross.QEMU, cross.WIDTHS, cross.run
 MOST_INSTRUCTIONS = 60		# of a recorded call, entry and exit
 PLAIN_INSTRUCTIONS = 2		# of the function itself: the site's nop, the return
-
-
-def run(*command, **more):
-    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          errors="replace", **more)
-
-
-@pytest.fixture(scope="session")
-def tree():
-    """The library and the command, compiled for s390x and for 31 bits."""
-    for tool in ("s390x-linux-gnu-gcc", "s390x-linux-gnu-g++", "qemu-s390x"):
-        if not shutil.which(tool):
-            pytest.skip(f"no {tool}: tools/install-deps.sh test knows the packages")
-    if not os.path.exists(os.path.join(CROSS, "build.ninja")):
-        done = run("meson", "setup", "--cross-file", os.path.join(SOURCE, "tools/cross/s390x.ini"),
-                   "-Dtests=false", CROSS, SOURCE)
-        assert done.returncode == 0, done.stdout
-    done = run("ninja", "-C", CROSS)
-    assert done.returncode == 0, done.stdout[-4000:]
-    assert "warning:" not in done.stdout
-    return CROSS
-
-
-def compiled(tree, name, width="64", *more):
-    out = os.path.join(tree, f"{name.split('.')[0]}-{width}")
-    compiler = "s390x-linux-gnu-g++" if name.endswith(".cc") else "s390x-linux-gnu-gcc"
-    subprocess.run([compiler, "-O2", "-fpatchable-function-entry=3", *WIDTHS[width],
-                    os.path.join(HERE, name), "-o", out, *more, "-pthread"], check=True)
-    return out
 
 
 # ---- qemu's user mode ----
@@ -76,7 +42,7 @@ def test_instructions_of_a_recorded_call(tree, tmp_path):
     """There is no processor here to measure time on; instructions are counted instead."""
     includes = [f"-I{SOURCE}/{folder}" for folder in (".", "include", "engine", "arch/s390",
                                                       "arch/s390/include")]
-    program = compiled(tree, "count.c", "64", *includes, "-D_GNU_SOURCE",
+    program = compiled("count.c", "64", *includes, "-D_GNU_SOURCE",
                        os.path.join(tree, "engine/libftrace-base.a"),
                        os.path.join(tree, "engine/libftrace.so.0"),
                        f"-Wl,-rpath,{os.path.abspath(tree)}/engine")
@@ -97,27 +63,11 @@ PROGRAMS = {"calls": "calls.c", "throws": "throws.cc"}
 @pytest.fixture(scope="session")
 def machine(tree):
     """Everything that runs in the virtual machine, in one go: what was printed, by name."""
-    kernel_dir = os.path.join(tree, "kernel")
-    os.makedirs(kernel_dir, exist_ok=True)
-    try:
-        image = vm.kernel(os.path.abspath(kernel_dir))
-        m = vm.Machine(os.path.join(tree, "machine"))
-    except vm.Unavailable as why:
-        pytest.skip(str(why))
-    m.add("b/cmd/ftrace", os.path.join(tree, "cmd/ftrace"))
-    for name in ("agent/libftrace-agent.so", "compat/libftrace-agent.so", "engine/libftrace.so.0",
-                 "compat/libftrace.so.0", "compat/ftrace-selftest", "compat/ftrace-selftest-plugin.so",
-                 "tracers/selftest/ftrace-selftest", "tracers/selftest/ftrace-selftest-plugin.so"):
-        m.add("b/" + name, os.path.join(tree, name))
-    for folder, _, names in os.walk(os.path.join(tree, "preload")):
-        for name in names:
-            if name.endswith((".so", ".so.0")):
-                path = os.path.join(folder, name)
-                m.add("b/" + os.path.relpath(path, tree), path)
+    m, image = cross.machine("machine")
     ask = {}
     for width in WIDTHS:
         for name, source in PROGRAMS.items():
-            m.add(f"p/{name}{width}", compiled(tree, source, width))
+            m.add(f"p/{name}{width}", compiled(source, width))
         ask[width, "selftest"] = m.command(
             ("/b/tracers/selftest/" if width == "64" else "/b/compat/") + "ftrace-selftest --stress=3", 200)
         for name in PROGRAMS:
@@ -134,7 +84,7 @@ def machine(tree):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as f:
             f.write(data)
-    return lambda *key: results.get(ask[key], ("it did not come so far", -1))
+    return cross.Results(results, ask)
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -120,7 +120,7 @@ class Machine:
 
     def command(self, text, seconds=60):
         """Returns the command's number."""
-        self.commands.append(text if text.startswith("send ") else f"{seconds} {text}")
+        self.commands.append(text if text.startswith(("send ", "remove ")) else f"{seconds} {text}")
         return len(self.commands) - 1
 
     def run(self, image, timeout=540):

@@ -9,27 +9,11 @@
 #ifndef FTRACE_ARCH_RECOGNISE_H
 #define FTRACE_ARCH_RECOGNISE_H
 
+#include "arch-elf.h"
 #include "base.h"
-
-/* ELF files of this machine. */
-#ifdef __x86_64__
-#define ARCH_ELF_MACHINE	62	/* EM_X86_64 */
-#define ARCH_ELF_WIDE		true
-#else
-#define ARCH_ELF_MACHINE	3	/* EM_386 */
-#define ARCH_ELF_WIDE		false
-#endif
-#define ARCH_ELF_BIG_ENDIAN	false
-
-/* Relocation types; i386 and x86_64 number these alike. */
-#define ARCH_R_WORD		1	/* R_X86_64_64, R_386_32: symbol + addend */
-#define ARCH_R_GLOB_DAT		6
-#define ARCH_R_JUMP_SLOT	7
-#define ARCH_R_RELATIVE		8	/* load base + addend */
 
 /* Length of the landing pad (endbr) at @code; 0: none there. */
 size_t arch_landing_pad(const u8 *code, size_t avail);
-#define ARCH_LANDING_PAD	4	/* the length of one */
 
 /* Length of the nop instruction at @code; 0: another instruction, or cut off. */
 size_t arch_nop(const u8 *code, size_t avail);
@@ -42,7 +26,7 @@ enum arch_call {
 
 /*
  * Is there a call at @code? *@len: its bytes. @got: what the global offset table's pointer holds
- * (only i386 needs it).
+ * (only narrow programs need it).
  */
 enum arch_call arch_call(const u8 *code, size_t avail, u64 vaddr, u64 got, u64 *target, u8 *len);
 
@@ -70,6 +54,16 @@ size_t arch_next_return_slot(const u8 *code, size_t at, size_t avail, struct arc
 
 /* Is there a procedure linkage table entry at @code? Then *@slot is the word it jumps through. */
 bool arch_plt_entry(const u8 *code, size_t avail, u64 vaddr, u64 got, u64 *slot);
+
+/*
+ * A call of mcount that stands at a function's entry (@code), with the return address put away and
+ * fetched again around it: the bytes from the call on to where the function goes on with the return
+ * address in its register. *@at: where the call is. 0: none there.
+ */
+size_t arch_entry_mcount(const u8 *code, size_t avail, size_t *at);
+
+/* Length of a nop at a function's entry (@code) that is there to be patched, listed nowhere. 0: none. */
+size_t arch_unlisted_nop(const u8 *code, size_t avail);
 
 /*
  * Length of the instruction at @code if it is one of those that compilers put before a call of
