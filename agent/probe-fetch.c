@@ -39,10 +39,11 @@ static int parse_variable(struct parse *p, struct fetch_arg *arg, const char *at
 	const char *name = at + 1;
 	int err;
 
-	if (is(name, end, "retval") || is(name, end, "fpretval")) {
+	if (is(name, end, "retval") || is(name, end, "fpretval") || is(name, end, "fpretval2")) {
 		if (!ret)
 			return probe_fail(p, at, -EINVAL, "A return value is there at returns only (r, f SYM%return)");
 		arg->base = *name == 'r' ? FETCH_RETVAL : FETCH_FPRETVAL;
+		arg->value = is(name, end, "fpretval2");
 		def->fp |= *name == 'f';
 		return 0;
 	}

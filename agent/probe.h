@@ -8,7 +8,8 @@
  *	-:[GRP/]EVENT, -:GRP/				delete; of any kind
  *
  * An ARG is [NAME=]FETCH[:TYPE]. What the kernel has not: SYM may be a glob, OBJ is a glob over
- * names of files, $fpargN and $fpretval with types f32 and f64, "if FILTER" at the end.
+ * names of files, $fpargN, $fpretval and $fpretval2 (the second
+ * of two registers) with types f32 and f64, "if FILTER" at the end.
  *
  * The parser looks nothing up: symbols and registers are resolved by whoever uses the definition.
  * The command checks what it is given with the same parser. Freestanding; allocates nothing.

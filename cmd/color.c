@@ -23,6 +23,7 @@ const char *cmd_color(enum cmd_color color)
 		[COLOR_DIM] = "\033[2m",
 		[COLOR_BOLD] = "\033[1m",
 		[COLOR_NAME] = "\033[36m",
+		[COLOR_VALUE] = "\033[32m",
 		[COLOR_WARM] = "\033[33m",
 		[COLOR_HOT] = "\033[1;31m",
 		[COLOR_LOST] = "\033[1;35m",

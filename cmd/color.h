@@ -7,6 +7,7 @@ enum cmd_color {
 	COLOR_DIM,
 	COLOR_BOLD,
 	COLOR_NAME,
+	COLOR_VALUE,
 	COLOR_WARM,	/* 10 us and more */
 	COLOR_HOT,	/* 10 ms and more */
 	COLOR_LOST,

@@ -207,7 +207,7 @@ int record_attach_names(struct record *r, struct record_options *opt)
 
 	/* What it executes now, wherever it lives; the first one's, as of a command. */
 	snprintf(exe, sizeof(exe), "/proc/%d/exe", r->attach->targets[0].pid);
-	return record_resolve_names(opt, exe);
+	return record_resolve_names(opt, exe) || record_resolve_args(opt, exe);
 }
 
 /* ---- where and whose the session is ---- */

@@ -9,6 +9,7 @@
 #include "cmd/cmd.h"
 #include "cmd/options.h"
 #include "cmd/record.h"
+#include "prototype/spec.h"
 
 enum { OPT_TRACER = 256, OPT_OVERWRITE, OPT_MAX_SIZE, OPT_BUFFER, OPT_WAIT, OPT_PROFILE, OPT_DURATION, OPT_TRIGGER };
 
@@ -29,6 +30,12 @@ static const struct cmd_option record_options[] = {
 				 "syntax of kprobe_events (p, r, f; SYM%return), with 'if FILTER' at its\n"
 				 "end only calls whose values it is true for; may be given several times" },
 	{ "trigger", OPT_TRIGGER, "ACTION", "for the -e before: traceon, traceoff or stacktrace[:COUNT] [if FILTER]" },
+	{ "argument", 'A', "FUNC[@VALUE...]", "record arguments of calls of FUNC, a name, glob or /regular\n"
+			       "expression/: arg1, arg2/s, arg3/x, fparg1/32, retval, parted by\n"
+			       "commas; without a VALUE all that its debug information tells" },
+	{ "retval", 'R', "FUNC[@retval...]", "record what FUNC returns" },
+	{ "auto-args", 'a', NULL, "record arguments and results of all functions that are traced, by\n"
+				  "their debug information (-g), libc's by a table" },
 	{ "depth", 'D', "N", "record only calls at most N deep" },
 	{ "threshold", 't', "TIME", "leave out calls shorter than TIME (500ns, 10us, 2ms) with no\n"
 				    "longer ones inside" },
@@ -124,6 +131,46 @@ static int add_choice(struct record_options *opt, const char *file, const char *
 	return 0;
 }
 
+/* Of -A and -R: looked at by us alone, with all that regcomp() knows. */
+static int check_values_regex(const char *text)
+{
+	size_t len = strlen(text);
+	char *copy = len > 2 && text[len - 1] == '/' ? strndup(text + 1, len - 2) : NULL, why[200];
+	regex_t re;
+	int err;
+
+	if (!copy)
+		return cmd_bad_use("record", "%s: a regular expression stands between two slashes", text);
+	err = regcomp(&re, copy, REG_EXTENDED | REG_NOSUB);
+	free(copy);
+	if (!err) {
+		regfree(&re);
+		return 0;
+	}
+	regerror(err, &re, why, sizeof(why));
+	return cmd_bad_use("record", "%s: not a regular expression: %s", text, why);
+}
+
+static int add_values(struct record_options *opt, const char *text, bool returns)
+{
+	struct record_values **last = &opt->values, *v = proto_alloc(&opt->values_arena, sizeof(*v));
+	const char *why = spec_parse(&opt->values_arena, text, returns, &v->specs);
+
+	if (why)
+		return cmd_bad_use("record", "-%c %s: %s", returns ? 'R' : 'A', text, why);
+	for (const struct spec *spec = v->specs; spec; spec = spec->next) {
+		int err = *spec->function == '/' ? check_values_regex(spec->function) : 0;
+
+		if (err)
+			return err;
+	}
+	v->returns = returns;
+	while (*last)
+		last = &(*last)->next;
+	*last = v;
+	return 0;
+}
+
 static int set_tracer(struct record_options *opt, const char *name)
 {
 	static const char *const names[] = { "function_graph", "function", "profile", "stack", "nop" };
@@ -215,6 +262,12 @@ static int set_option(struct record_options *opt, int key, const char *arg)
 		return record_event_trigger(opt, arg);
 	case 'L':
 		return add_choice(opt, "set_object_filter", arg);
+	case 'A':
+	case 'R':
+		return add_values(opt, arg, key == 'R');
+	case 'a':
+		opt->auto_args = true;
+		return 0;
 	case 'D':
 		return set_depth(opt, arg);
 	case 't':
@@ -313,6 +366,9 @@ void record_options_free(struct record_options *opt)
 {
 	free((char *)opt->targets);
 	record_events_free(opt);
+	proto_free(&opt->values_arena);
+	free(opt->event_settings);
+	free(opt->event_texts);
 	while (opt->choices) {
 		struct record_choice *c = opt->choices;
 

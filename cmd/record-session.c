@@ -34,6 +34,8 @@ static char *make_settings(const struct record_options *opt, size_t *len)
 
 		fprintf(out, "tracing_thresh=%llu\n", (unsigned long long)(ticks / 1000000000u));
 	}
+	if (opt->event_settings)
+		fputs(opt->event_settings, out);
 	/* Last: it starts with everything set. */
 	fprintf(out, "current_tracer=%s\n", opt->tracer);
 	return fclose(out) ? NULL : text;

@@ -144,7 +144,7 @@ int record_begin_output(struct record *r)
 	struct trace_info info = { 0 };
 
 	set_first_info(r, &info);
-	return write_info(r, &info);
+	return write_info(r, &info) || record_write_args(r);
 }
 
 int record_finish_output(struct record *r)

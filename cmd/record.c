@@ -116,7 +116,8 @@ int record_run(struct record_options *opt)
 		err = record_find_agent(r) || record_attach_check(r) ||
 		      record_attach_names(r, opt);
 	else
-		err = record_check(r) || record_find_agent(r) || record_resolve_names(opt, r->program);
+		err = record_check(r) || record_find_agent(r) || record_resolve_names(opt, r->program) ||
+		      record_resolve_args(opt, r->program);
 	if (!err)
 		err = record(r);
 	record_attach_free(r);

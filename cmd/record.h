@@ -6,6 +6,7 @@
  *	record-options.c	the command line
  *	record-events.c		dynamic events (-e)
  *	record-names.c		functions chosen by demangled names
+ *	record-args.c		values of arguments and results
  *	record-check.c		can this program be traced at all?
  *	record-output.c		the recording's directory, the space it may take
  *	record-session.c	the directory shared with traced processes, their settings
@@ -29,8 +30,18 @@
 
 #include <ftrace/trace-format.h>
 
+#include "prototype/prototype.h"
 #include "reader/drain.h"
 #include "reader/results.h"
+
+struct spec;
+
+/* One -A or -R. */
+struct record_values {
+	bool returns;			/* -R */
+	struct spec *specs;
+	struct record_values *next;
+};
 
 /* One -F, -N or -L: a line for the control tree. */
 struct record_choice {
@@ -44,6 +55,10 @@ struct record_options {
 	const char *output;		/* directory */
 	const char *tracer;
 	struct record_choice *choices;	/* -F, -N and -L as they were given, in that order */
+	struct record_values *values;	/* -A and -R as they were given */
+	struct proto_arena values_arena;
+	bool auto_args;			/* -a */
+	char *event_settings, *event_texts;	/* what that means to traced processes and to readers; NULL: nothing */
 	uint32_t depth;			/* 0: no limit */
 	uint64_t threshold_ns;		/* 0: none */
 	uint64_t max_size;		/* bytes; 0: chosen by the free space */
@@ -171,6 +186,14 @@ int record_resolve_names(struct record_options *opt, const char *program);
 
 /* Does -L name the library at @file? */
 bool record_library_chosen(const struct record_options *opt, const char *file);
+
+/* ---- record-args.c ---- */
+
+/* Make what -A, -R and -a mean for @program: opt->event_*. 0; or the exit status, and the user was told why. */
+int record_resolve_args(struct record_options *opt, const char *program);
+
+/* Write what readers are told of it. 0 or 1, said why. */
+int record_write_args(const struct record *r);
 
 /* ---- record-check.c ---- */
 

@@ -152,28 +152,55 @@ static void put_name(const struct replay *replay, const struct trace_thread *thr
 	out(cmd_color(COLOR_NONE));
 }
 
+/* "name(values)" */
+static void put_call(const struct replay *replay, const struct trace_thread *thread, const struct trace_frame *frame)
+{
+	const char *values = replay_args_of_call(thread, frame);
+
+	put_name(replay, thread, frame);
+	out_char('(');
+	if (values) {
+		out(cmd_color(COLOR_VALUE));
+		out(values);
+		out(cmd_color(COLOR_NONE));
+	}
+	out_char(')');
+}
+
+static void put_return(const char *ret)
+{
+	if (!ret)
+		return;
+	out(" = ");
+	out(cmd_color(COLOR_VALUE));
+	out(ret);
+	out(cmd_color(COLOR_NONE));
+	out_char(';');
+}
+
 void replay_line_open(struct replay *replay, struct trace_thread *thread,
 		      const struct trace_frame *frame)
 {
 	begin(replay, thread, frame->start);
 	no_duration();
 	put_indent(frame);
-	put_name(replay, thread, frame);
-	out("() {\n");
+	put_call(replay, thread, frame);
+	out(" {\n");
 }
 
 void replay_line_leaf(struct replay *replay, struct trace_thread *thread,
-		      const struct trace_frame *frame, uint64_t now, uint64_t ticks)
+		      const struct trace_frame *frame, uint64_t now, uint64_t ticks, const char *ret)
 {
 	begin(replay, thread, now);
 	put_duration(replay, ticks);
 	put_indent(frame);
-	put_name(replay, thread, frame);
-	out("();\n");
+	put_call(replay, thread, frame);
+	put_return(ret);
+	out(ret ? "\n" : ";\n");
 }
 
 void replay_line_close(struct replay *replay, struct trace_thread *thread,
-		       const struct trace_frame *frame, uint64_t now, uint64_t ticks, int trusted)
+		       const struct trace_frame *frame, uint64_t now, uint64_t ticks, int trusted, const char *ret)
 {
 	int name = replay->tail || !trusted || replay->lines - frame->data > FAR ||
 		   (replay->shown != thread && replay->shown);
@@ -185,6 +212,7 @@ void replay_line_close(struct replay *replay, struct trace_thread *thread,
 		no_duration();
 	put_indent(frame);
 	out_char('}');
+	put_return(ret);
 	if (name) {
 		out(cmd_color(COLOR_DIM));
 		out(" /* ");
@@ -201,8 +229,8 @@ void replay_line_point(struct replay *replay, struct trace_thread *thread,
 	begin(replay, thread, frame->start);
 	no_duration();
 	put_indent(frame);
-	put_name(replay, thread, frame);
-	out("();\n");
+	put_call(replay, thread, frame);
+	out(";\n");
 }
 
 /* The text of @event, good until the next. */
@@ -289,7 +317,10 @@ void replay_line_flat(struct replay *replay, struct trace_thread *thread,
 	out_char(' ');
 	put_time(replay, frame->start);
 	out(": ");
-	put_name(replay, thread, frame);
+	if (replay_args_of_call(thread, frame))
+		put_call(replay, thread, frame);
+	else
+		put_name(replay, thread, frame);
 	if (parent && stack->depth > 1 && stack->frames + stack->depth - 1 == frame) {
 		out(" <-");
 		out(name_of(replay, thread, frame[-1].site));

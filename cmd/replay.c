@@ -19,13 +19,14 @@
 #include "cmd/replay.h"
 #include "reader/message.h"
 
-enum { KEY_ABS_TIME = 256, KEY_FLAT, KEY_TAIL };
+enum { KEY_ABS_TIME = 256, KEY_FLAT, KEY_TAIL, KEY_NO_ARGS };
 
 static const struct cmd_option options[] = {
 	{ "abs-time", KEY_ABS_TIME, NULL, "begin each line with the time, CLOCK_MONOTONIC in seconds" },
 	{ "flat", KEY_FLAT, NULL, "one line a call, without its return: the function tracer's look;\n"
 	  "the default for what that tracer recorded" },
 	{ "tail", KEY_TAIL, NULL, "name the function on every closing line" },
+	{ "no-args", KEY_NO_ARGS, NULL, "do not show values of arguments and results" },
 	{ NULL, 0, NULL, NULL },
 };
 
@@ -76,11 +77,11 @@ static void print_open(struct replay *replay, struct trace_thread *thread, struc
 }
 
 /*
- * Frames [@bottom, depth) end now. With a threshold, entries that waited come first if one of the
+ * Frames [@bottom, depth) end now; @ret is what @bottom returned, NULL: not known. With a threshold, entries that waited come first if one of the
  * ending calls was long enough; the uppermost of these is a leaf, as all above it was left out.
  */
 static void close_frames(struct replay *replay, struct trace_thread *thread, uint32_t bottom,
-			 uint64_t now)
+			 uint64_t now, const char *ret)
 {
 	struct trace_stack *stack = &thread->stack;
 	uint64_t threshold = replay->read->filter.threshold;
@@ -106,11 +107,12 @@ static void close_frames(struct replay *replay, struct trace_thread *thread, uin
 	while (stack->depth > bottom) {
 		struct trace_frame *frame = &stack->frames[stack->depth - 1];
 		int trusted = stack->depth - 1 >= stack->untrusted;
+		const char *its = stack->depth - 1 == bottom ? ret : NULL;
 
 		if (stack->depth - 1 == leaf)
-			replay_line_leaf(replay, thread, frame, now, lasted(frame, now));
+			replay_line_leaf(replay, thread, frame, now, lasted(frame, now), its);
 		else if (printed(frame))
-			replay_line_close(replay, thread, frame, now, lasted(frame, now), trusted);
+			replay_line_close(replay, thread, frame, now, lasted(frame, now), trusted, its);
 		trace_stack_pop(stack);
 	}
 }
@@ -134,7 +136,7 @@ static void print_waiting(struct replay *replay, struct trace_thread *thread, ui
  * Does the record that follows an entry in its thread end that call, @frame, at once? @next gets it. A
  * mark of a tail call in between is taken out. Returns -1 for no, or the lowest frame it closes.
  */
-static int64_t ends_at_once(struct replay *replay, const struct trace_stack *stack,
+static int64_t ends_at_once(struct replay *replay, struct trace_thread *thread,
 			    struct trace_frame *frame, struct trace_record *next)
 {
 	if (!trace_merge_peek(&replay->merge, next))
@@ -151,11 +153,12 @@ static int64_t ends_at_once(struct replay *replay, const struct trace_stack *sta
 	if (replay->feed) {
 		size_t n;
 
-		trace_feed_events(replay->feed, next, &n);
-		if (n)
+		struct trace_event **events = trace_feed_events(replay->feed, next, &n);
+
+		if (n && !replay_args_take(replay, thread, next, events, n))
 			return -1;
 	}
-	return trace_stack_find(stack, next->site);
+	return trace_stack_find(&thread->stack, next->site);
 }
 
 static void entry(struct replay *replay, struct trace_thread *thread, const struct trace_record *r)
@@ -178,6 +181,7 @@ static void entry(struct replay *replay, struct trace_thread *thread, const stru
 		if (!frame)
 			exit(cmd_error("thread %u: no memory for its stack", r->tid));
 	}
+	replay_args_call(thread, r, stack->depth - 1);
 	if (hidden(frame))
 		return;
 	if (replay->flat) {
@@ -186,12 +190,16 @@ static void entry(struct replay *replay, struct trace_thread *thread, const stru
 	}
 	if (filter->threshold)
 		return;
-	closed = ends_at_once(replay, stack, frame, &next);
+	closed = ends_at_once(replay, thread, frame, &next);
 	if (closed < 0) {
 		print_open(replay, thread, frame);
 		return;
 	}
-	replay_line_leaf(replay, thread, frame, r->time, lasted(frame, next.time));
+	/* Of a caller's exit, the value is the caller's. */
+	if (closed == stack->depth - 1)
+		replay_args_return(thread, &next);
+	replay_line_leaf(replay, thread, frame, r->time, lasted(frame, next.time),
+			 closed == stack->depth - 1 ? replay_args_of_return(thread) : NULL);
 	trace_stack_pop(stack);
 	/* An exit of this very call is done with; one of a caller closes that, too. */
 	if (closed == stack->depth)
@@ -215,9 +223,9 @@ static void handle(struct replay *replay, const struct trace_record *r)
 		return;
 	case FTRACE_EVENT_EXIT:
 		i = trace_stack_find(stack, r->site);
-		if (i < 0)
-			return;
-		close_frames(replay, thread, i, r->time);
+		replay_args_return(thread, r);
+		if (i >= 0)
+			close_frames(replay, thread, i, r->time, replay_args_of_return(thread));
 		return;
 	case FTRACE_EVENT_FUNCTION:
 		if (replay->read->filter.threshold)
@@ -227,6 +235,7 @@ static void handle(struct replay *replay, const struct trace_record *r)
 					 &replay->read->filter);
 		if (!frame)
 			return;
+		replay_args_call(thread, r, stack->depth - 1);
 		if (!hidden(frame) && replay->flat)
 			replay_line_flat(replay, thread, frame, 0);
 		else if (!hidden(frame))
@@ -238,7 +247,7 @@ static void handle(struct replay *replay, const struct trace_record *r)
 			stack->frames[stack->depth - 1].flags |= TRACE_FRAME_TAIL;
 		i = r->site == FTRACE_EXT_LEFT ? trace_stack_left(stack) : -1;
 		if (i >= 0)
-			close_frames(replay, thread, i, r->time);
+			close_frames(replay, thread, i, r->time, NULL);
 		return;
 	case TRACE_LOST:
 		if (replay->read->filter.threshold)
@@ -261,6 +270,8 @@ static void events_until(struct replay *replay, uint64_t time)
 
 		if (!thread)
 			exit(cmd_error("thread %u: no memory", event->tid));
+		if (replay_args_note(replay, thread, event))
+			continue;
 		if (event->site &&
 		    trace_verdict(verdicts_of(replay, event->process), event->site) & TRACE_HIDDEN)
 			continue;
@@ -288,6 +299,7 @@ static int run(struct replay *replay)
 		replay->feed = trace_feed_open(recording, &read->select);
 		if (!replay->feed)
 			return cmd_error("%s: no memory for its events", read->dir);
+		replay_args_open(replay);
 	}
 	replay_header(replay);
 	while (trace_merge_record(&replay->merge, &record)) {
@@ -311,6 +323,7 @@ static int run(struct replay *replay)
 	trace_feed_close(replay->feed);
 	free(replay->text);
 	trace_merge_close(&replay->merge);
+	replay_args_close(replay);
 	trace_threads_free(&replay->threads);
 	for (size_t i = 0; i < recording->nprocesses; i++)
 		trace_verdicts_free(&replay->verdicts[i]);
@@ -339,6 +352,8 @@ int cmd_replay(int argc, char **argv)
 			replay.flat = 1;
 		else if (key == KEY_TAIL)
 			replay.tail = 1;
+		else if (key == KEY_NO_ARGS)
+			replay.no_args = 1;
 	}
 	if (optind < argc)
 		return cmd_bad_use("replay", "%s: replay takes no arguments; a recording is named with -i",

@@ -87,18 +87,31 @@ bool ftrace_ops_may_run(const struct ftrace_ops *ops, const struct pt_regs *regs
 	       arch_vectors_saved(regs);
 }
 
-/* Several ops at one site. Called with the registers that the most demanding of them needs. */
+/*
+ * Several ops at one site. Called with the registers that the most demanding of them needs. The call's record comes
+ * behind what others have to say of it: readers find events just before it, as with function_graph.
+ */
 static void call_list(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *list,
 		      struct pt_regs *regs, struct dyn_ftrace *site)
 {
 	struct ftrace_ops *ops = __atomic_load_n(&ftrace_ops_list, __ATOMIC_ACQUIRE);
+	bool recorded = false;
 
 	for (; ops; ops = ftrace_ops_next(ops)) {
+		if (ops->flags & FTRACE_OPS_FL_RECORD) {
+			recorded |= ftrace_ops_wants(ops, site);
+			continue;
+		}
 		if ((needs_regs(ops) && !needs_regs(list)) || !ftrace_ops_may_run(ops, regs))
 			continue;
 		if (ftrace_ops_wants(ops, site))
 			call_of(ops)(ip, parent_ip, ops, regs, site);
 	}
+	if (!recorded)
+		return;
+	for (ops = __atomic_load_n(&ftrace_ops_list, __ATOMIC_ACQUIRE); ops; ops = ftrace_ops_next(ops))
+		if ((ops->flags & FTRACE_OPS_FL_RECORD) && ftrace_ops_wants(ops, site))
+			call_of(ops)(ip, parent_ip, ops, regs, site);
 }
 
 struct ftrace_ops ftrace_list_ops = {

@@ -25,7 +25,7 @@ static bool result(const struct proto_abi *abi, const struct proto_type *t, stru
 		return true;
 	}
 	if (t->kind == PROTO_FLOAT) {
-		abi_put_result(where, PROTO_IN_FP, "$st0", 0, 0);
+		abi_put_result(where, PROTO_IN_FP, "$fpretval", 0, 0);
 	} else if (t->size <= 4) {
 		abi_put_result(where, PROTO_IN_FETCH, "$retval", 0, 0);
 	} else if (t->size == 8) {

@@ -163,12 +163,9 @@ static bool result(const struct proto_abi *abi, const struct proto_type *t, stru
 		abi_put_result(where, PROTO_BEHIND, "$retval", 0, 0);
 		return true;
 	}
-	if (n && c[0] == X87) {
-		/* One of two is not known of: complex long double. */
-		if (t->kind == PROTO_FLOAT)
-			abi_put_result(where, PROTO_IN_FP, "$st0", 0, 0);
+	/* On the x87 stack, where nothing is fetched from. */
+	if (n && c[0] == X87)
 		return false;
-	}
 	for (unsigned i = 0; i < n && where->n < 2; i++) {
 		uint32_t size = i + 1 < n && c[i + 1] == SSEUP ? (uint32_t)t->size :
 				(uint32_t)(t->size - 8 * i < 8 ? t->size - 8 * i : 8);

@@ -8,6 +8,7 @@
 
 #define MAX_PARAMS	64
 #define MAX_DEPTH	32	/* of namespaces */
+#define MAX_NOPS	16	/* bytes of them at an entry */
 
 struct proto_dwarf *proto_dwarf_open(const char *path, const char **why)
 {
@@ -165,7 +166,28 @@ struct reading {
 	struct proto_param params[MAX_PARAMS];
 	size_t n;
 	bool variadic, too_many;
+	bool optimised;		/* some parameter is not all the time at one place */
 };
+
+static bool is_at_one_place(Dwarf_Die *param)
+{
+	Dwarf_Attribute a;
+
+	return dwarf_attr(param, DW_AT_location, &a) && dwarf_whatform(&a) == DW_FORM_exprloc;
+}
+
+/*
+ * May the compiler have changed how it is passed its arguments, without a word in its name? clang does so where
+ * nobody else can call it; gcc does for i386.
+ */
+static bool is_free(const struct reading *r)
+{
+	Dwarf_Die unit;
+	const char *producer = dwarf_diecu(r->function, &unit, NULL, NULL) ? dwarf_text(&unit, DW_AT_producer) : NULL;
+
+	return r->optimised && !dwarf_is_set(r->function, DW_AT_external) &&
+	       ((producer && strstr(producer, "clang")) || proto_abi_word(r->d->abi) == 4);
+}
 
 static void read_param(struct reading *r, Dwarf_Die *die)
 {
@@ -181,7 +203,32 @@ static void read_param(struct reading *r, Dwarf_Die *die)
 	if (!p->type)
 		p->type = proto_alloc(r->d->arena, sizeof(*p->type));
 	entry_location(r->d, r->function, die, r->entry, &p->where);
+	r->optimised |= !is_at_one_place(die);
 	r->n++;
+}
+
+/*
+ * Where parameters are described first: clang counts nops at the entry as nobody's, so that none is there in the
+ * very first instruction.
+ */
+static Dwarf_Addr first_described(Dwarf_Die *function, Dwarf_Addr entry)
+{
+	Dwarf_Addr first = entry + MAX_NOPS + 1, base, start, end;
+	Dwarf_Attribute a;
+	Dwarf_Die child;
+	Dwarf_Op *ops;
+	size_t n;
+
+	for (int more = dwarf_child(function, &child); !more; more = dwarf_siblingof(&child, &child)) {
+		ptrdiff_t next = 0;
+
+		if (dwarf_tag(&child) != DW_TAG_formal_parameter || !dwarf_attr(&child, DW_AT_location, &a))
+			continue;
+		while ((next = dwarf_getlocations(&a, next, &base, &start, &end, &ops, &n)) > 0)
+			if (start >= entry && start < first)
+				first = start;
+	}
+	return first > entry + MAX_NOPS ? entry : first;
 }
 
 static void read_params(struct reading *r, Dwarf_Die *function, unsigned depth)
@@ -258,7 +305,7 @@ static struct proto *read_function(struct proto_dwarf *d, Dwarf_Die *die, Dwarf_
 
 	if (!r)
 		return NULL;
-	*r = (struct reading){ .d = d, .function = die, .entry = entry };
+	*r = (struct reading){ .d = d, .function = die, .entry = first_described(die, entry) };
 	read_params(r, die, 0);
 	if (!r->n && origin_of(die, &origin))
 		read_params(r, &origin, 0);
@@ -270,7 +317,7 @@ static struct proto *read_function(struct proto_dwarf *d, Dwarf_Die *die, Dwarf_
 		memcpy(p->params, r->params, r->n * sizeof(*p->params));
 		p->variadic = r->variadic;
 		p->language = language;
-		p->is_clone = is_clone(symbol);
+		p->is_clone = is_clone(symbol) || is_free(r);
 		p->is_incomplete = is_incomplete(p, symbol);
 		p->variadic |= p->is_incomplete;
 		proto_abi_place(d->abi, d->arena, p);

@@ -133,7 +133,7 @@ struct proto {
 	bool variadic;
 	enum proto_language language;
 	/*
-	 * The compiler made this code of the function as it pleased (.isra, .constprop): values are only
+	 * The compiler may have made this code as it pleased (.isra, .constprop, static functions): values are only
 	 * where their locations in the debug information say.
 	 */
 	bool is_clone;

@@ -447,8 +447,12 @@ static void reference(struct builder *b, const struct proto_type *t, struct acce
 
 static void wide(struct builder *b, const struct proto_type *t, struct access *a, const char *name)
 {
+	static const struct proto_type as_double = { .kind = PROTO_FLOAT, .size = 8 };
+
 	if (t->kind == PROTO_FLOAT && t->is_quad)
 		unknown(b);
+	else if (t->kind == PROTO_FLOAT && !a->base && a->whole && proto_abi_word(b->abi) == 4)
+		scalar(b, &as_double, a, name);		/* all that is fetched of an x87 register */
 	else if (t->kind == PROTO_FLOAT && a->base && !proto_abi_big_endian(b->abi))
 		two_words(b, a, name, 'L', "x16");
 	else if (t->kind == PROTO_INT && t->size == 16)

@@ -75,7 +75,8 @@ _ftrace()
 				COMPREPLY=($(compgen -W "$(_ftrace_functions "$program")" -- "$cur")) ;;
 		-o | --output | -i | --input) COMPREPLY=($(compgen -d -- "$cur")) ;;
 		-D | --depth | -t | --threshold | -n | --limit | --time-range | --tid | --pid | \
-		--max-size | --buffer | --wait | --duration | --timeout | -e | --event) ;;
+		--max-size | --buffer | --wait | --duration | --timeout | -e | --event | -A | --argument | \
+		-R | --retval) ;;
 		--trigger) COMPREPLY=($(compgen -W "traceon traceoff stacktrace" -- "$cur")) ;;
 		*) COMPREPLY=($(compgen -f -- "$cur")) ;;
 		esac
