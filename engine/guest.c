@@ -27,7 +27,7 @@ static struct worker {
 	u32 tid;		/* cleared by the kernel at its end */
 } *worker;
 static char *stack;
-static void *thread_block;
+static unsigned long tls_size;	/* of thread-local storage, behind the stack */
 
 /* What is loaded later stands behind libc in the loader's list, what the program starts with before it. */
 FTRACE_INTERNAL bool ftrace_is_guest(void)
@@ -74,7 +74,6 @@ static unsigned long below(const void *p)
 static int make_room(const void *tls)
 {
 	unsigned long ours = below(&ftrace_self), theirs = below(tls);
-	unsigned long size = ALIGN_UP((ours > theirs ? ours : theirs) + TLS_MORE, 64ul);
 	char *p;
 
 	if (stack)
@@ -82,13 +81,11 @@ static int make_room(const void *tls)
 	worker = ft_wipeonfork(FT_PAGE_SIZE);
 	if (!worker)
 		return -ENOMEM;
-	p = ft_mmap(NULL, STACK_SIZE + size + ARCH_THREAD_HEAD + 64, PROT_READ | PROT_WRITE,
+	tls_size = ALIGN_UP((ours > theirs ? ours : theirs) + TLS_MORE, 64ul);
+	p = ft_mmap(NULL, STACK_SIZE + tls_size + ARCH_THREAD_HEAD + 64, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (ft_is_err(p))
 		return (int)(long)p;
-	thread_block = arch_thread_block(p + STACK_SIZE, size);
-	if (!thread_block)
-		return -ENOSYS;
 	stack = p;
 	return 0;
 }
@@ -96,12 +93,18 @@ static int make_room(const void *tls)
 FTRACE_INTERNAL int ftrace_guest_run(void (*func)(void *arg), void *arg, const void *tls)
 {
 	int tid = make_room(tls);
+	void *block;
 
 	if (tid)
 		return tid;
 	if (smp_load_acquire(&worker->tid))
 		return -EBUSY;
-	tid = arch_clone_thread(stack + STACK_SIZE, thread_block, &worker->tid, func, arg);
+	/* What the former one had in its storage is of a thread that is gone: its state may be another's by now. */
+	ft_memset(stack + STACK_SIZE, 0, tls_size + ARCH_THREAD_HEAD + 64);
+	block = arch_thread_block(stack + STACK_SIZE, tls_size);
+	if (!block)
+		return -ENOSYS;
+	tid = arch_clone_thread(stack + STACK_SIZE, block, &worker->tid, func, arg);
 	return tid < 0 ? tid : 0;
 }
 
