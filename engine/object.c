@@ -458,17 +458,23 @@ void ftrace_objects_scan(bool fresh)
 			remove_object(obj);
 }
 
+/* Are there sites of @obj that are on? */
+static bool is_on(const struct ftrace_object *obj)
+{
+	for (u32 id = obj->first_site; id < obj->first_site + obj->nsites; id++)
+		if (ftrace_site(id)->flags & FTRACE_SITE_ON)
+			return true;
+	return false;
+}
+
 int ftrace_objects_release(void)
 {
 	struct ftrace_object *obj;
-	u32 on = 0;
 	int err = 0, e;
 
 	for (obj = objects; obj; obj = obj->next)
-		for (u32 id = obj->first_site; !obj->gone && id < obj->first_site + obj->nsites; id++)
-			on += !!(ftrace_site(id)->flags & FTRACE_SITE_ON);
-	if (on)
-		return -EAGAIN;
+		if (!obj->gone && is_on(obj))
+			return -EAGAIN;
 	for (obj = objects; obj; obj = obj->next) {
 		if (obj->gone || !obj->before)
 			continue;
@@ -480,12 +486,25 @@ int ftrace_objects_release(void)
 	return err;
 }
 
+/* Is it worth while to be looked at once more? One that there was no plan for, whyever that was, is not. */
+static bool is_known(const struct ftrace_object *obj)
+{
+	const struct link_map *first = ftrace_loaded_objects();
+	bool executable = !first || first->l_addr == obj->base;
+
+	/* What could not be switched off is kept, wanted or not. */
+	if (is_on(obj))
+		return true;
+	return (obj->find.nfound || obj->plan.header) &&
+	       (!want_object || want_object(obj->path, executable));
+}
+
 void ftrace_objects_again(void)
 {
 	for (struct ftrace_object *obj = objects; obj; obj = obj->next) {
 		if (obj->gone)
 			continue;
-		if (want_object && !want_object(obj->path, !obj->index))
+		if (!is_known(obj))
 			forget_object(obj);
 		else if (object_notify)
 			object_notify(obj, false);
