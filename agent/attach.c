@@ -381,6 +381,8 @@ static int open_request(const char *path)
 }
 
 FTRACE_PUBLIC __attribute__((used)) long ftrace_agent_enter(const char *path);
+FTRACE_PUBLIC extern u32 ftrace_agent_ready;
+u32 ftrace_agent_ready __attribute__((used));
 
 FTRACE_PUBLIC __attribute__((used)) long ftrace_agent_enter(const char *path)
 {
@@ -401,6 +403,7 @@ FTRACE_PUBLIC __attribute__((used)) long ftrace_agent_enter(const char *path)
 	if (!err) {
 		if (ftrace_is_guest())
 			ftrace_guest_prepare();
+		WRITE_ONCE(ftrace_agent_ready, 1);
 		ftrace_set_log(log_line);
 		now.borrowed = ft_gettid();
 		WRITE_ONCE(now.file->state, FTRACE_REQUEST_TAKEN);

@@ -7,12 +7,15 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -45,16 +48,32 @@ static unsigned long find_function(struct target *t, const char *name)
 	return func;
 }
 
-/* The agent is known by what it defines: loaded from a descriptor it has no name of its own. */
-static unsigned long find_agent(struct target *t)
+/*
+ * What the agent calls @symbol, 0: no agent is there. It is known by what it defines: loaded from a descriptor it
+ * has no name of its own.
+ */
+static unsigned long find_in_agent(struct target *t, const char *symbol)
 {
-	unsigned long func = 0;
+	unsigned long addr = 0;
 
-	for (size_t i = 0; i < t->nobjects && !func; i++)
+	for (size_t i = 0; i < t->nobjects && !addr; i++)
 		if (strstr(t->objects[i].name, FTRACE_AGENT_NAME) ||
 		    !strncmp(t->objects[i].name, COPY_DIR, sizeof(COPY_DIR) - 1))
-			func = target_function(t, &t->objects[i], FTRACE_AGENT_ENTER);
-	return func;
+			addr = target_function(t, &t->objects[i], symbol);
+	return addr;
+}
+
+static unsigned long find_agent(struct target *t)
+{
+	return find_in_agent(t, FTRACE_AGENT_ENTER);
+}
+
+static bool agent_is_ready(struct target *t)
+{
+	unsigned long at = find_in_agent(t, FTRACE_AGENT_READY);
+	uint32_t ready = 0;
+
+	return at && !target_read(t, at, &ready, sizeof(ready)) && ready;
 }
 
 int agent_is_there(pid_t pid)
@@ -290,10 +309,21 @@ static int call_in(struct borrowed *b, struct agent_call *call)
 	return err ? err : enter(b, call);
 }
 
+/* The borrowed thread is back at its work. */
+static void request_go(struct ftrace_request *request)
+{
+	uint32_t taken = FTRACE_REQUEST_TAKEN;
+
+	if (__atomic_compare_exchange_n(&request->state, &taken, FTRACE_REQUEST_GO, false,
+					__ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		syscall(SYS_futex, &request->state, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
 #define BUSY_MS		5000		/* for the agent to be done with another request ... */
 #define BUSY_PAUSE_MS	20		/* ... tried so often */
 
-int agent_call(struct agent_call *call)
+/* 0, or -1 after having said what is wrong. */
+static int call_it(struct agent_call *call)
 {
 	struct timespec pause = { .tv_nsec = BUSY_PAUSE_MS * 1000000l };
 	struct borrowed b;
@@ -312,17 +342,60 @@ int agent_call(struct agent_call *call)
 	for (int i = 0; err == -EBUSY && i < BUSY_MS / BUSY_PAUSE_MS; i++) {
 		if (i)
 			nanosleep(&pause, NULL);
-		err = borrow_thread(&b, &t);
+		/* What is loaded takes locks; what is there already, none. */
+		err = !call->prepare && agent_is_ready(&t) ? borrow_any_thread(&b, &t) : borrow_thread(&b, &t);
 		if (err)
 			break;
 		err = call_in(&b, call);
 		borrow_end(&b);
+		request_go(call->file);
 		call->stopped_ns += b.stopped_ns;
 	}
 	if (err == -EBUSY)
 		cmd_error("process %d (%s): its agent is busy with another request; try again", t.pid, t.comm);
 	target_close(&t);
 	return err ? -1 : 0;
+}
+
+/*
+ * A borrowed thread whose tracer dies goes on where it is, which is the end of its process. So a child does it,
+ * which nobody knows: whoever kills this command, in whatever way, or types Ctrl-C, does not reach it.
+ */
+static void call_in_child(struct agent_call *call)
+{
+	sigset_t all;
+
+	setsid();
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	prctl(PR_SET_NAME, "ftrace-borrow");
+	_exit(call_it(call) ? 1 : 0);
+}
+
+int agent_call(struct agent_call *call)
+{
+	struct agent_call *shared = mmap(NULL, sizeof(*call), PROT_READ | PROT_WRITE,
+					 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status = 0;
+	pid_t pid;
+
+	if (shared == MAP_FAILED)
+		return cmd_error("no memory");
+	*shared = *call;
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0)
+		call_in_child(shared);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	*call = *shared;
+	munmap(shared, sizeof(*shared));
+	if (pid < 0)
+		return cmd_error("fork: %s", strerror(errno));
+	if (WIFSIGNALED(status))
+		return cmd_error("process %d: who had borrowed a thread of it was killed (signal %d)", call->pid,
+				 WTERMSIG(status));
+	return status ? -1 : 0;
 }
 
 void agent_shm_prefix(pid_t pid, char *prefix, size_t size)
@@ -351,17 +424,23 @@ int agent_find_files(const char *preload, const char *lib, char *agent, char *li
 	return 0;
 }
 
+int agent_request_fill(struct ftrace_request *request, const char *text)
+{
+	size_t len = strlen(text);
+
+	if (len + sizeof(*request) >= FTRACE_REQUEST_SIZE)
+		return -E2BIG;
+	request->len = (uint32_t)len;
+	memcpy(request->text, text, len);
+	return 0;
+}
+
 struct ftrace_request *agent_request_make(int dirfd, const char *name, uid_t uid, gid_t gid,
 					  const char *text)
 {
-	size_t len = strlen(text);
 	struct ftrace_request *request;
 	int fd;
 
-	if (len + sizeof(*request) >= FTRACE_REQUEST_SIZE) {
-		errno = E2BIG;
-		return NULL;
-	}
 	fd = openat(dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return NULL;
@@ -373,19 +452,13 @@ struct ftrace_request *agent_request_make(int dirfd, const char *name, uid_t uid
 		unlinkat(dirfd, name, 0);
 		return NULL;
 	}
-	request->len = (uint32_t)len;
-	memcpy(request->text, text, len);
+	if (agent_request_fill(request, text)) {
+		agent_request_free(request, dirfd, name);
+		errno = E2BIG;
+		return NULL;
+	}
 	__atomic_store_n(&request->magic, FTRACE_REQUEST_MAGIC, __ATOMIC_RELEASE);
 	return request;
-}
-
-void agent_request_go(struct ftrace_request *request)
-{
-	uint32_t taken = FTRACE_REQUEST_TAKEN;
-
-	if (__atomic_compare_exchange_n(&request->state, &taken, FTRACE_REQUEST_GO, false,
-					__ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-		syscall(SYS_futex, &request->state, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
 void agent_request_free(struct ftrace_request *request, int dirfd, const char *name)

@@ -14,16 +14,23 @@ struct borrowed;
 struct agent_call {
 	pid_t pid;
 	const char *agent, *library;	/* the files to load, if they are not there yet */
-	const char *request;		/* the request's path, as the process sees it */
+	const char *request;		/* the request's path, as the process sees it ... */
+	struct ftrace_request *file;	/* ... and the file itself: told when the thread is back at its work */
 	bool load;			/* false: only where an agent is already */
-	/* Called when the agent is there, before it is asked; NULL: nothing. Nonzero, said why: it is not asked. */
+	/*
+	 * Called when the agent is there, before it is asked; NULL: nothing. Nonzero, said why: it is not asked. In the
+	 * process that does it: of what is changed there, only what is in @file is seen here.
+	 */
 	int (*prepare)(struct agent_call *call, struct borrowed *b);
 	void *data;
 	uint64_t stopped_ns;		/* filled in: for how long one thread was borrowed */
 	bool loaded;			/* filled in: it was not there before */
 };
 
-/* 0, or -1 after having said what is wrong; the process is as it was then. */
+/*
+ * 0, or -1 after having said what is wrong; the process is as it was then. Done to its end by a process of its own,
+ * so that nothing that happens to this one leaves a thread borrowed.
+ */
 int agent_call(struct agent_call *call);
 
 /*
@@ -51,7 +58,8 @@ void agent_shm_prefix(pid_t pid, char *prefix, size_t size);
  */
 struct ftrace_request *agent_request_make(int dirfd, const char *name, uid_t uid, gid_t gid,
 					  const char *text);
-void agent_request_go(struct ftrace_request *request);	/* after agent_call() */
+/* Another text, before it is asked. -E2BIG. */
+int agent_request_fill(struct ftrace_request *request, const char *text);
 void agent_request_free(struct ftrace_request *request, int dirfd, const char *name);
 
 #endif /* CMD_AGENT_CALL_H */

@@ -227,8 +227,8 @@ static int ask(const struct session *s, const char *text, bool quiet)
 		return cmd_error("%s/%s: %s", s->dir, name, strerror(errno));
 	snprintf(path, sizeof(path), "%s/%s", s->dir + s->prefix, name);
 	call.request = path;
+	call.file = request;
 	err = agent_call(&call) ? 1 : 0;
-	agent_request_go(request);
 	if (!err)
 		err = wait_for_answer(s, request);
 	if (!err)

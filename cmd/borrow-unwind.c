@@ -8,6 +8,10 @@
 #ifdef HAVE_LIBDW
 
 #include <elfutils/libdwfl.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #define MAX_FRAMES	20000u
 
@@ -24,8 +28,27 @@ static int no_debuginfo(Dwfl_Module *module, void **data, const char *name, Dwar
 	return -1;
 }
 
+static pid_t unwound;		/* whose files are looked for */
+
+/* By the names that the process has for them: it may see other files than we do. */
+static int find_elf(Dwfl_Module *module, void **data, const char *name, Dwarf_Addr base, char **found, Elf **elf)
+{
+	char *path;
+	int fd;
+
+	if (*name != '/' || asprintf(&path, "/proc/%d/root%s", unwound, name) < 0)
+		return dwfl_linux_proc_find_elf(module, data, name, base, found, elf);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		*found = path;
+		return fd;
+	}
+	free(path);
+	return dwfl_linux_proc_find_elf(module, data, name, base, found, elf);
+}
+
 static const Dwfl_Callbacks callbacks = {
-	.find_elf = dwfl_linux_proc_find_elf,
+	.find_elf = find_elf,
 	.find_debuginfo = no_debuginfo,
 };
 
@@ -46,6 +69,7 @@ static Dwfl *begin(pid_t pid)
 {
 	Dwfl *dwfl = dwfl_begin(&callbacks);
 
+	unwound = pid;
 	if (dwfl && !dwfl_linux_proc_report(dwfl, pid) && !dwfl_report_end(dwfl, NULL, NULL) &&
 	    !dwfl_linux_proc_attach(dwfl, pid, true))
 		return dwfl;

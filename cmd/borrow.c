@@ -172,7 +172,10 @@ static void put_back(struct borrowed *b)
 	b->state = NULL;
 }
 
-/* Try @tid. 1: it stands at a good place; 0: not this one, not now; -1: none of this process. */
+/*
+ * Try @tid. 1: it stands at a good place (@places NULL: any is); 0: not this one, not now; -1: none of this
+ * process.
+ */
 static int try_thread(struct borrowed *b, pid_t tid, struct places *places, bool strict,
 		      const char **why)
 {
@@ -196,7 +199,7 @@ static int try_thread(struct borrowed *b, pid_t tid, struct places *places, bool
 		put_back(b);
 		return -1;
 	}
-	if (places_are_good(places, b->t, tid, b->state, strict, why))
+	if (!places || places_are_good(places, b->t, tid, b->state, strict, why))
 		return 1;
 	put_back(b);
 	return 0;
@@ -327,18 +330,12 @@ static void set_signals(struct borrowed *b)
 	ptrace(PTRACE_SETSIGMASK, b->tid, (void *)sizeof(mask), &mask);
 }
 
-int borrow_thread(struct borrowed *b, struct target *t)
+/* It stands where it may be borrowed. */
+static int take_thread(struct borrowed *b)
 {
-	struct places places = { 0 };
+	const struct target *t = b->t;
 	int err;
 
-	*b = (struct borrowed){ .t = t };
-	err = places_find(&places, t);
-	if (!err)
-		err = find_thread(b, &places);
-	places_free(&places);
-	if (err)
-		return -1;
 	set_signals(b);
 	err = find_insn(b);
 	if (!err)
@@ -351,6 +348,25 @@ int borrow_thread(struct borrowed *b, struct target *t)
 	}
 	keep_trap(b);
 	return 0;
+}
+
+int borrow_thread(struct borrowed *b, struct target *t)
+{
+	struct places places = { 0 };
+	int err;
+
+	*b = (struct borrowed){ .t = t };
+	err = places_find(&places, t);
+	if (!err)
+		err = find_thread(b, &places);
+	places_free(&places);
+	return err ? -1 : take_thread(b);
+}
+
+int borrow_any_thread(struct borrowed *b, struct target *t)
+{
+	*b = (struct borrowed){ .t = t };
+	return find_thread(b, NULL) ? -1 : take_thread(b);
 }
 
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Borrowing a thread of another process: it is stopped where it holds no lock of the loader or of
- * malloc, made to run something, and put back as it was. All other threads run on meanwhile.
+ * Borrowing a thread of another process: it is stopped, where it holds no lock of the loader or of
+ * malloc if need be, made to run something, and put back as it was. All other threads run on meanwhile.
  */
 #ifndef CMD_BORROW_H
 #define CMD_BORROW_H
@@ -25,8 +25,11 @@ struct borrowed {
 #define BORROW_ROOM	(256ul << 10)
 #define BORROW_DATA	8192u		/* at the beginning of the room: for arguments */
 
-/* 0, or -1 after having said why none could be had. */
+/* For what takes the loader's or malloc's locks. 0, or -1 after having said why none could be had. */
 int borrow_thread(struct borrowed *b, struct target *t);
+
+/* For what takes none of the program's locks: wherever it stands. */
+int borrow_any_thread(struct borrowed *b, struct target *t);
 
 /* Its registers, signal mask and memory as they were; it goes on. */
 void borrow_end(struct borrowed *b);

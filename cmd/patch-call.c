@@ -262,17 +262,24 @@ struct preparation {
 	const char *text;
 };
 
-static int make_request(struct patch_call *call, const char *text)
+static int make_request(struct patch_call *call)
+{
+	call->request = agent_request_make(call->dirfd, call->request_name, call->uid, call->gid, "");
+	return call->request ? 0 : cmd_error("%s/%s: %s; room there is needed to ask the process", call->dir,
+					     call->request_name, strerror(errno));
+}
+
+static int fill_request(struct patch_call *call, const char *text)
 {
 	char *all = NULL;
+	int err;
 
 	/* Plans, if there are any, first. */
 	if (asprintf(&all, "livepatch/plans=%s\n%s", call->dir + call->prefix, text) < 0)
 		return cmd_error("no memory");
-	call->request = agent_request_make(call->dirfd, call->request_name, call->uid, call->gid, all);
+	err = agent_request_fill(call->request, all);
 	free(all);
-	return call->request ? 0 : cmd_error("%s/%s: %s; room there is needed to ask the process", call->dir,
-					     call->request_name, strerror(errno));
+	return err ? cmd_error("the patch has too many functions for one request") : 0;
 }
 
 /* The agent is there, and a thread is ours: load the patch, and say where it is. */
@@ -297,7 +304,7 @@ static int load_patch(struct agent_call *agent, struct borrowed *b)
 			(unsigned long)map.l_addr, file->id, file->path);
 		patch_call_print_found(out, p->check);
 		fputs(p->text, out);
-		err = fclose(out) ? cmd_error("no memory") : make_request(p->call, text);
+		err = fclose(out) ? cmd_error("no memory") : fill_request(p->call, text);
 	} else if (!err) {
 		err = cmd_error("no memory");
 	}
@@ -352,7 +359,7 @@ int patch_call_ask(struct patch_call *call, const char *text, bool load, struct 
 	struct preparation p = { call, check, text };
 	struct agent_call agent = { .pid = call->pid, .load = load, .data = &p };
 	char path[PATH_MAX];
-	int err;
+	int err = 0;
 
 	forget_request(call);
 	if ((load && find_agent(&agent)) || (call->dirfd < 0 && make_dir(call)))
@@ -360,14 +367,16 @@ int patch_call_ask(struct patch_call *call, const char *text, bool load, struct 
 	snprintf(call->request_name, sizeof(call->request_name), "request-%u", call->asked++);
 	snprintf(path, sizeof(path), "%s/%s", call->dir + call->prefix, call->request_name);
 	agent.request = path;
+	if (make_request(call))
+		return -1;
+	agent.file = call->request;
 	if (check)
 		agent.prepare = load_patch;
-	else if (make_request(call, text))
-		return -1;
-	err = agent_call(&agent);
+	else
+		err = fill_request(call, text);
+	if (!err)
+		err = agent_call(&agent);
 	call->borrowed_ns += agent.stopped_ns;
-	if (call->request)
-		agent_request_go(call->request);
 	if (!err)
 		err = wait_for_answer(call);
 	if (err) {

@@ -268,10 +268,10 @@ static int ask(struct record *r, struct record_target *t, const char *text, bool
 	/* As the process sees it. */
 	snprintf(path, sizeof(path), "%s/%s", r->session_dir + r->session_prefix, t->request_name);
 	call.request = path;
+	call.file = t->request;
 	t->asked_ns = now_ns();
 	err = agent_call(&call);
 	t->stopped_ns = call.stopped_ns;
-	agent_request_go(t->request);
 	if (err) {
 		agent_request_free(t->request, r->session_fd, t->request_name);
 		t->request = NULL;

@@ -12,6 +12,12 @@
 /* long FTRACE_AGENT_ENTER(const char *path): 0, or a negative errno: nothing comes of it. */
 #define FTRACE_AGENT_ENTER	"ftrace_agent_enter"
 
+/*
+ * uint32_t: not 0 after the first of these calls. From then on it takes no lock of the program's, so the thread
+ * may be borrowed wherever it stands.
+ */
+#define FTRACE_AGENT_READY	"ftrace_agent_ready"
+
 #define FTRACE_REQUEST_MAGIC	0x3271657266747266ull
 #define FTRACE_REQUEST_SIZE	(1u << 20)	/* of the file */
 #define FTRACE_WATCH_SIZE	(64u << 10)	/* at its end: see "watch" */
