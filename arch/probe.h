@@ -70,6 +70,12 @@ const struct probe_entry *probe_entry(const struct probe *p);
 const char *probe_move(struct probe *p, const u8 *code, size_t avail, u64 size, u64 vaddr,
 		       unsigned int need, struct probe_copy *copy);
 
+/*
+ * Is it the function that tells its caller where that is, for code that cannot refer to anything relative to itself?
+ * It returns what it was called from, in a register.
+ */
+bool probe_is_pc_thunk(const struct probe *p, const u8 *code, size_t avail);
+
 /* Does the code at @code return from a signal handler (a restorer, which unwinders know by its bytes)? */
 bool probe_is_restorer(const u8 *code, size_t avail);
 

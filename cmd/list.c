@@ -185,7 +185,7 @@ static const char *why_not(int err, const char *path)
 		if (type == ET_REL)
 			return "not linked yet; a program or shared library is needed";
 		if (narrow)
-			return "a 32-bit file, and only 64-bit ones are looked into; record it, and see 'ftrace report'";
+			return "a 32-bit file that was compiled for tracing, and only 64-bit ones of these are looked into; record it, and see 'ftrace report'";
 		return "for another kind of processor; a program for this machine is needed";
 	case -EIO:
 		return "cut short or damaged; build or install it again";
@@ -195,6 +195,22 @@ static const char *why_not(int err, const char *path)
 		return "permission denied; you must be able to read it";
 	}
 	return NULL;
+}
+
+/* A narrow file that was not compiled for tracing: the planner reads it, if not what finds compiled sites. */
+static bool only_planned(const char *path)
+{
+	struct elf_section s;
+	struct elf e;
+	bool planned;
+
+	if (elf_open(&e, path, NULL))
+		return false;
+	planned = sizeof(long) == 8 && !e.wide && !e.swapped && e.type != ET_REL &&
+		  !elf_find_section(&e, "__patchable_function_entries", &s) &&
+		  !elf_find_section(&e, "__mcount_loc", &s);
+	elf_close(&e);
+	return planned;
 }
 
 static void list_planned(struct list *l, const char *path, int library)
@@ -221,6 +237,10 @@ static void list_object(struct list *l, const char *path, int library)
 	int err = ftrace_find(path, &f);
 	const char *why;
 
+	if (err == -ENOEXEC && only_planned(path)) {
+		list_planned(l, path, library);
+		return;
+	}
 	if (err) {
 		why = why_not(err, path);
 		if (why)

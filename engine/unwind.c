@@ -280,13 +280,12 @@ struct dwarf_eh_bases {
 
 typedef const void *find_fde_t(void *pc, struct dwarf_eh_bases *bases);
 
-/* By the table of .eh_frame_hdr (arch_unwind_table): addresses relative to its begin, sorted. */
-static const void *region_fde(const struct ftrace_unwind_region *r, unsigned long pc,
-			      struct dwarf_eh_bases *bases)
+/* By an .eh_frame_hdr: its rows are sorted, and relative to its begin. NULL: none is about @pc. */
+static const void *fde_in(const char *hdr, unsigned long pc, struct dwarf_eh_bases *bases)
 {
-	const char *hdr = r->hdr;
 	const struct { s32 start, fde; } *row = (const void *)(hdr + 12);
 	u32 lo = 0, hi = *(const u32 *)(hdr + 8);
+	const u32 *fde;		/* length, its common entry, begin (relative), bytes */
 
 	while (hi - lo > 1) {
 		u32 mid = lo + (hi - lo) / 2;
@@ -298,7 +297,8 @@ static const void *region_fde(const struct ftrace_unwind_region *r, unsigned lon
 	}
 	bases->tbase = bases->dbase = NULL;
 	bases->func = (void *)((unsigned long)hdr + (unsigned long)row[lo].start);
-	return hdr + row[lo].fde;
+	fde = (const u32 *)(hdr + row[lo].fde);
+	return pc - (unsigned long)bases->func < fde[3] ? fde : NULL;
 }
 
 static find_fde_t find_fde;
@@ -318,10 +318,13 @@ static find_fde_t *get_find_fde(void)
 static const void *find_fde(void *pc, struct dwarf_eh_bases *bases)
 {
 	const struct ftrace_unwind_region *r = ftrace_unwind_find((unsigned long)pc);
+	const struct ftrace_copies *c = r ? NULL : ftrace_copies_find((unsigned long)pc);
 	find_fde_t *next;
 
 	if (r)
-		return region_fde(r, (unsigned long)pc, bases);
+		return fde_in(r->hdr, (unsigned long)pc, bases);
+	if (c)
+		return fde_in((const char *)c->room, (unsigned long)pc, bases);
 	next = get_find_fde();
 	return next ? next(pc, bases) : NULL;
 }

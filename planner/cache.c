@@ -15,7 +15,7 @@
 #include "planner.h"
 
 #define SUFFIX		".plan"
-#define REVISION	4	/* of what planner_make() says of the same object: goes up when that changes */
+#define REVISION	5	/* of what planner_make() says of the same object: goes up when that changes */
 #define LEFT_OVER	3600	/* seconds after which an unfinished file is nobody's any more */
 
 /* An object, and what its plan is called in the cache. */

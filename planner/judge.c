@@ -181,6 +181,8 @@ const char *judge(struct planner *p, struct ftrace_found *c, struct probe_copy *
 	}
 	if (probe_is_restorer(r->code + off, (size_t)(r->size - off)))
 		return "returns from signal handlers";
+	if (probe_is_pc_thunk(p->probe, r->code + off, (size_t)(r->size - off)))
+		return "tells its caller where that is (position-independent code)";
 	if (!c->name && arch_plt_entry(r->code + off, (size_t)(r->size - off), c->vaddr, 0, &slot))
 		return "an entry of the linkage table";
 	why = check_frame(p, c->vaddr);

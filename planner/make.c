@@ -327,11 +327,6 @@ static int look(struct planner *p, const char *path, const char **why)
 		       "no disassembler is built in for its kind of processor";
 		return -ENOEXEC;
 	}
-	/* What probe.c knows of 32-bit code was never tried out. */
-	if (!e->wide) {
-		*why = "in 32-bit objects only functions compiled for tracing can be traced";
-		return -ENOEXEC;
-	}
 	ret = elf_load_segments(&f->elf);
 	if (!ret)
 		ret = find_regions(p);

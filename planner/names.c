@@ -9,6 +9,7 @@ static const char thunk[] = "stands for an indirect jump, also inside of functio
 static const char cancel[] = "the C library looks for addresses inside of it, to cancel system calls";
 static const char mcount[] = "called before its caller has a frame (profiling)";
 static const char morestack[] = "goes on in the middle of its caller on another stack";
+static const char pc_thunk[] = "tells its caller where that is (position-independent code)";
 static const char resolver[] = "the loader's: keeps registers that functions do not";
 
 /* Names that begin so, or are so as a @whole. */
@@ -30,6 +31,8 @@ static const struct { const char *begin, *why; bool whole; } never[] = {
 	{ "__x86_indirect_call_thunk", thunk, false },
 	{ "__x86_indirect_jump_thunk", thunk, false },
 	{ "__x86_return_thunk", thunk, false },
+	{ "__x86.get_pc_thunk.", pc_thunk, false },
+	{ "__i686.get_pc_thunk.", pc_thunk, false },
 	{ "__llvm_retpoline_", thunk, false },
 	{ "__llvm_lvi_thunk_", thunk, false },
 	{ "__syscall_cancel_arch", cancel, false },

@@ -123,7 +123,11 @@ struct here {
 	u16 computed;		/* registers in which it computes something */
 	u16 copied[PROBE_REGS];	/* registers each is copied to */
 	size_t first_computed;	/* its first jump by register */
+	u64 pc;			/* an address that it has just had from a call ... */
+	u8 pc_left;		/* ... and instructions until that is no longer of interest */
 };
+
+#define PC_INSNS 4
 
 /*
  * A function ends: which of its jumps go by a register that nothing is computed in? Whatever order
@@ -217,6 +221,50 @@ static int note_jump(struct planner *p, const struct here *h, u64 at, u64 target
 	return addresses_add(&p->later, target);
 }
 
+/* The instruction at @at refers to @addr, or (@takes) takes its address. */
+static int note_offset(struct planner *p, u64 at, u64 addr, bool takes)
+{
+	u64 avail;
+
+	addr = (u32)addr;
+	if (planner_region(p, addr)) {
+		if (takes)
+			planner_mark(p, addr, MARK_TARGET | MARK_TAKEN);
+		return 0;
+	}
+	return elf_at(&p->finder.elf, addr, &avail) ? add_ref(p, at, addr, true) : 0;
+}
+
+/*
+ * 32-bit code that may be anywhere: what it refers to is at a distance from the global offset table, or from an
+ * address that it has had from a call of its next instruction or of a function that tells it.
+ */
+static int note_offsets(struct planner *p, const struct here *h, u64 at, const struct probe_insn *in)
+{
+	/* Nobody makes an address of text in the stack pointer: that is where a frame is made. */
+	bool takes = in->computes & ~(1u << probe_entry(p->probe)->cfa_reg);
+	int ret = 0;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(in->number) && !ret; i++) {
+		if (!in->number[i])
+			continue;
+		if (p->finder.got)
+			ret = note_offset(p, at, p->finder.got + in->number[i], true);
+		if (!ret && h->pc_left)
+			ret = note_offset(p, at, h->pc + in->number[i], takes);
+	}
+	return ret;
+}
+
+/* Does a call of @target tell where it was made? */
+static bool tells_pc(struct planner *p, u64 target, u64 behind)
+{
+	struct region *r = planner_region(p, target);
+
+	return target == behind || (r && probe_is_pc_thunk(p->probe, r->code + (target - r->vaddr),
+							   (size_t)(r->vaddr + r->size - target)));
+}
+
 static int note(struct planner *p, const struct here *h, u64 at, const struct probe_insn *in)
 {
 	int ret = 0;
@@ -245,6 +293,8 @@ static int note(struct planner *p, const struct here *h, u64 at, const struct pr
 		planner_mark(p, in->number[0], MARK_TARGET | MARK_TAKEN);
 		planner_mark(p, in->number[1], MARK_TARGET | MARK_TAKEN);
 	}
+	if (!ret && !p->finder.elf.wide)
+		ret = note_offsets(p, h, at, in);
 	return ret;
 }
 
@@ -281,6 +331,11 @@ static int scan_region(struct planner *p, struct region *r, struct here *h)
 			watch_flags(p, h, &in);
 		if (in.kind != PROBE_PLAIN || in.ref || in.number[0] || in.number[1])
 			ret = note(p, h, at, &in);
+		h->pc_left -= h->pc_left > 0;
+		if (in.kind == PROBE_CALL && !p->finder.elf.wide && tells_pc(p, in.target, at + in.len)) {
+			h->pc = at + in.len;
+			h->pc_left = PC_INSNS;
+		}
 		h->computed |= in.computes;
 		if (in.copy_from < PROBE_REGS)
 			h->copied[in.copy_from] |= (u16)(1 << in.copy_to);

@@ -7,9 +7,9 @@
  * For a label's address to get into a register it must stand somewhere: in an instruction (scan.c
  * marks it), in data as a whole word (here: what relocations write, and where nothing is relocated
  * every word), or as a difference to something whose address an instruction takes: then it is a
- * table of 32-bit offsets, from itself (every switch of gcc and clang in position-independent code)
- * or from a label of the same function (&&a - &&b). Every address that is taken is tried as such a
- * table. Jumps by memory, and by a register that the function computes nothing in, take whole
+ * table of 32-bit offsets, from itself (every switch of gcc and clang in position-independent code; 32-bit code's
+ * are from the global offset table) or from a label of the same function (&&a - &&b). Every address that is taken is
+ * tried as such a table. Jumps by memory, and by a register that the function computes nothing in, take whole
  * words. Other jumps by register for which no table is found in their function may go by computed
  * distances; where the unwind table leaves it open that one of these leads to the function's
  * beginning, judge.c refuses it.
@@ -45,6 +45,15 @@ static void mark_words(struct planner *p, const struct elf_section *s)
 	}
 }
 
+/* What stands where a relocation without an addend of its own writes. */
+static u64 addend_in_place(const struct elf *e, u64 offset)
+{
+	u64 avail;
+	const u8 *data = elf_at(e, offset, &avail);
+
+	return data && avail >= elf_word_size(e) ? elf_word(e, data) : 0;
+}
+
 static void mark_relocations(struct planner *p, const struct elf_section *s)
 {
 	const struct elf *e = &p->finder.elf;
@@ -61,6 +70,8 @@ static void mark_relocations(struct planner *p, const struct elf_section *s)
 		struct elf_rel rel;
 
 		elf_rel(e, s, i, &rel);
+		if (s->type == SHT_REL)
+			rel.addend = addend_in_place(e, rel.offset);
 		/* Whatever its type: an address in text is a function's or a label's. */
 		if (rel.sym && rel.sym < t.count)
 			elf_symbol(e, &t, rel.sym, &sym);
@@ -159,7 +170,7 @@ static unsigned int try_table(struct tables *t, u64 table, u64 base, u64 lo, u64
 			break;
 		if (table + 4 * i >= end && (!inside || !is_insn(t->p, target)))
 			break;
-		if (inside || table == base)
+		if (inside || table == base || base == t->p->finder.got)
 			planner_mark(t->p, target, MARK_TARGET);
 		own += inside;
 	}
@@ -182,6 +193,46 @@ static size_t refs_from(const struct planner *p, u64 at)
 	return lo;
 }
 
+#define LOOK_AT	64u
+
+/* Do most of the offsets from @base lead to where an instruction begins? Of those that are from elsewhere few do. */
+static bool is_likely(struct tables *t, u64 table, u64 base)
+{
+	const struct elf *e = &t->p->finder.elf;
+	u64 avail, end = next_bound(t, table), i;
+	const u8 *data = elf_at(e, table, &avail);
+	unsigned int insns = 0;
+
+	if (!data)
+		return false;
+	for (i = 0; i < LOOK_AT && 4 * i + 4 <= avail && table + 4 * i < end; i++) {
+		u64 target = base + (u64)(s64)(s32)elf_u32(e, data + 4 * i);
+
+		if (!planner_region(t->p, target))
+			break;
+		insns += is_insn(t->p, target);
+	}
+	return 4 * insns >= 3 * i;
+}
+
+/*
+ * The same for a table whose address is taken: of offsets from itself or, in 32-bit code, mostly from the global
+ * offset table.
+ */
+static unsigned int try_taken(struct tables *t, u64 table, u64 lo, u64 hi)
+{
+	const struct finder *f = &t->p->finder;
+	unsigned int own = 0;
+
+	if (f->elf.wide || !f->got)
+		return try_table(t, table, table, lo, hi);
+	if (is_likely(t, table, table))
+		own += try_table(t, table, table, lo, hi);
+	if (is_likely(t, table, f->got))
+		own += try_table(t, table, f->got, lo, hi);
+	return own;
+}
+
 /* All tables of the function at [@lo, @hi); false: none leads into it. */
 static bool function_tables(struct tables *t, u64 lo, u64 hi)
 {
@@ -193,7 +244,7 @@ static bool function_tables(struct tables *t, u64 lo, u64 hi)
 		const struct ref *table = &p->refs[i];
 
 		if (table->takes)
-			own += try_table(t, table->to, table->to, lo, hi);
+			own += try_taken(t, table->to, lo, hi);
 		if (planner_region(t->p, table->to))
 			continue;
 		/* &&a - &&b */
@@ -214,7 +265,7 @@ static int find_tables(struct tables *t)
 
 	for (i = 0; i < p->nrefs && t->budget; i++)
 		if (p->refs[i].takes && !planner_region(p, p->refs[i].to))
-			try_table(t, p->refs[i].to, p->refs[i].to, 0, 0);
+			try_taken(t, p->refs[i].to, 0, 0);
 	for (i = 0; i < p->ncomputed && !ret; i++) {
 		const struct computed *c = &p->computed[i];
 

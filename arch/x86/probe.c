@@ -73,6 +73,8 @@ static u16 computes_by_opcode(const struct probe *p, const ZydisDecodedInstructi
 	}
 	if (op < 0x3e)			/* cmp */
 		return 0;
+	if (op >= 0x40 && op < 0x50)	/* inc, dec; prefixes where words are wide */
+		return bit(op & 7);
 	if (op >= 0x50 && op < 0x60)	/* push, pop */
 		return 0;
 	if (op >= 0xb8 && op < 0xc0)	/* mov $imm */
@@ -91,7 +93,9 @@ static u16 computes_by_opcode(const struct probe *p, const ZydisDecodedInstructi
 		return rm_bit(in);
 	case 0x89: case 0x8b:		/* a word as it was; half of one is no address until more is done */
 		return 0;
-	case 0x63: case 0x8a:		/* half of a word, a byte */
+	case 0x63: case 0x8a:		/* half of a word, a byte; arpl, which changes its operand */
+		if (!p->wide && op == 0x63)
+			return rm_bit(in);
 		return rm_bit(in) ? bit(modrm_reg(in)) : 0;
 	case 0x8d:			/* lea of what is relative to it: as good as a constant */
 		return probe_refers(p, in) ? 0 : bit(modrm_reg(in));
@@ -234,6 +238,13 @@ const char *probe_move(struct probe *p, const u8 *code, size_t avail, u64 size, 
 	const struct x86_refusal *why = x86_move(p->wide, code, avail, size, vaddr, need, copy);
 
 	return why ? why->first : NULL;
+}
+
+bool probe_is_pc_thunk(const struct probe *p, const u8 *code, size_t avail)
+{
+	/* mov (%esp), REGISTER; ret */
+	return !p->wide && avail >= 4 && code[0] == 0x8b && (code[1] & 0xc7) == 0x04 &&
+	       code[2] == 0x24 && code[3] == 0xc3;
 }
 
 bool probe_is_restorer(const u8 *code, size_t avail)

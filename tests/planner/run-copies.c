@@ -10,6 +10,8 @@
  * test of this test. Exit status 0: all agree; 1: not.
  *
  * The object is only mapped, not relocated: what a GOT word holds is the same for both.
+ *
+ * A 32-bit object's are executed as such, by a code segment of that kind, in this 64-bit process.
  */
 #include <elf.h>
 #include <errno.h>
@@ -31,11 +33,15 @@
 #include "engine/find.h"
 #include "planner/planner.h"
 
-#define BASE		0x100000000000ul	/* where a position-independent object is mapped */
-#define COPIES		0x60000000ul		/* from there on: the copies, within 2 GiB */
-#define ARENA		0x200000000000ul	/* what registers point to, */
+/* Where a position-independent object is mapped; the copies, from there on within 2 GiB. */
+#define BASE		(narrow ? 0x20000000ul : 0x100000000000ul)
+#define COPIES		(narrow ? 0x40000000ul : 0x60000000ul)
+/* What registers point to, and the stack. */
+#define ARENA		(narrow ? 0x70000000ul : 0x200000000000ul)
 #define ARENA_SIZE	0x4000ul
-#define STACK		0x210000000000ul	/* and the stack */
+#define STACK		(narrow ? 0x71000000ul : 0x210000000000ul)
+#define CODE_32		0x23			/* the kernel's segments for 32-bit code, and any data */
+#define DATA		0x2b
 #define STACK_SIZE	0x2000ul
 #define WINDOWS		8
 #define MAX_STEPS	200
@@ -50,6 +56,7 @@ struct state {
 	u8 data[WINDOWS][2 * WINDOW];
 };
 
+static bool narrow;		/* a 32-bit object */
 static struct elf elf;
 static const struct ftrace_plan_header *plan;
 static const struct ftrace_planned *funcs;
@@ -87,42 +94,39 @@ static void *map_shared(unsigned long at, size_t size, int prot)
 
 /* ---- the object ---- */
 
+static Elf64_Phdr program_header(u32 i)
+{
+	Elf32_Phdr ph;
+
+	if (!narrow)
+		return ((const Elf64_Phdr *)elf.phdrs)[i];
+	ph = ((const Elf32_Phdr *)elf.phdrs)[i];
+	return (Elf64_Phdr){ .p_type = ph.p_type, .p_flags = ph.p_flags, .p_vaddr = ph.p_vaddr,
+			     .p_memsz = ph.p_memsz };
+}
+
 static void map_object(void)
 {
 	unsigned long lo = ~0ul, hi = 0;
 
-	for (u32 i = 0; i < elf.nloads; i++) {
-		const struct elf_segment *s = &elf.load[i];
-
-		lo = s->vaddr < lo ? s->vaddr : lo;
-		hi = s->vaddr + s->size > hi ? s->vaddr + s->size : hi;
-	}
 	for (u32 i = 0; i < elf.nsegments; i++) {
-		const Elf64_Phdr *ph = (const void *)(elf.phdrs + i * sizeof(*ph));
+		Elf64_Phdr ph = program_header(i);
 
-		if (ph->p_type == PT_LOAD && ph->p_vaddr + ph->p_memsz > hi)
-			hi = ph->p_vaddr + ph->p_memsz;
+		if (ph.p_type != PT_LOAD)
+			continue;
+		lo = ph.p_vaddr < lo ? ph.p_vaddr : lo;
+		hi = ph.p_vaddr + ph.p_memsz > hi ? ph.p_vaddr + ph.p_memsz : hi;
+		if (ph.p_flags & PF_W) {
+			writable_at = ph.p_vaddr;
+			writable_size = ph.p_memsz;	/* .bss too */
+		}
 	}
 	base = elf.type == ET_EXEC ? 0 : BASE;
 	copies = base + COPIES;
 	map_shared(base + (lo & ~0xffful), ((hi + 0x1fff) & ~0xffful) - (lo & ~0xffful),
 		   PROT_READ | PROT_WRITE | PROT_EXEC);
-	for (u32 i = 0; i < elf.nloads; i++) {
-		const struct elf_segment *s = &elf.load[i];
-		const u8 *ph = NULL;
-
-		memcpy((void *)(base + s->vaddr), s->data, s->size);
-		for (u32 k = 0; k < elf.nsegments; k++) {
-			ph = elf.phdrs + k * sizeof(Elf64_Phdr);
-			if (((const Elf64_Phdr *)ph)->p_type == PT_LOAD &&
-			    ((const Elf64_Phdr *)ph)->p_vaddr == s->vaddr)
-				break;
-		}
-		if (ph && ((const Elf64_Phdr *)ph)->p_flags & PF_W) {
-			writable_at = s->vaddr;
-			writable_size = ((const Elf64_Phdr *)ph)->p_memsz;	/* .bss too */
-		}
-	}
+	for (u32 i = 0; i < elf.nloads; i++)
+		memcpy((void *)(base + elf.load[i].vaddr), elf.load[i].data, elf.load[i].size);
 	writable = (u8 *)(base + writable_at);
 	pristine = malloc(writable_size + 1);
 	memcpy(pristine, writable, writable_size);
@@ -133,7 +137,7 @@ static void map_object(void)
 static u8 arena_start[ARENA_SIZE], stack_start[STACK_SIZE];
 
 /* @kind: 0, 1: registers point to memory; 2: some are small numbers; 3: anything. */
-static unsigned long long value(int kind)
+static unsigned long long wide_value(int kind)
 {
 	unsigned long long r = rnd();
 
@@ -144,12 +148,19 @@ static unsigned long long value(int kind)
 	return ARENA + ARENA_SIZE / 4 + (rnd() % (ARENA_SIZE / 2) & ~7ull);
 }
 
+static unsigned long long value(int kind)
+{
+	return narrow ? (u32)wide_value(kind) : wide_value(kind);
+}
+
 static void fill(u8 *p, size_t size)
 {
-	for (size_t i = 0; i < size; i += 8) {
+	size_t word = narrow ? 4 : 8;
+
+	for (size_t i = 0; i < size; i += word) {
 		unsigned long long v = rnd() % 2 ? value((int)(rnd() % 4)) : rnd() % 4;
 
-		memcpy(p + i, &v, 8);
+		memcpy(p + i, &v, word);
 	}
 }
 
@@ -165,9 +176,14 @@ static void make_state(struct state *s, const struct user_regs_struct *from, int
 	if (kind < 3)		/* rep: few times */
 		r->rcx = rnd() % 3 ? rnd() % 4 : r->rcx;
 	else
-		r->rcx = rnd() % 2 ? 0 : rnd() | 1ull << 63;
+		r->rcx = rnd() % 2 ? 0 : narrow ? (u32)rnd() | 1u << 31 : rnd() | 1ull << 63;
 	r->rsp = STACK + STACK_SIZE / 2 + (rnd() % 512 & ~15ull) + 8;
-	r->fs_base = ARENA + 1024;
+	if (narrow) {
+		r->cs = CODE_32;
+		r->ss = r->ds = r->es = r->gs = DATA;
+	} else {
+		r->fs_base = ARENA + 1024;
+	}
 	r->eflags = 0x202 | (rnd() & 0x8d5);
 	r->orig_rax = ~0ull;
 	for (size_t i = 0; i < sizeof(s->fp.xmm_space) / sizeof(s->fp.xmm_space[0]); i++)
@@ -228,7 +244,7 @@ static void execute(struct state *s, const struct state *from, unsigned long sta
 			s->fault = (unsigned long)info.si_addr;
 			break;
 		}
-		if (s->regs.rip - start >= len)
+		if (s->regs.rip - start >= len || s->regs.cs != from->regs.cs)
 			break;
 	}
 	if (n == MAX_STEPS)
@@ -330,7 +346,8 @@ static const char *unpredictable(const struct ftrace_planned *f)
 	ZydisDecoderContext context;
 
 	if (!decoder.stack_width)
-		ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+		ZydisDecoderInit(&decoder, narrow ? ZYDIS_MACHINE_MODE_LONG_COMPAT_32 :
+				 ZYDIS_MACHINE_MODE_LONG_64, narrow ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_64);
 	for (unsigned int at = 0; at < f->len; at += in.length) {
 		if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, &context, f->orig + at,
 								f->len - at, &in)))
@@ -372,7 +389,7 @@ static void compare(const struct ftrace_planned *f, const struct ftrace_template
 		else if (in_place.regs.rip != ip + f->len)
 			left_by_branch++;
 		if (!in_place.signal && in_place.regs.rsp < start.regs.rsp && on_stack(&in_place) &&
-		    *(unsigned long *)(in_place.stack + (in_place.regs.rsp - STACK)) == ip + f->len)
+		    *(u32 *)(in_place.stack + (in_place.regs.rsp - STACK)) == (u32)(ip + f->len))
 			calls++;
 		if (copy.signal && !put_back(&copy, f, t, at))
 			what = "a fault where the copy's table has no instruction";
@@ -432,6 +449,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	plan = made;
+	narrow = !(plan->machine >> 31);
 	funcs = (const void *)((const char *)made + plan->funcs);
 	if (elf_open(&elf, argv[optind], NULL) || elf_load_segments(&elf))
 		return 2;

@@ -137,6 +137,22 @@ def test_library(name, capsys):
     assert share >= 99, text
 
 
+@pytest.mark.limit(120)
+@pytest.mark.parametrize("name", ["libc.so.6", "libm.so.6", "libstdc++.so.6"])
+def test_narrow_library(name, capsys):
+    """The same of i386's, whose code has no way to refer to anything relative to itself."""
+    path = os.path.join("/usr/lib32", name)
+    if not os.path.exists(path):
+        pytest.skip(f"{path} is not installed")
+    counts, status, text = run_copies(path)
+    share = 100 * counts["movable"] / (counts["symbols"] - counts["parts"])
+    with capsys.disabled():
+        print(f"\n{path}: {share:.2f} % of the functions with symbols movable, {counts['planned']} in all")
+    assert status == 0 and counts["mismatches"] == 0, text
+    assert counts["called"] > 1000
+    assert share >= 99, text
+
+
 @pytest.mark.parametrize("name", LIBRARIES)
 def test_reasons(name, listed, capsys):
     """Why the rest of them is not."""
