@@ -78,11 +78,11 @@ def calls(output):
 
 
 def attached(done):
-    assert done.status == 0, done
+    assert done.status == 0, str(done)
     match = re.search(r"attached to process \d+ \(.*\) in ([0-9.]+) ms: one thread borrowed for "
                       r"([0-9.]+) ms, all threads stopped (\d+) times?, ([0-9.]+) ms at most",
                       done.stderr.decode())
-    assert match, done
+    assert match, str(done)
     return [float(x) for x in match.groups()]
 
 
@@ -140,6 +140,17 @@ def test_read_goes_on(loop, tmp_path):
         assert recorder.returncode == 0
         assert calls(tmp_path / "data")["branch"] == 100
         assert target.end(sig=None) == (0, "ok\n", "")
+
+
+@pytest.mark.parametrize("width", ["wide", "narrow"])
+@pytest.mark.parametrize("kind", ["sleep", "poll", "read"])
+def test_libraries(loop, tmp_path, kind, width):
+    """All libraries, libc too: the thread that waits in one is behind a stub, where others cannot unwind it."""
+    program = loop if width == "wide" else build_narrow("attach_loop.c")
+    with Target([program, kind]) as target:
+        for _ in range(3):
+            attached(record(target.pid, tmp_path / "data", "-L", "*", duration="50ms"))
+        target.check_end()
 
 
 @pytest.mark.parametrize("kind", ["plain", "forks", "compiled"])
@@ -216,6 +227,39 @@ def test_recorder_killed(loop, tmp_path):
         attached(record(target.pid, tmp_path / "two"))
         assert calls(tmp_path / "two")["leaf"] > 0
         target.check_end()
+
+
+@pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGINT, signal.SIGQUIT])
+def test_ended_at_any_moment(threads, tmp_path, sig):
+    """Whatever ends the command, also while it has borrowed a thread: the program does not know."""
+    with Target([threads, "forks"]) as target:
+        for i in range(20):
+            recorder = subprocess.Popen([ft.FTRACE, "record", "-o", str(tmp_path / f"data-{i}"), "-p",
+                                         str(target.pid)], stderr=subprocess.DEVNULL,
+                                        start_new_session=True, cwd=tmp_path)
+            time.sleep(random.random() * 0.1)
+            recorder.send_signal(sig)
+            recorder.communicate(timeout=30)
+        # Who was killed in the middle of it may have left a thread borrowed, for some milliseconds.
+        for _ in range(50):
+            done = record(target.pid, tmp_path / "data")
+            if done.status == 0:
+                break
+            time.sleep(0.1)
+        attached(done)
+        assert calls(tmp_path / "data").get("catcher", 0) > 0, str(done)
+        target.check_end()
+    forget_sessions(target.pid)
+
+
+def forget_sessions(pid):
+    """Of recorders that were killed: what they recorded of @pid is not wanted."""
+    for name in os.listdir("/dev/shm"):
+        folder = os.path.join("/dev/shm", name)
+        if name.startswith("ftrace-") and os.path.isdir(folder) and \
+                any(re.fullmatch(rf"(request|attached)-{pid}|{pid}\..*", file)
+                    for file in os.listdir(folder)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_two_processes(loop, tmp_path):
@@ -406,12 +450,13 @@ def build_narrow(source, *flags):
         pytest.skip("no 32-bit libraries: " + error.output.splitlines()[0])
 
 
+@pytest.mark.parametrize("flags", ["", "-no-pie -fno-pie", ft.PATCHABLE])
 @pytest.mark.parametrize("kind", ["loop", "sleep", "poll", "read", "trap", "seccomp"])
-def test_narrow(tmp_path, kind):
+def test_narrow(tmp_path, kind, flags):
     """A 32-bit process, by the 64-bit command."""
     if kind == "seccomp" and os.getuid():
         pytest.skip("needs root, to see what a filter allows")
-    with Target([build_narrow("attach_loop.c", ft.PATCHABLE), kind], cwd=tmp_path) as target:
+    with Target([build_narrow("attach_loop.c", *flags.split()), kind], cwd=tmp_path) as target:
         before = target.text()
         for _ in range(3):
             attached(record(target.pid, tmp_path / "data", duration="100ms"))
@@ -441,9 +486,10 @@ def test_narrow_and_wide(loop, tmp_path):
         two.check_end()
 
 
-def test_narrow_threads(tmp_path):
+@pytest.mark.parametrize("flags", ["", ft.PATCHABLE])
+def test_narrow_threads(tmp_path, flags):
     """As test_threads, in a 32-bit process; unwinders there are told by other ways."""
-    with Target([build_narrow("attach_threads.cc", ft.PATCHABLE), "forks"]) as target:
+    with Target([build_narrow("attach_threads.cc", *flags.split()), "forks"]) as target:
         before = target.text()
         for i in range(6):
             attached(record(target.pid, tmp_path / "data", duration=f"{random.randint(1, 80)}ms"))
