@@ -127,6 +127,14 @@ static void one_round(unsigned long round, struct ftrace_ops *ops, struct ftrace
 		need("unregister_ftrace_graph", unregister_ftrace_graph(gops));
 }
 
+static bool all_have_run(const struct worker *workers)
+{
+	for (int i = 0; i < THREADS; i++)
+		if (!read_count(&workers[i].laps))
+			return false;
+	return read_count(&handled);
+}
+
 static void stress(void)
 {
 	static const char not_counted[] = "target_one";
@@ -164,6 +172,9 @@ static void stress(void)
 	}
 	if (selftest_rounds && isatty(2))
 		fprintf(stderr, "\r%30s\r", "");
+	/* There may be so much else to do that some had no turn yet. */
+	for (int i = 0; i < 30000 && !all_have_run(workers); i++)
+		usleep(1000);
 	__atomic_store_n(&stop_now, 1, __ATOMIC_RELAXED);
 	for (int i = 0; i < THREADS; i++) {
 		char what[64];
