@@ -156,12 +156,24 @@ static void failing(void)
 	events[0] = 0;
 }
 
-static int pipe_fds[2];
+static int pipe_fds[2], waiter;
 
 static void *wait_in(void *arg)
 {
+	__atomic_store_n(&waiter, (int)syscall(SYS_gettid), __ATOMIC_RELEASE);
 	*(int *)arg = target_wait(pipe_fds[0]);
 	return NULL;
+}
+
+static pthread_t begin_waiting(int *result)
+{
+	pthread_t t;
+
+	waiter = 0;
+	pthread_create(&t, NULL, wait_in, result);
+	while (!__atomic_load_n(&waiter, __ATOMIC_ACQUIRE) || !reads(waiter))
+		usleep(1000);
+	return t;
 }
 
 static void in_transition(void)
@@ -172,8 +184,7 @@ static void in_transition(void)
 	come();
 	if (pipe(pipe_fds))
 		abort();
-	pthread_create(&t, NULL, wait_in, &result);
-	usleep(50000);
+	t = begin_waiting(&result);
 	ok(klp_enable_patch(&patch) == 0 && klp_wait_transition(20) == 1, "held up by a thread");
 	ok(value() == 2 && happened("pre_patch pre_patch:plugin "), "this one has gone over");
 	go();
@@ -185,17 +196,16 @@ static void in_transition(void)
 	if (write(pipe_fds[1], "x", 1) != 1)
 		abort();
 	pthread_join(t, NULL);
-	ok(result == 1 && klp_wait_transition(2000) == 0 && happened("post_patch post_patch:plugin "),
+	ok(result == 1 && klp_wait_transition(LONG) == 0 && happened("post_patch post_patch:plugin "),
 	   "done");
-	pthread_create(&t, NULL, wait_in, &result);
-	usleep(50000);
+	t = begin_waiting(&result);
 	ok(klp_disable_patch(&patch) == 0 && klp_wait_transition(20) == 1, "the way back is held up");
 	ok(value() == 1, "this thread is back");
 	go();
 	come();
 	ok(value() == 1, "loaded again, and not patched for it");
 	ok(klp_reverse_transition() == 0, "turned round");
-	ok(klp_wait_transition(2000) == 0 && value() == 2, "patched");
+	ok(klp_wait_transition(LONG) == 0 && value() == 2, "patched");
 	if (write(pipe_fds[1], "x", 1) != 1)
 		abort();
 	pthread_join(t, NULL);

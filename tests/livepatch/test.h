@@ -4,12 +4,16 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #include <ftrace/livepatch.h>
 
 #include "targets.h"
 #include "../unwind/tap.h"
+
+#define LONG	30000		/* milliseconds: a busy machine takes its time */
 
 static char last_said[512];
 
@@ -33,14 +37,14 @@ __attribute__((unused)) static int enable(struct klp_patch *p)
 {
 	int err = klp_enable_patch(p);
 
-	return err ? err : klp_wait_transition(2000);
+	return err ? err : klp_wait_transition(LONG);
 }
 
 __attribute__((unused)) static int disable(struct klp_patch *p)
 {
 	int err = klp_disable_patch(p);
 
-	return err ? err : klp_wait_transition(2000);
+	return err ? err : klp_wait_transition(LONG);
 }
 
 __attribute__((unused)) static int print_holder(const struct klp_holder *h, void *data)
@@ -55,6 +59,22 @@ __attribute__((unused)) static void print_holders(void)
 
 	klp_transition_status(&t, print_holder, NULL);
 	printf("# %s, %u holders\n", t.patch ? "in transition" : "no transition", t.nholders);
+}
+
+/* Is @tid in read()? */
+__attribute__((unused)) static bool reads(int tid)
+{
+	char path[64], line[64] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tid);
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	if (!fgets(line, sizeof(line), f))
+		line[0] = 0;
+	fclose(f);
+	return atoi(line) == SYS_read && line[0] >= '0' && line[0] <= '9';
 }
 
 #endif

@@ -50,22 +50,6 @@ static void *wait_in(void *arg)
 	return NULL;
 }
 
-/* Is @tid in read()? */
-static bool reads(int tid)
-{
-	char path[64], line[64] = "";
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tid);
-	f = fopen(path, "r");
-	if (!f)
-		return false;
-	if (!fgets(line, sizeof(line), f))
-		line[0] = 0;
-	fclose(f);
-	return atoi(line) == SYS_read && line[0] >= '0' && line[0] <= '9';
-}
-
 static void begin(struct waiter *w)
 {
 	w->tid = 0;
@@ -159,7 +143,7 @@ static void waiting(void)
 	ok(refused(klp_enable_patch(&wait_patch), -EBUSY, "transition"), "no second transition");
 	end(&w);
 	ok(w.result == 1, "the thread has ended in the version it was in");
-	ok(klp_wait_transition(2000) == 0, "and the transition with it");
+	ok(klp_wait_transition(LONG) == 0, "and the transition with it");
 	klp_transition_status(&t, NULL, NULL);
 	ok(!t.patch, "no transition");
 
@@ -170,7 +154,7 @@ static void waiting(void)
 	   "this thread is back");
 	end(&w);
 	ok(w.result == 2, "that one was not");
-	ok(klp_wait_transition(2000) == 0 && !klp_is_enabled(&wait_patch), "done");
+	ok(klp_wait_transition(LONG) == 0 && !klp_is_enabled(&wait_patch), "done");
 }
 
 static void reversed(void)
@@ -180,7 +164,7 @@ static void reversed(void)
 	begin(&w);
 	ok(klp_enable_patch(&wait_patch) == 0 && klp_wait_transition(20) == 1, "held up");
 	ok(klp_disable_patch(&wait_patch) == 0, "turned round");
-	ok(klp_wait_transition(2000) == 0 && !klp_is_enabled(&wait_patch),
+	ok(klp_wait_transition(LONG) == 0 && !klp_is_enabled(&wait_patch),
 	   "nobody holds up the way back");
 	ok(call_wait() == 1 && target_version() == 1, "the original");
 	end(&w);
@@ -189,7 +173,7 @@ static void reversed(void)
 	ok(enable(&wait_patch) == 0, "enabled");
 	begin(&w);
 	ok(klp_disable_patch(&wait_patch) == 0 && klp_wait_transition(20) == 1, "held up");
-	ok(klp_reverse_transition() == 0 && klp_wait_transition(2000) == 0 &&
+	ok(klp_reverse_transition() == 0 && klp_wait_transition(LONG) == 0 &&
 	   klp_is_enabled(&wait_patch), "turned round: it stays");
 	end(&w);
 	ok(w.result == 2 && w.version == 2 && target_version() == 2, "patched everywhere");
@@ -238,12 +222,12 @@ static void traced(void)
 	   held_by(&w, "target_wait"), "held up by a hooked call");
 	ok(call_wait() == 2, "this thread has gone over");
 	end(&w);
-	ok(klp_wait_transition(2000) == 0 && w.result == 1 && entries == returns, "done");
+	ok(klp_wait_transition(LONG) == 0 && w.result == 1 && entries == returns, "done");
 	begin(&w);
 	ok(klp_disable_patch(&wait_patch) == 0 && klp_wait_transition(30) == 1 &&
 	   held_by(&w, "target_wait"), "the way back, too");
 	end(&w);
-	ok(klp_wait_transition(2000) == 0 && w.result == 2, "done");
+	ok(klp_wait_transition(LONG) == 0 && w.result == 2, "done");
 	unregister_ftrace_graph(&gops);
 }
 
@@ -282,7 +266,7 @@ static void in_handler(bool own_stack)
 	usleep(2000);
 	ok(klp_wait_transition(20) == 1 && held_by(&w, "target_wait"), "and when that has returned");
 	end(&w);
-	ok(klp_wait_transition(2000) == 0 && (w.result == 1 || w.result == -1), "done");
+	ok(klp_wait_transition(LONG) == 0 && (w.result == 1 || w.result == -1), "done");
 	ok(disable(&wait_patch) == 0, "disabled");
 	close(handler_pipe[0]);
 	close(handler_pipe[1]);
@@ -338,7 +322,7 @@ static void coroutines(void)
 	ok(in_coroutine_held && (strstr(in_coroutine_why, "coroutine") ||
 				 strstr(in_coroutine_why, "unwound")),
 	   "whoever is on a coroutine's stack stays: %s", in_coroutine_why);
-	ok(klp_wait_transition(2000) == 0 && target_call(nothing) == 2, "until it is back");
+	ok(klp_wait_transition(LONG) == 0 && target_call(nothing) == 2, "until it is back");
 	ok(disable(&call_patch) == 0 && target_call(nothing) == 1, "disabled");
 }
 
@@ -357,14 +341,14 @@ static void forked(void)
 		/* Where the transition comes from, until somebody looks. */
 		if (target_version() != 1)
 			_exit(1);
-		if (klp_wait_transition(2000) != 0)
+		if (klp_wait_transition(LONG) != 0)
 			_exit(2);
 		_exit(target_version() == 2 ? 0 : 3);
 	}
 	waitpid(pid, &status, 0);
 	ok(status == 0, "a child of fork goes over by itself (status %#x)", status);
 	end(&w);
-	ok(klp_wait_transition(2000) == 0 && disable(&wait_patch) == 0, "its parent as well");
+	ok(klp_wait_transition(LONG) == 0 && disable(&wait_patch) == 0, "its parent as well");
 }
 
 int main(void)
