@@ -23,50 +23,10 @@ struct klp_code {
 
 struct work {
 	struct klp_look *look;
-	struct klp_view **in_force;
 	const char *why;		/* of a failure */
 	struct ftrace_stopped *threads;
 	u32 n;
 };
-
-/* ---- views ---- */
-
-static u32 slot_of(const struct klp_view *v, s32 tid)
-{
-	return (u32)tid * 0x9e3779b1u >> 7 & v->mask;
-}
-
-bool klp_view_has(const struct klp_view *v, s32 tid)
-{
-	for (u32 i = slot_of(v, tid);; i = (i + 1) & v->mask) {
-		s32 there = READ_ONCE(v->tid[i]);
-
-		if (there == tid)
-			return true;
-		if (!there)
-			return false;
-	}
-}
-
-/* False: it is full. One slot in eight is to be used at most, so that looks are short. */
-static bool view_add(struct klp_view *v, s32 tid, u32 *used)
-{
-	u32 i = slot_of(v, tid);
-
-	if (++*used > v->mask / 4)
-		return false;
-	while (v->tid[i])
-		i = (i + 1) & v->mask;
-	v->tid[i] = tid;
-	return true;
-}
-
-void klp_view_remove(struct klp_view *v, s32 tid)
-{
-	for (u32 i = slot_of(v, tid); v->tid[i]; i = (i + 1) & v->mask)
-		if (v->tid[i] == tid)
-			WRITE_ONCE(v->tid[i], -1);
-}
 
 /* ---- what to look for ---- */
 
@@ -294,28 +254,34 @@ static int fail(struct work *work, int err, const char *why)
 	return err;
 }
 
-/* Before anybody is looked at: those that have not gone over, in a view of its own. */
+/* Nobody runs: whoever there is, is here. */
 static int fill_view(struct work *work)
 {
-	struct klp_look *look = work->look;
-	u32 used = 0;
+	struct klp_view *v = work->look->view;
 
 	for (u32 i = 0; i < work->n; i++) {
 		s32 tid = work->threads[i].tid;
-		bool pending = look->old->all || !READ_ONCE(klp_process->same) ||
-			       klp_view_has(look->old, tid);
 
-		if (pending == look->reverse)
-			continue;
-		if (!view_add(look->view, tid, &used))
+		if (klp_view_wants(v, tid) && !klp_view_add(v, tid))
 			return fail(work, -EAGAIN, "it makes too many threads to keep their states");
 	}
+	__atomic_store_n(&v->state, KLP_VIEW_CLOSED, __ATOMIC_SEQ_CST);
 	return 0;
 }
 
 static bool is_there(const struct ftrace_stopped *t)
 {
 	return !t->pending || t->fixed;
+}
+
+static void look_at_one(struct klp_look *look, const struct ftrace_stopped *t)
+{
+	const char *func, *why = look_at_thread(look, t, &func);
+
+	if (why)
+		hold(look, t->tid, func, why);
+	else
+		klp_view_remove(look->view, t->tid);
 }
 
 static int work_on(struct ftrace_stopped *threads, u32 n, void *data)
@@ -330,33 +296,89 @@ static int work_on(struct ftrace_stopped *threads, u32 n, void *data)
 	/* Objects that it does not know would be taken for no code, or one for another. */
 	if (READ_ONCE(klp_loads) != look->check->loads)
 		return fail(work, -EAGAIN, "an object is being loaded or unloaded");
-	if (look->view != look->old) {
+	if (look->view->state != KLP_VIEW_CLOSED) {
 		err = fill_view(work);
 		if (err)
 			return err;
 	}
-	for (u32 i = 0; i < n; i++) {
-		const char *func, *why;
-
-		if (!is_there(&threads[i]) || !klp_view_has(look->view, threads[i].tid))
-			continue;
-		why = look_at_thread(look, &threads[i], &func);
-		if (why)
-			hold(look, threads[i].tid, func, why);
-		else
-			klp_view_remove(look->view, threads[i].tid);
-	}
+	for (u32 i = 0; i < n; i++)
+		if (is_there(&threads[i]) && klp_view_has(look->view, threads[i].tid))
+			look_at_one(look, &threads[i]);
 	ftrace_shadow_for_each_foreign(look_at_suspended, work);
-	__atomic_store_n(work->in_force, look->view, __ATOMIC_RELEASE);
 	return 0;
 }
 
-int klp_look_at_stacks(struct klp_look *look, struct klp_view **in_force, const char **why)
+int klp_look_at_all(struct klp_look *look, const char **why)
 {
-	struct work work = { .look = look, .in_force = in_force };
+	struct work work = { .look = look };
 	int err = ftrace_stop_threads(work_on, &work, why);
 
 	if (err && work.why)
 		*why = work.why;
+	return err;
+}
+
+/* ---- one after the other ---- */
+
+/* The others run, and may be unloading something: see klp_objects_going(). */
+static void visit(struct ftrace_stopped *t, void *data)
+{
+	struct klp_look *look = data;
+
+	__atomic_fetch_add(look->readers, 1, __ATOMIC_SEQ_CST);
+	/* That page is there. */
+	t->stack_end = t->pc ? ALIGN_DOWN(t->sp, FT_PAGE_SIZE) + FT_PAGE_SIZE : 0;
+	if (__atomic_load_n(&klp_loads, __ATOMIC_SEQ_CST) == look->check->loads)
+		look_at_one(look, t);
+	else
+		hold(look, t->tid, NULL, "an object is being loaded or unloaded");
+	__atomic_fetch_sub(look->readers, 1, __ATOMIC_SEQ_CST);
+}
+
+static bool is_held(const struct klp_look *look, s32 tid)
+{
+	for (u32 i = 0; i < look->nholders && i < KLP_MAX_HOLDERS; i++)
+		if (look->holders[i].tid == tid)
+			return true;
+	return look->nholders > KLP_MAX_HOLDERS;
+}
+
+/* Those that were asked to stand still and are not there: gone, or in the kernel for long. */
+static void see_to_missing(struct klp_look *look, const s32 *tids, u32 n)
+{
+	for (u32 i = 0; i < n; i++) {
+		if (!klp_view_has(look->view, tids[i]) || is_held(look, tids[i]))
+			continue;
+		if (arch_syscall(SYS_tgkill, ft_getpid(), tids[i], 0, 0, 0, 0) == -ESRCH)
+			klp_view_remove(look->view, tids[i]);
+		else
+			hold(look, tids[i], NULL, "it is busy in the kernel");
+	}
+}
+
+int klp_look_at_each(struct klp_look *look, const char **why)
+{
+	const size_t size = (look->view->mask + 1) * sizeof(s32);
+	struct ftrace_stopped self = { .tid = look->self_tid,
+				       .sp = (unsigned long)__builtin_frame_address(0) };
+	s32 *tids = scratch_alloc(size);
+	u32 n, others = 0;
+	int err;
+
+	*why = "no memory";
+	if (!tids)
+		return -ENOMEM;
+	look->nholders = 0;
+	n = klp_view_ids(look->view, tids, look->view->mask + 1);
+	for (u32 i = 0; i < n; i++) {
+		if (tids[i] != self.tid)
+			tids[others++] = tids[i];
+		else
+			visit(&self, look);
+	}
+	err = ftrace_visit_threads(tids, others, visit, look, why);
+	if (!err)
+		see_to_missing(look, tids, others);
+	scratch_free(tids, size);
 	return err;
 }

@@ -2,11 +2,11 @@
 /*
  * Live patching: the transition between two versions, thread by thread.
  *
- * What is kept is who has not gone over, a table of thread ids (struct klp_view); whoever is not in it
- * is in the version the transition leads to, also threads that are made meanwhile. Ids are taken out, and
- * the whole view is exchanged, only while all threads stand still, and none that is in the middle of a
- * callback of a changed function goes over; so what a callback read is right as long as it is
- * used. Until the first look nobody has gone over.
+ * What is kept is who has not gone over, a table of thread ids (struct klp_view, livepatch-view.c); whoever is not in
+ * it is in the version the transition leads to, also threads that are made meanwhile. An id is taken out while its
+ * thread stands still, and is not in the middle of a callback of a changed function; or by the thread itself. A
+ * transition is turned round by another table, by which nobody's version is another. So what a callback has read is
+ * right as long as it is used.
  */
 #include <sys/syscall.h>
 #include <time.h>
@@ -14,6 +14,7 @@
 #include "arch.h"
 #include "livepatch.h"
 #include "scratch.h"
+#include "shadow.h"
 #include "stop.h"
 #include "thread.h"
 #include "unwind-stack.h"
@@ -70,9 +71,35 @@ static void go_over(struct klp_view *v, struct ftrace_thread *t, const struct dy
 		why = klp_look_at_stack(c, &caller, caller.reg[ARCH_UNWIND_SP], false,
 					(unsigned long)__builtin_thread_pointer(), &func);
 	}
-	__atomic_fetch_sub(&check_readers, 1, __ATOMIC_SEQ_CST);
 	if (!why)
 		klp_view_remove(v, t->tid);
+	__atomic_fetch_sub(&check_readers, 1, __ATOMIC_SEQ_CST);
+}
+
+/*
+ * Is thread @tid in the patched version by @v? While it is open: as nobody has gone over, it is put among
+ * those who have not, before it acts on that.
+ */
+static bool is_patched_in(struct klp_view *v, s32 tid)
+{
+	struct timespec pause = { 0, 100000 };
+	bool open, added;
+
+	while (__atomic_load_n(&v->state, __ATOMIC_SEQ_CST) != KLP_VIEW_CLOSED) {
+		if (!klp_view_wants(v, tid))
+			return v->target;
+		/* Pairs with close_view(): either it waits for us, or we see that it is at it. */
+		__atomic_fetch_add(&check_readers, 1, __ATOMIC_SEQ_CST);
+		open = __atomic_load_n(&v->state, __ATOMIC_SEQ_CST) == KLP_VIEW_OPEN;
+		added = open && klp_view_add(v, tid);
+		if (open && !added)
+			__atomic_store_n(&v->full, 1, __ATOMIC_SEQ_CST);
+		__atomic_fetch_sub(&check_readers, 1, __ATOMIC_SEQ_CST);
+		if (open)
+			return !v->target;
+		arch_syscall(SYS_nanosleep, (long)&pause, 0, 0, 0, 0, 0);
+	}
+	return v->target != klp_view_has(v, tid);
 }
 
 bool klp_thread_is_patched(const struct dyn_ftrace *site, const struct pt_regs *regs)
@@ -83,17 +110,16 @@ bool klp_thread_is_patched(const struct dyn_ftrace *site, const struct pt_regs *
 	if (!v)
 		return true;
 	/* In a child of fork thread ids are new, and nobody has gone over. */
-	if (v->all || !READ_ONCE(klp_process->same))
+	if (!READ_ONCE(klp_process->same))
 		return !v->target;
 	/* 0: in a child of fork, of the thread that was its parent's. */
 	tid = ftrace_self && ftrace_self->tid ? ftrace_self->tid : ft_gettid();
-	if (!klp_view_has(v, tid))
+	if (is_patched_in(v, tid) == v->target)
 		return v->target;
 	if (ftrace_self && ftrace_self->tid == tid)
 		go_over(v, ftrace_self, site, regs);
 	/* As it is now: if the direction was turned meanwhile, nothing has been done to this view. */
-	v = __atomic_load_n(&view, __ATOMIC_ACQUIRE);
-	return v->target != klp_view_has(v, tid);
+	return is_patched_in(__atomic_load_n(&view, __ATOMIC_ACQUIRE), tid);
 }
 
 /* Nobody uses what @check was before, when this returns true. */
@@ -124,17 +150,16 @@ static void set_check(struct klp_check *c)
 static struct klp_check *retired;
 
 /*
- * Before the loader unmaps anything. Whoever has the lock may be looking at all stacks, which is only
- * done while the loader does nothing.
+ * Before the loader unmaps anything. Whoever looks at stacks meanwhile is waited for, and looks at no more.
  */
 void klp_objects_going(void)
 {
 	__atomic_fetch_add(&klp_loads, 1, __ATOMIC_SEQ_CST);
-	if (!READ_ONCE(check))
-		return;
-	if (!retired)
-		retired = check;	/* else it is left behind */
-	__atomic_store_n(&check, NULL, __ATOMIC_SEQ_CST);
+	if (READ_ONCE(check)) {
+		if (!retired)
+			retired = check;	/* else it is left behind */
+		__atomic_store_n(&check, NULL, __ATOMIC_SEQ_CST);
+	}
 	wait_for_readers();
 }
 
@@ -145,10 +170,10 @@ static size_t view_size(u32 mask)
 	return sizeof(struct klp_view) + ((size_t)mask + 1) * sizeof(s32);
 }
 
-/* A view with room for the threads there may be, in front of the others. */
-static struct klp_view *new_view(bool target, bool all)
+/* A view with room for the threads there may be: nobody has gone over but those that @gone has. */
+static struct klp_view *new_view(bool target, const struct klp_view *gone)
 {
-	u32 slots = 1024, wanted = all ? 0 : 8 * (ftrace_count_threads() + 64);
+	u32 slots = 1024, wanted = 8 * (ftrace_count_threads() + 64);
 	struct klp_view *v;
 
 	while (slots < wanted)
@@ -157,9 +182,17 @@ static struct klp_view *new_view(bool target, bool all)
 	if (!v)
 		return NULL;
 	v->target = target;
-	v->all = all;
+	v->state = KLP_VIEW_OPEN;
 	v->mask = slots - 1;
+	v->gone = gone;
 	return v;
+}
+
+/* In front of the others, which somebody may be looking at. */
+static void publish(struct klp_view *v)
+{
+	v->next = view;
+	__atomic_store_n(&view, v, __ATOMIC_SEQ_CST);
 }
 
 /* No callback is looking at them. */
@@ -182,7 +215,7 @@ static void mark(struct klp_kpatch *p, bool transition)
 
 int klp_transition_begin(struct klp_kpatch *p, bool enabling)
 {
-	struct klp_view *v = new_view(enabling, true);
+	struct klp_view *v = new_view(enabling, NULL);
 
 	if (!v)
 		return ft_log(-ENOMEM, "patch %s: no memory", klp_patch_name(p));
@@ -248,64 +281,144 @@ void klp_transition_cancel(void)
 
 /* ---- looks ---- */
 
-/* How many hold the transition up now; -errno: nothing has changed. */
-static int look(bool reverse)
+static bool copy_ids(struct klp_view *to, const struct klp_view *from)
 {
-	struct klp_view *old = view;
+	for (u32 i = 0; i <= from->mask; i++)
+		if (from->tid[i] > 0 && !klp_view_add(to, from->tid[i]))
+			return false;
+	return true;
+}
+
+/*
+ * Everybody who has gone over has not, and the other way round: nobody's version changes. From here on nobody
+ * goes over by itself in the old view, which is what the new one counts from.
+ */
+static int turn_round(void)
+{
+	struct klp_view *old = view, *v = new_view(!old->target, NULL);
+
+	if (!v)
+		return -ENOMEM;
+	set_check(NULL);
+	if (!wait_for_readers())
+		ftrace_synchronize();
+	/* From one that is open everybody goes back whom it has not had from the one before. */
+	if (old->state == KLP_VIEW_CLOSED) {
+		v->gone = old;
+	} else {
+		v->state = KLP_VIEW_CLOSED;
+		if (old->gone && !copy_ids(v, old->gone)) {
+			free_views(v);
+			return -ENOMEM;
+		}
+	}
+	publish(v);
+	return 0;
+}
+
+/* All threads are put into the view, and from then on whoever is not in it has gone over. */
+static int close_view(struct klp_view *v)
+{
+	int err;
+
+	if (v->full)
+		return -EAGAIN;
+	err = klp_view_fill(v);
+	if (err)
+		return err;
+	__atomic_store_n(&v->state, KLP_VIEW_CLOSING, __ATOMIC_SEQ_CST);
+	err = !wait_for_readers() || v->full ? -EAGAIN : 0;
+	__atomic_store_n(&v->state, err ? KLP_VIEW_OPEN : KLP_VIEW_CLOSED, __ATOMIC_SEQ_CST);
+	return err;
+}
+
+/* Before the first look of a process, and where somebody found no room: a view that everybody is to be put into. */
+static int renew_view(void)
+{
+	struct klp_view *v;
+
+	if (klp_process->same && !(view->state == KLP_VIEW_OPEN && view->full))
+		return 0;
+	v = new_view(view->target, klp_process->same ? view->gone : NULL);
+	if (!v)
+		return -ENOMEM;
+	publish(v);
+	if (klp_process->same)
+		return 0;
+	/* They did not come along over the fork. */
+	__atomic_store_n(&check_readers, 0, __ATOMIC_SEQ_CST);
+	klp_process->same = true;
+	return 0;
+}
+
+static void count_stack(unsigned long lo, unsigned long hi, void *data)
+{
+	++*(u32 *)data;
+}
+
+/* Is it to be looked at while nobody runs? */
+static bool at_once(void)
+{
+	u32 stacks = 0;
+
+	ftrace_shadow_for_each_foreign(count_stack, &stacks);
+	return stacks || ftrace_count_threads() == 1;
+}
+
+static int look_at_stacks(struct klp_look *look, const char **why)
+{
+	int err;
+
+	if (at_once())
+		return klp_look_at_all(look, why);
+	err = look->view->state == KLP_VIEW_CLOSED ? 0 : close_view(look->view);
+	/* Too many come and go, or a signal handler has left one in the middle by longjmp. */
+	return err ? klp_look_at_all(look, why) : klp_look_at_each(look, why);
+}
+
+/* How many hold the transition up now, or -errno. */
+static int look(void)
+{
 	struct unwind_regs self;
 	struct klp_look look = {
-		.patch = klp_transition_patch, .reverse = reverse, .old = old, .view = old,
-		.check = check, .self = &self,
-		.self_tcb = (unsigned long)__builtin_thread_pointer(), .self_tid = ft_gettid(),
+		.check = check, .self = &self, .self_tid = ft_gettid(),
+		.self_tcb = (unsigned long)__builtin_thread_pointer(), .readers = &check_readers,
 	};
 	const char *why = "no memory";
-	int err = -ENOMEM;
+	int err;
 
 	ft_memset(&self, 0, sizeof(self));
 	arch_unwind_here(&self);
-	if (!klp_process->same)		/* they did not come along over the fork */
-		__atomic_store_n(&check_readers, 0, __ATOMIC_SEQ_CST);
 	if (!holders)
 		holders = scratch_alloc(KLP_MAX_HOLDERS * sizeof(*holders));
 	look.holders = holders;
-	if (!look.check || reverse || look.check->loads != READ_ONCE(klp_loads))
-		look.check = klp_new_check(look.patch, old->target != reverse, &err);
-	if (err == -EAGAIN)
-		why = "an object is being loaded or unloaded";
-	if (reverse || old->all || !klp_process->same) {
-		look.view = new_view(old->target != reverse, false);
-		if (look.view)
-			look.view->next = old;
+	err = holders ? renew_view() : -ENOMEM;
+	look.view = view;
+	if (!err && (!check || check->target != view->target ||
+		     check->loads != READ_ONCE(klp_loads))) {
+		look.check = klp_new_check(klp_transition_patch, view->target, &err);
+		if (err == -EAGAIN)
+			why = "an object is being loaded or unloaded";
 	}
-	if (holders && look.check && look.view) {
-		why = NULL;
-		err = klp_look_at_stacks(&look, &view, &why);
-		/* Whoever was to do it was killed, but behind what counts. */
-		if (err && view == look.view && look.view != old)
-			err = 0;
+	if (!err)
+		err = look_at_stacks(&look, &why);
+	if (err) {
+		if (look.check != check)
+			klp_free_check(look.check);
+		return ft_log(err, "patch %s: %s", klp_patch_name(klp_transition_patch),
+			      why ? why : "the stacks cannot be looked at");
 	}
-	if (!err) {
-		klp_process->same = true;
-		started = true;
-		nholders = look.nholders;
-		set_check(look.check);
-		WRITE_ONCE(round, round + 1);
-		return (int)nholders;
-	}
-	if (look.check != check)
-		klp_free_check(look.check);
-	if (look.view && look.view != old) {
-		look.view->next = NULL;
-		free_views(look.view);
-	}
-	return ft_log(err, "patch %s: %s", klp_patch_name(klp_transition_patch),
-		      why ? why : "the stacks cannot be looked at");
+	started = true;
+	nholders = look.nholders;
+	set_check(look.check);
+	WRITE_ONCE(round, round + 1);
+	return (int)nholders;
 }
 
 /* Have all that the last look has found gone over by themselves? */
 static bool all_went_over(void)
 {
-	if (!started || view->all || !klp_process->same || nholders > KLP_MAX_HOLDERS)
+	if (!started || view->state != KLP_VIEW_CLOSED || !klp_process->same || nholders > KLP_MAX_HOLDERS)
 		return false;
 	for (u32 i = 0; i < nholders; i++)
 		if (!holders[i].tid || klp_view_has(view, holders[i].tid))
@@ -313,9 +426,9 @@ static bool all_went_over(void)
 	return true;
 }
 
-static int look_and_complete(bool reverse)
+static int look_and_complete(void)
 {
-	int left = !reverse && all_went_over() ? 0 : look(reverse);
+	int left = all_went_over() ? 0 : look();
 
 	if (!left)
 		complete(is_target_patched());
@@ -324,22 +437,28 @@ static int look_and_complete(bool reverse)
 
 void klp_transition_start(void)
 {
-	look_and_complete(false);
+	look_and_complete();
 }
 
 int klp_work_locked(void)
 {
-	return klp_transition_patch ? look_and_complete(false) : 0;
+	return klp_transition_patch ? look_and_complete() : 0;
 }
 
 int klp_reverse_locked(void)
 {
-	int left;
+	int err;
 
 	if (!klp_transition_patch)
 		return ft_log(-EINVAL, "klp_reverse_transition: no transition is under way");
-	left = look_and_complete(true);
-	return left < 0 ? left : 0;
+	err = turn_round();
+	if (err)
+		return ft_log(err, "patch %s: its transition cannot be turned round now",
+			      klp_patch_name(klp_transition_patch));
+	started = false;
+	/* It has turned, whatever comes of the first look. */
+	look_and_complete();
+	return 0;
 }
 
 int klp_force_locked(void)

@@ -7,6 +7,7 @@
  *	livepatch-transition.c	who has gone over
  *	livepatch-stack.c	looking at the stacks
  *	livepatch-calls.c	functions that have ended in a jump to another
+ *	livepatch-view.c	... and who has not
  *	livepatch-shadow.c	shadow variables
  *	livepatch-state.c	system states
  *
@@ -147,11 +148,21 @@ void klp_objects_going(void);
 
 #define KLP_MAX_HOLDERS	16384u
 
-/* Who has not gone over, of a transition in one direction. Read without a lock: see klp_view. */
+/* How sure it is that whoever is not in a view has gone over. */
+enum {
+	KLP_VIEW_OPEN,			/* nobody has, but for those in @gone; they put themselves in */
+	KLP_VIEW_CLOSING,		/* for a moment: wait */
+	KLP_VIEW_CLOSED,		/* all have */
+};
+
+/* Who has not gone over, of a transition in one direction. See livepatch-view.c. */
 struct klp_view {
 	bool target;			/* patched, or not */
-	bool all;			/* everybody has not; tids are not looked at */
+	u32 state;			/* KLP_VIEW_* */
+	u32 full;			/* somebody had no room, while it was open */
 	u32 mask;			/* a power of two less one */
+	/* Had not gone over when the direction was turned, so have now; not changed any more. NULL: nobody. */
+	const struct klp_view *gone;
 	struct klp_view *next;		/* older */
 	s32 tid[];			/* 0: free, -1: it has gone over */
 };
@@ -191,22 +202,22 @@ void klp_free_check(struct klp_check *c);
 extern u32 klp_loads;			/* counts changes of what is loaded */
 
 struct klp_look {
-	struct klp_kpatch *patch;
-	bool reverse;			/* first turn the direction of @old round */
-	struct klp_view *old, *view;	/* the one in force; the one to be filled, may be the same */
+	struct klp_view *view;
+	struct klp_check *check;
 	struct klp_holder *holders;	/* KLP_MAX_HOLDERS */
 	u32 nholders;
-	struct klp_check *check;
 	struct unwind_regs *self;	/* where the caller's stack is unwound from */
 	unsigned long self_tcb;
 	s32 self_tid;
+	u32 *readers;			/* of the check, for who runs while it looks */
 };
 
 /*
- * Stop the threads, and let those go over that can. 0: done; look->view is filled, and is in force
- * (*@in_force was set while nobody ran). -errno, and in *@why why.
+ * Let those go over that can. All at once: every thread is stopped, which an open view and stacks that no thread is on
+ * are seen with; else each for itself. 0: done. -errno, and in *@why why.
  */
-int klp_look_at_stacks(struct klp_look *look, struct klp_view **in_force, const char **why);
+int klp_look_at_all(struct klp_look *look, const char **why);
+int klp_look_at_each(struct klp_look *look, const char **why);
 
 /*
  * NULL: nothing is in the way on the stack that begins with @regs; else why, and what is there. @exact: that
@@ -217,11 +228,25 @@ const char *klp_look_at_stack(const struct klp_check *check, const struct unwind
 			      unsigned long stack_end, bool exact, unsigned long tcb,
 			      const char **func);
 
-/* @tid has gone over: by @tid itself, or while it stands still. */
-void klp_view_remove(struct klp_view *view, s32 tid);
+/* ---- livepatch-view.c ---- */
 
 /* Is @tid one of those that have not gone over? */
 bool klp_view_has(const struct klp_view *view, s32 tid);
+
+/* False: no room. */
+bool klp_view_add(struct klp_view *view, s32 tid);
+
+/* @tid has gone over. */
+void klp_view_remove(struct klp_view *view, s32 tid);
+
+/* Is @tid, which the view, being open, has never heard of, to be put into it? */
+bool klp_view_wants(const struct klp_view *view, s32 tid);
+
+/* Those in it. How many. */
+u32 klp_view_ids(const struct klp_view *view, s32 *tids, u32 room);
+
+/* Put all threads in that there are, and it wants. -EAGAIN: too many come and go, or no room. */
+int klp_view_fill(struct klp_view *view);
 
 /* ---- livepatch-calls.c ---- */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Stopping the threads of the process; see stop.h. */
-#include "stop.h"
+#include "stop-inner.h"
 
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -24,24 +24,7 @@
 
 struct ftrace_stops ftrace_stops;
 
-/* One stop; in memory that both processes see. */
-struct stop {
-	ftrace_stopped_work_t *work;
-	void *data;
-	struct ftrace_stopped *threads;
-	u32 room;			/* for so many of them */
-	u8 *seen;			/* a bit for every tid there may be */
-	u32 n, npending;
-	s32 pid, caller, helper;
-	unsigned long caller_sp;
-	u32 go;				/* the helper may begin */
-	u32 done;			/* ... and has come to its end */
-	int err;
-	const char *why;
-	u64 began, ended;		/* the time the first thread stood, and the last */
-};
-
-static u64 now_ns(void)
+u64 stop_now_ns(void)
 {
 	s64 ts[2] = { 0, 0 };
 
@@ -49,7 +32,7 @@ static u64 now_ns(void)
 	return (u64)ts[0] * 1000000000u + (u64)ts[1];
 }
 
-static int refuse(struct stop *s, int err, const char *why)
+int stop_refuse(struct stop *s, int err, const char *why)
 {
 	s->err = err;
 	s->why = why;
@@ -105,7 +88,7 @@ u32 ftrace_count_threads(void)
 }
 
 /* Its state as ps(1) shows it; 'X': it is gone. */
-static char task_state(struct stop *s, s32 tid)
+char stop_task_state(struct stop *s, s32 tid)
 {
 	char buf[512], *p;
 
@@ -117,7 +100,7 @@ static char task_state(struct stop *s, s32 tid)
 
 static bool is_zombie(struct stop *s, s32 tid)
 {
-	char state = task_state(s, tid);
+	char state = stop_task_state(s, tid);
 
 	return state == 'Z' || state == 'X';
 }
@@ -152,16 +135,16 @@ static bool note_seen(struct stop *s, s32 tid)
 	return false;
 }
 
-static int seize(struct stop *s, s32 tid)
+int stop_seize(struct stop *s, s32 tid)
 {
 	long err = arch_syscall(SYS_ptrace, PTRACE_SEIZE, tid, 0, 0, 0, 0);
 
 	if (err == -ESRCH || (err && is_zombie(s, tid)))
 		return 0;
 	if (err)
-		return refuse(s, (int)err, why_not_traced(s, tid));
+		return stop_refuse(s, (int)err, why_not_traced(s, tid));
 	if (s->n + 1 == s->room)	/* one is the caller's */
-		return refuse(s, -EAGAIN, "it makes too many threads to stop them");
+		return stop_refuse(s, -EAGAIN, "it makes too many threads to stop them");
 	s->threads[s->n++] = (struct ftrace_stopped){ .tid = tid, .pending = true };
 	s->npending++;
 	arch_syscall(SYS_ptrace, PTRACE_INTERRUPT, tid, 0, 0, 0, 0);
@@ -181,7 +164,7 @@ static int seize_new(struct stop *s, int dir)
 	int err;
 
 	if (arch_syscall(SYS_lseek, dir, 0, SEEK_SET, 0, 0, 0) < 0)
-		return refuse(s, -EIO, "its threads cannot be listed: /proc cannot be read");
+		return stop_refuse(s, -EIO, "its threads cannot be listed: /proc cannot be read");
 	while ((n = arch_syscall(SYS_getdents64, dir, (long)buf, sizeof(buf), 0, 0, 0)) > 0) {
 		for (long at = 0; at < n;) {
 			/* struct linux_dirent64: ino, off, 16 bits of length, type, name */
@@ -195,13 +178,13 @@ static int seize_new(struct stop *s, int dir)
 			if (tid == s->caller || note_seen(s, tid))
 				continue;
 			found++;
-			err = seize(s, tid);
+			err = stop_seize(s, tid);
 			if (err)
 				return err;
 		}
 	}
 	if (n < 0 || !caller_there)
-		return refuse(s, -EIO, "its threads cannot be listed: /proc is another namespace's");
+		return stop_refuse(s, -EIO, "its threads cannot be listed: /proc is another namespace's");
 	return found;
 }
 
@@ -213,19 +196,23 @@ static struct ftrace_stopped *find(struct stop *s, s32 tid)
 	return NULL;
 }
 
-/* Take what the kernel has to say of seized threads, without waiting. False: nothing more. */
-static bool take_event(struct stop *s)
+bool stop_take_event(struct stop *s, struct ftrace_stopped **what)
 {
 	struct arch_stopped regs;
 	struct ftrace_stopped *t;
 	int status = 0;
 	long tid = arch_syscall(SYS_wait4, -1, (long)&status, __WALL | WNOHANG, 0, 0, 0);
 
+	*what = NULL;
 	if (tid <= 0)
 		return false;
 	t = find(s, (s32)tid);
-	if (!t)
+	if (!t) {		/* it was not waited for any longer */
+		if (WIFSTOPPED(status))
+			arch_syscall(SYS_ptrace, PTRACE_DETACH, tid, 0,
+				     status >> 16 ? 0 : WSTOPSIG(status), 0, 0);
 		return true;
+	}
 	if (t->pending)
 		s->npending--;
 	t->pending = false;
@@ -242,7 +229,16 @@ static bool take_event(struct stop *s)
 		t->sp = regs.sp;
 		t->restarts = regs.restarts;
 	}
+	*what = t;
 	return true;
+}
+
+void stop_wait(long ns)
+{
+	const u64 sigchld = 1ull << (SIGCHLD - 1);
+	struct timespec pause = { 0, ns };
+
+	arch_syscall(SYS_rt_sigtimedwait, (long)&sigchld, 0, (long)&pause, sizeof(sigchld), 0, 0);
 }
 
 /*
@@ -299,13 +295,13 @@ static int look_at_pending(struct stop *s)
 
 		if (!t->pending || t->fixed)
 			continue;
-		state = task_state(s, t->tid);
+		state = stop_task_state(s, t->tid);
 		if (state == 'Z' || state == 'X')
 			continue;
 		if (state != 'D')
 			return 0;
 		if (!stands_in_kernel(s, t))
-			return refuse(s, -EAGAIN, "a thread does not stop: it is in vfork(), or busy in "
+			return stop_refuse(s, -EAGAIN, "a thread does not stop: it is in vfork(), or busy in "
 				      "the kernel");
 	}
 	return 1;
@@ -317,13 +313,12 @@ static int look_at_pending(struct stop *s)
  */
 static int wait_for_all(struct stop *s, u64 began)
 {
-	const u64 sigchld = 1ull << (SIGCHLD - 1);
-	struct timespec pause = { 0, 1000000 };
+	struct ftrace_stopped *t;
 
 	for (;;) {
-		u64 waited = now_ns() - began;
+		u64 waited = stop_now_ns() - began;
 
-		while (take_event(s))
+		while (stop_take_event(s, &t))
 			;
 		if (!s->npending)
 			return 0;
@@ -334,9 +329,8 @@ static int wait_for_all(struct stop *s, u64 began)
 				return ret < 0 ? ret : 0;
 		}
 		if (waited > STOP_TIMEOUT_NS)
-			return refuse(s, -EAGAIN, "a thread does not stop");
-		arch_syscall(SYS_rt_sigtimedwait, (long)&sigchld, 0, (long)&pause, sizeof(sigchld),
-			     0, 0);
+			return stop_refuse(s, -EAGAIN, "a thread does not stop");
+		stop_wait(1000000);
 	}
 }
 
@@ -368,8 +362,8 @@ static int stop_all(struct stop *s)
 	ft_snprintf(path, sizeof(path), "/proc/%d/task", s->pid);
 	dir = ft_open(path, O_RDONLY | O_DIRECTORY, 0);
 	if (dir < 0)
-		return refuse(s, dir, "its threads cannot be listed: there is no /proc");
-	s->began = now_ns();
+		return stop_refuse(s, dir, "its threads cannot be listed: there is no /proc");
+	s->began = stop_now_ns();
 	/* Threads that had not stopped yet may have made others: until nobody new is there. */
 	do {
 		fresh = seize_new(s, dir);
@@ -414,7 +408,7 @@ static int look_at_all(struct stop *s)
 	s->threads[s->n++] = (struct ftrace_stopped){ .tid = s->caller, .sp = s->caller_sp };
 	order = scratch_alloc(s->n * sizeof(*order));
 	if (!order)
-		return refuse(s, -ENOMEM, "no memory");
+		return stop_refuse(s, -ENOMEM, "no memory");
 	for (u32 i = 0; i < s->n; i++) {
 		struct ftrace_stopped *t = &s->threads[i];
 
@@ -429,7 +423,7 @@ static int look_at_all(struct stop *s)
 		err = err < 0 ? err : 0;
 	}
 	scratch_free(order, s->n * sizeof(*order));
-	return err ? refuse(s, err, "the threads' stacks cannot be found") : 0;
+	return err ? stop_refuse(s, err, "the threads' stacks cannot be found") : 0;
 }
 
 static void let_go(struct stop *s)
@@ -443,7 +437,7 @@ static void let_go(struct stop *s)
 			arch_stopped_set_pc(t->tid, t->new_pc);
 		arch_syscall(SYS_ptrace, PTRACE_DETACH, t->tid, 0, t->signal, 0, 0);
 	}
-	s->ended = now_ns();
+	s->ended = stop_now_ns();
 }
 
 static void crashed(int signal)
@@ -480,12 +474,17 @@ static int help(void *arg)
 	while (!smp_load_acquire(&s->go))
 		arch_syscall(SYS_futex, (long)&s->go, FUTEX_WAIT, 0, 0, 0, 0);
 	set_signals();
+	if (s->visit) {
+		stop_each(s);
+		smp_store_release(&s->done, 1);
+		return 0;
+	}
 	err = stop_all(s);
 	for (u32 i = 0; !err && i < s->n; i++)
 		if (memory_is_shared(s, s->threads[i].tid))
-			err = refuse(s, -EAGAIN, "another process runs in its memory (vfork)");
+			err = stop_refuse(s, -EAGAIN, "another process runs in its memory (vfork)");
 	if (!err && memory_is_shared(s, s->caller))
-		err = refuse(s, -EAGAIN, "another process runs in its memory (vfork)");
+		err = stop_refuse(s, -EAGAIN, "another process runs in its memory (vfork)");
 	if (!err)
 		err = look_at_all(s);
 	if (!err)
@@ -518,7 +517,7 @@ static void with_helper(struct stop *s, void *stack)
 	s->caller_sp = (unsigned long)__builtin_frame_address(0);
 	pid = arch_clone_helper((char *)stack + HELPER_STACK, help, s);
 	if (pid < 0) {
-		refuse(s, pid, "its threads cannot be stopped: no process can be made for that");
+		stop_refuse(s, pid, "its threads cannot be stopped: no process can be made for that");
 	} else {
 		s->helper = pid;
 		allow(pid);
@@ -528,14 +527,14 @@ static void with_helper(struct stop *s, void *stack)
 			err = arch_syscall(SYS_wait4, pid, 0, __WALL, 0, 0, 0);
 		while (err == -EINTR);
 		if (!s->done)
-			refuse(s, -EIO, "its threads cannot be stopped: who was to do it was killed");
+			stop_refuse(s, -EIO, "its threads cannot be stopped: who was to do it was killed");
 	}
 	arch_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (long)&signals, 0, sizeof(all), 0, 0);
 }
 
 static void note_time(const struct stop *s)
 {
-	u64 ns = s->ended - s->began;
+	u64 ns = s->visit ? s->longest : s->ended - s->began;
 
 	ftrace_stops.count++;
 	ftrace_stops.last_ns = ns;
@@ -544,7 +543,8 @@ static void note_time(const struct stop *s)
 		ftrace_stops.max_ns = ns;
 }
 
-static int with_others(u32 threads, ftrace_stopped_work_t *work, void *data, const char **why)
+/* As @asked says, for that many threads. */
+static int with_others(u32 threads, const struct stop *asked, const char **why)
 {
 	const u32 room = 2 * threads + 64;	/* some may be made meanwhile */
 	const size_t threads_size = room * sizeof(struct ftrace_stopped);
@@ -555,8 +555,11 @@ static int with_others(u32 threads, ftrace_stopped_work_t *work, void *data, con
 	*why = "no memory";
 	if (s && stack && (s->threads = scratch_alloc(threads_size)) &&
 	    (s->seen = scratch_alloc(MAX_TID / 8))) {
-		s->work = work;
-		s->data = data;
+		s->work = asked->work;
+		s->data = asked->data;
+		s->tids = asked->tids;
+		s->ntids = asked->ntids;
+		s->visit = asked->visit;
 		s->room = room;
 		s->pid = ft_getpid();
 		s->caller = ft_gettid();
@@ -611,5 +614,19 @@ int ftrace_stop_threads(ftrace_stopped_work_t *work, void *data, const char **wh
 		self.stack_end = own.end;
 		return work(&self, 1, data);
 	}
-	return with_others(threads, work, data, why);
+	return with_others(threads, &(struct stop){ .work = work, .data = data }, why);
+}
+
+int ftrace_visit_threads(const s32 *tids, u32 n, ftrace_visit_t *visit, void *data,
+			 const char **why)
+{
+	*why = NULL;
+	if (!n)
+		return 0;
+	if (READ_ONCE(ftrace_no_syscalls)) {
+		*why = "its threads cannot be stopped: it has forbidden itself system calls (seccomp)";
+		return -EPERM;
+	}
+	return with_others(n, &(struct stop){ .tids = tids, .ntids = n, .visit = visit,
+					      .data = data }, why);
 }

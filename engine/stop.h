@@ -52,6 +52,16 @@ typedef int ftrace_stopped_work_t(struct ftrace_stopped *threads, u32 n, void *d
  */
 int ftrace_stop_threads(ftrace_stopped_work_t *work, void *data, const char **why);
 
+/*
+ * Stop the threads @tids, @n of them, each for itself: the others run meanwhile, and it goes on as soon as @visit
+ * has looked at it, which is called in the helper as the work above; @t's stack_end is not filled in. The
+ * caller must not be among them. Threads that are gone, or do not come since they are in the kernel
+ * for long, are not visited. 0, or -errno and *@why: none or not all were.
+ */
+typedef void ftrace_visit_t(struct ftrace_stopped *t, void *data);
+int ftrace_visit_threads(const s32 *tids, u32 n, ftrace_visit_t *visit, void *data,
+			 const char **why);
+
 /* Threads of this process; 0: it cannot be found out. */
 u32 ftrace_count_threads(void);
 
