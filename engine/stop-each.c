@@ -9,7 +9,7 @@
  * So many are asked to stand still at a time: blocked ones take long to come, and who has come does not wait
  * for long behind others.
  */
-#define IN_FLIGHT	8u
+#define IN_FLIGHT	16u
 #define SLOW_NS		20000000ull	/* who is not there by then may be in the kernel for long */
 #define TIMEOUT_NS	2000000000ull	/* for one that could come, behind the last one that did */
 
