@@ -57,6 +57,16 @@ static struct probe_point *jump_over(unsigned long addr)
 	return NULL;
 }
 
+unsigned long detour_covers(unsigned long addr)
+{
+	struct probe_point *p = jump_over(addr);
+
+	for (u32 i = 0; p && p->placed == DETOUR_JUMP && i < p->several->ninsns; i++)
+		if (p->addr + p->several->insn[i].original == addr)
+			return detour_code(p->several) + ARCH_DETOUR_COPY + p->several->insn[i].copy;
+	return addr;
+}
+
 static bool probes_inside(const struct probe_point *p)
 {
 	for (unsigned long at = p->addr + 1; at < p->addr + p->several->moved; at++)
@@ -170,12 +180,25 @@ static struct change *inside(struct batch *b, unsigned long addr)
 	       addr - b->changes[lo].addr < b->changes[lo].d->moved ? &b->changes[lo] : NULL;
 }
 
+/* Who is in a detour of another probe goes back to between instructions that were there. */
+static void look_at_detour(struct batch *b, unsigned long pc)
+{
+	for (u32 i = 0; detour_at(pc) && i < b->n; i++) {
+		struct change *c = &b->changes[i];
+
+		if (c->to == DETOUR_JUMP && !c->done &&
+		    detour_leads_between(pc, (unsigned long)c->addr, (unsigned long)c->addr + c->d->moved))
+			c->busy = true;
+	}
+}
+
 /* A thread behind the first instruction goes on at the same one of the copy. */
 static void look_at_pc(struct batch *b, struct ftrace_stopped *t)
 {
 	unsigned long back = t->restarts ? ARCH_SYSCALL_SIZE : 0;
 	struct change *c = t->pc ? inside(b, t->pc - back) : NULL;
 
+	look_at_detour(b, t->pc);
 	if (!c)
 		return;
 	for (u32 i = 0; i < c->d->ninsns && !t->fixed; i++)
@@ -199,6 +222,7 @@ static void look_at_stack(struct batch *b, const struct ftrace_stopped *t)
 
 		if (c)
 			c->busy = true;
+		look_at_detour(b, *p);
 	}
 }
 

@@ -43,7 +43,7 @@ static struct detour_chunk *new_chunk(const struct probe_place *place)
 				    DETOUR_FRAMES_TABLE))
 		ft_log(0, "unwinding through probed functions will not work");
 	c->next = chunks;
-	chunks = c;
+	smp_store_release(&chunks, c);
 	return c;
 }
 
@@ -76,6 +76,15 @@ static struct probe_detour *get_slot(const struct probe_place *place, struct det
 					    (unsigned long)c->used++ * FTRACE_DETOUR_SIZE);
 	ft_memset(d, 0, sizeof(*d));
 	return d;
+}
+
+struct probe_detour *detour_at(unsigned long pc)
+{
+	for (struct detour_chunk *c = smp_load_acquire(&chunks); c; c = c->next)
+		if (pc - c->start < FTRACE_DETOUR_DATA)
+			return (struct probe_detour *)(ALIGN_DOWN(pc, (unsigned long)FTRACE_DETOUR_SIZE) +
+						       FTRACE_DETOUR_DATA);
+	return NULL;
 }
 
 static void put_slot(struct probe_detour *d)
@@ -300,6 +309,11 @@ bool probe_may_post(const struct probe_point *p)
 
 void detour_text_gone(void)
 {
+}
+
+struct probe_detour *detour_at(unsigned long pc)
+{
+	return NULL;
 }
 
 #endif

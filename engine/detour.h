@@ -56,7 +56,25 @@ int detours_make(struct probe_point *p, const struct probe_place *place, const c
 /* @p's object is unloaded: its detours may be made anew for others. */
 void detours_gone(struct probe_point *p);
 
+/*
+ * The detour that code at @pc is of, NULL: none. Who is in it will go back to the end of its first instruction, or of
+ * the last: code there must be as it is now.
+ */
+struct probe_detour *detour_at(unsigned long pc);
+
+/* Does somebody at @pc, in a detour, go on between @lo and @hi? */
+static inline bool detour_leads_between(unsigned long pc, unsigned long lo, unsigned long hi)
+{
+	const struct probe_detour *d = detour_at(pc);
+
+	return d && ((d->addr + d->moved > lo && d->addr + d->moved < hi) ||
+		     (d->addr + d->first > lo && d->addr + d->first < hi));
+}
+
 /* ---- detour-place.c ---- */
+
+/* Where the instruction at @addr is now that a jump stands over it: in the jump's detour; @addr: none does. */
+unsigned long detour_covers(unsigned long addr);
 
 /* Bring code to what the probes of @n points without a site ask for. 0 or -errno. */
 int detours_update(struct probe_point **points, u32 n);

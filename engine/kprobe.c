@@ -371,7 +371,8 @@ int probes_register(struct kprobe **kps, u32 n, const char *what)
 	if (!err) {
 		err = update(kps, n);
 		if (err) {
-			ft_log(err, "%s: the code cannot be changed: error %d", what, -err);
+			if (err != -EBUSY)	/* said already */
+				ft_log(err, "%s: the code cannot be changed: error %d", what, -err);
 			withdraw(kps, n);
 		}
 	}

@@ -8,6 +8,7 @@
 #include "arch.h"
 #include "chunk.h"
 #include "copy-frames.h"
+#include "detour.h"
 #include "plan.h"
 #include "scratch.h"
 #include "site.h"
@@ -221,6 +222,16 @@ static struct change *endangered(struct batch *b, unsigned long addr)
 	return c && c->on && !c->done && !c->why ? c : NULL;
 }
 
+/* Who is in the detour of a probe that stood among the bytes goes back to between instructions that were there. */
+static void look_at_detour(struct batch *b, unsigned long pc)
+{
+	struct probe_detour *d = detour_at(pc);
+	struct change *c = d ? endangered(b, d->addr + d->moved) : NULL;
+
+	if (c && d->addr + d->moved > c->ip)
+		c->busy = true;
+}
+
 /*
  * A thread in the middle of bytes that will not be there any more goes on at the same place of the
  * copy. One that is in a system call may go back to its instruction: that one counts.
@@ -233,6 +244,7 @@ static void look_at_pc(struct batch *b, struct ftrace_stopped *t)
 
 	if (!t->pc)
 		return;
+	look_at_detour(b, t->pc);
 	c = endangered(b, pc);
 	if (!c && back)
 		c = endangered(b, t->pc);
@@ -279,6 +291,7 @@ static void look_at_stack(struct batch *b, const struct spans *s, const struct f
 	const unsigned long *end = (const unsigned long *)ALIGN_DOWN(t->stack_end, sizeof(long));
 
 	for (; p < end; p++) {
+		look_at_detour(b, *p);
 		for (u32 i = 0; i < s->n; i++) {
 			struct change *c;
 

@@ -4,9 +4,11 @@
 
 #include <fcntl.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "arch.h"
 #include "detour.h"
+#include "guest.h"
 
 #ifdef ARCH_HAS_DETOURS
 
@@ -77,8 +79,6 @@ enum { ACT_SIGINFO = 4, ACT_ONSTACK = 0x08000000, ACT_RESTART = 0x10000000, ACT_
 #define HANDLER_DEFAULT	0ul
 #define HANDLER_IGNORE	1ul
 
-#define TRAP_BIT	(1ull << (SIG_TRAP - 1))
-
 struct siginfo_head {
 	int signo, error, code;
 };
@@ -86,7 +86,14 @@ struct siginfo_head {
 typedef void handler_t(int sig, struct siginfo_head *info, void *uc);
 
 static struct arch_sigaction programs;		/* what the program has for SIGTRAP */
-static u32 active;
+u32 trap_active;
+
+void trap_program_action(const struct arch_sigaction *act, struct arch_sigaction *old)
+{
+	*old = programs;
+	if (act)
+		programs = *act;
+}
 
 /* As if nobody were here: the process ends, with a core. */
 static void die(struct siginfo_head *info)
@@ -103,7 +110,9 @@ static void pass_on(int sig, struct siginfo_head *info, void *uc)
 	struct arch_sigaction act = programs;
 	u64 mask = (*arch_signal_mask(uc) | act.mask) & ~TRAP_BIT;
 
-	if (act.handler == HANDLER_IGNORE && info->code <= 0)
+	/* Sent by somebody, or an exception. */
+	if (info->code <= 0 && (act.handler == HANDLER_IGNORE ||
+				(trap_is_held_back && trap_is_held_back())))
 		return;
 	/* The kernel ends who ignores an exception. */
 	if (act.handler == HANDLER_IGNORE || act.handler == HANDLER_DEFAULT) {
@@ -124,7 +133,7 @@ static void handle(int sig, struct siginfo_head *info, void *uc)
 	if (t && smp_load_acquire(&t->planted))
 		arch_signal_set_ip(uc, detour_code(smp_load_acquire(&t->detour)));
 	else if (t && ft_memcmp((const void *)addr, arch_breakpoint, ARCH_BREAKPOINT_SIZE))
-		arch_signal_set_ip(uc, addr);	/* it has been taken away meanwhile */
+		arch_signal_set_ip(uc, detour_covers(addr));	/* it has been taken away meanwhile */
 	else
 		pass_on(sig, info, uc);
 }
@@ -173,23 +182,48 @@ static s32 blocking_thread(void)
 	return found;
 }
 
+/* Handlers that the program has: they do not run with the signal blocked any more. */
+static void clear_masks(void)
+{
+	for (int sig = 1; sig <= 64; sig++) {
+		struct arch_sigaction act;
+
+		if (sig == SIG_TRAP || arch_signal_action(sig, NULL, &act) ||
+		    act.handler == HANDLER_DEFAULT || act.handler == HANDLER_IGNORE ||
+		    !(act.mask & TRAP_BIT))
+			continue;
+		act.mask &= ~TRAP_BIT;
+		arch_signal_action(sig, &act, NULL);
+		if (trap_hide_in_mask)
+			trap_hide_in_mask(sig);
+	}
+}
+
 int trap_begin(void)
 {
 	struct arch_sigaction ours = { .handler = (unsigned long)handle,
 				       .flags = ACT_SIGINFO | ACT_NODEFER | ACT_RESTART };
+	struct timespec pause = { 0, 200000 };
 	s32 tid;
 	int err;
 
-	if (!active) {
+	if (!trap_active) {
 		err = arch_signal_action(SIG_TRAP, NULL, &programs);
 		ours.flags |= programs.flags & ACT_ONSTACK;
+		smp_store_release(&trap_active, 1);
 		if (!err)
 			err = arch_signal_action(SIG_TRAP, &ours, NULL);
 		if (err)
 			return ft_log(err, "probes: SIGTRAP cannot be handled: error %d", -err);
-		smp_store_release(&active, 1);
+		clear_masks();
+		if (ftrace_is_guest() && trap_redirect)
+			trap_redirect();
 	}
-	tid = blocking_thread();
+	/* While libc makes a thread or ends one it blocks all signals for a moment. */
+	for (tid = blocking_thread(); tid > 0 && pause.tv_nsec < 50000000; tid = blocking_thread()) {
+		arch_syscall(SYS_nanosleep, (long)&pause, 0, 0, 0, 0, 0);
+		pause.tv_nsec *= 2;
+	}
 	if (tid > 0)
 		return ft_log(-EBUSY, "probes: thread %d blocks SIGTRAP, and would be killed by a "
 			      "breakpoint", tid);

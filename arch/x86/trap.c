@@ -60,7 +60,8 @@ int arch_signal_action(int sig, const struct arch_sigaction *act, struct arch_si
 {
 	struct arch_sigaction ours;
 
-	if (act && !act->restorer) {
+	/* i386: the kernel has one of its own, which for handlers of one argument is another. */
+	if (act && !act->restorer && (sizeof(long) == 8 || act->flags & SA_SIGINFO)) {
 		ours = *act;
 		ours.restorer = (unsigned long)arch_signal_return;
 		ours.flags |= RESTORER;
