@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 
+import pytest
+
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 BUILD = os.environ.get("FTRACE_BUILD_DIR", os.path.join(ROOT, "build"))
 
@@ -29,6 +31,21 @@ def test_registers():
 def test_replace():
     assert example("replace").splitlines() == [
         "price(-5) is 5", "price(-5) is -5, replaced", "price(-5) is 5, as before"]
+
+
+def test_kprobe():
+    path = os.path.join(BUILD, "examples", "kprobe")
+    if not os.path.exists(path):
+        pytest.skip("probes at any instruction are not there on this architecture")
+    lines = example("kprobe").splitlines()
+    places = [re.fullmatch(r"bits\+(\d+): (\d+) hits, by a (jump|breakpoint)", line).groups()
+              for line in lines[:-1]]
+    assert lines[-1] == f"{len(places)} instructions"
+    # At the entry once; in the loop, of eight bits.
+    assert places[0][:2] == ("0", "1")
+    assert {"7", "8"} & {hits for _, hits, _ in places}
+    offsets = [int(offset) for offset, _, _ in places]
+    assert offsets == sorted(set(offsets)) and len(offsets) >= 5
 
 
 def test_returns():
