@@ -21,7 +21,7 @@ __attribute__((noinline, patchable_function_entry(0))) unsigned int bits(unsigne
 	return count;
 }
 
-static int hits;
+static volatile int hits;
 
 static int hit(struct kprobe *p, struct pt_regs *regs)
 {
