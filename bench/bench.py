@@ -26,12 +26,13 @@ import livepatch
 import many
 import moved
 import narrow
+import probes
 import programs
 import reading
 
 SECTIONS = {"calls": calls.recording, "threads": calls.threads, "callbacks": callbacks.callbacks,
             "livepatch": livepatch.livepatch, "many": many.many, "moved": moved.moved,
-            "narrow": narrow.narrow, "programs": programs.programs, "reading": reading.reading}
+            "narrow": narrow.narrow, "probes": probes.probes, "programs": programs.programs, "reading": reading.reading}
 
 
 def machine():

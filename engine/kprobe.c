@@ -28,31 +28,6 @@ static struct ft_mutex *probes_lock(void)
 
 /* ---- hits ---- */
 
-bool probe_call_pre(struct probe_point *p, struct pt_regs *regs)
-{
-	unsigned long before = instruction_pointer(regs);
-	bool vectors = arch_vectors_saved(regs);
-
-	instruction_pointer_set(regs, p->addr);
-	for (struct kprobe *kp = smp_load_acquire(&p->probes); kp; kp = kprobe_next(kp)) {
-		if (!kp->pre_handler || !kprobe_may_run(kp, vectors))
-			continue;
-		if (kp->pre_handler(kp, regs) && instruction_pointer(regs) != p->addr)
-			return true;
-		instruction_pointer_set(regs, p->addr);
-	}
-	instruction_pointer_set(regs, before);
-	return false;
-}
-
-bool probe_has_post(const struct probe_point *p)
-{
-	for (struct kprobe *kp = smp_load_acquire(&p->probes); kp; kp = kprobe_next(kp))
-		if (kp->post_handler && kprobe_is_live(kp))
-			return true;
-	return false;
-}
-
 void probe_call_post(struct probe_point *p, struct pt_regs *regs, unsigned long ip)
 {
 	unsigned long before = instruction_pointer(regs);
@@ -171,6 +146,8 @@ static void link_probe(struct probe_point *p, struct kprobe *kp)
 	kp->flags &= KPROBE_FLAG_DISABLED | KPROBE_FLAG_GENERAL_REGS;
 	if (p->site)
 		kp->flags |= KPROBE_FLAG_FTRACE | KPROBE_FLAG_ON_FUNC_ENTRY;
+	if (kp->post_handler && !kp->reserved[KPROBE_IS_RETURN])
+		WRITE_ONCE(p->has_post, true);
 	kp->reserved[KPROBE_NEXT] = NULL;
 	kp->reserved[KPROBE_POINT] = p;
 	kp->reserved[KPROBE_EPOCH] = (void *)++epoch;
