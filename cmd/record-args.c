@@ -51,7 +51,7 @@ struct state {
 	FILE *settings, *shown;		/* what traced processes and readers are told */
 	char **names;			/* of events */
 	size_t nnames, names_capacity;
-	size_t nfunctions, left_out, unknown;
+	size_t nfunctions, nevents, left_out, unknown;
 	int err;
 };
 
@@ -159,12 +159,12 @@ static void define(struct state *s, const char *object, const struct proto_wante
 
 	if (!event->fetch[0])
 		return;
+	s->nevents++;
 	fprintf(s->settings, "kprobe_events+=f:" TRACE_ARGUMENTS_GROUP "/%s ", name);
 	put_matching(s->settings, object, strlen(object));
 	fputc(':', s->settings);
 	put_matching(s->settings, w->symbol, len);
-	fprintf(s->settings, "%s %s\nevents/" TRACE_ARGUMENTS_GROUP "/%s/enable=1\n", returns ? "%return" : "",
-		event->fetch, name);
+	fprintf(s->settings, "%s %s\n", returns ? "%return" : "", event->fetch);
 	fprintf(s->shown, "%s %s %.*s %s\n", returns ? "return" : "call", name, (int)len, w->symbol, event->shown);
 }
 
@@ -420,6 +420,9 @@ int record_resolve_args(struct record_options *opt, const char *program)
 			}
 		say_what_was_found(&s);
 	}
+	/* All at once: each time, all functions are looked at. */
+	if (s.settings && s.nevents)
+		fputs("events/" TRACE_ARGUMENTS_GROUP "/enable=1\n", s.settings);
 	if ((s.settings && fclose(s.settings)) | (s.shown && fclose(s.shown)) && !s.err)
 		s.err = cmd_error("no memory for what is recorded of arguments");
 	free_state(&s);

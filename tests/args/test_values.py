@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -353,3 +354,37 @@ def test_threads_and_forks(tmp_path):
     assert len(found) == 1500 and all(found)
     assert all(int(m.group(2)) == 2 * int(m.group(1)) for m in found)
     assert sorted(int(m.group(1)) for m in found) == sorted(t * 1000 + i for t in (1, 2, 3, 4, 9) for i in range(300))
+
+
+def test_running_process(tmp_path):
+    source = tmp_path / "loop.c"
+    source.write_text("""
+    #include <unistd.h>
+    __attribute__((noinline)) int work(int i, const char *s) { __asm__ volatile("" : "+r"(i)); return i * 2 + !s; }
+    int main(void) { for (int i = 0; i < 20000; i++) { work(i, "text"); usleep(2000); } return 0; }""")
+    path = build(str(source), "-O1", PATCHABLE, name="loop")
+    with subprocess.Popen([path]) as process:
+        try:
+            time.sleep(0.2)
+            data = str(tmp_path / "data")
+            result = run([FTRACE, "record", "-p", str(process.pid), "-a", "--duration", "300ms", "-o", data])
+            assert result.status == 0, str(result)
+            if "ptrace" in result.stderr.decode():
+                pytest.skip("attaching is not possible here: " + result.stderr.decode())
+            found = [re.fullmatch(r'work\((\d+), "text"\) = (\d+)', call) for call in calls(replayed(data))]
+            assert len(found) > 3 and all(found) and all(int(m[2]) == 2 * int(m[1]) for m in found)
+        finally:
+            process.kill()
+
+
+def test_thousands_of_functions(tmp_path):
+    """As many as have room; that others are left out is said."""
+    source = tmp_path / "thousands.c"
+    functions = [f"__attribute__((noinline)) int f{i}(int a) {{ __asm__ volatile(\"\" : \"+r\"(a)); return a + {i}; }}"
+                 for i in range(2100)]
+    source.write_text("\n".join(functions) + "\nint main(void) { int s = 0;" +
+                      "".join(f" s += f{i}({i});" for i in range(2100)) + " return s == 0; }")
+    data, result = record(tmp_path, [build(str(source), "-O1", PATCHABLE, name="thousands")], "-a")
+    assert re.search(rb"values of 2000 functions are recorded, those of \d+ more are not", result.stderr)
+    shown = [call for call in calls(replayed(data)) if re.fullmatch(r"f(\d+)\(\1\) = \d+", call)]
+    assert 1900 < len(shown) <= 2000
