@@ -197,6 +197,23 @@ static int check_tracer(pid_t pid, const char *comm)
 	return -1;
 }
 
+/* Has its program's file given it another user than who started it? */
+static bool is_set_id(pid_t pid)
+{
+	unsigned long real = 0, effective = 0;
+	char path[64], line[256];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "Uid: %lu %lu", &real, &effective) == 2)
+			break;
+	if (f)
+		fclose(f);
+	return real != effective;
+}
+
 /* Access was refused: of the reasons there may be, the one that holds. */
 static int explain_refusal(pid_t pid, const char *comm)
 {
@@ -205,6 +222,10 @@ static int explain_refusal(pid_t pid, const char *comm)
 
 	if (have_cap_ptrace())
 		return refuse(pid, comm, "a security module forbids to trace it");
+	if (!geteuid())
+		return refuse(pid, comm, "cannot be traced by root without CAP_SYS_PTRACE (a container?); add the capability, or attach from outside");
+	if (target_status(pid, "status", "Uid:", 10, 0) == (unsigned long)getuid() && is_set_id(pid))
+		return refuse(pid, comm, "cannot be traced by its user, since its program is set-user-ID; attach as root");
 	if (uid != (unsigned long)getuid()) {
 		cmd_error("process %d (%s): runs as user %lu, not as you; attach as root, or as that user",
 			  pid, comm, uid);

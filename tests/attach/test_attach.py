@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Attaching to running processes: nothing of what they do may change, whatever happens to them."""
+import glob
 import os
 import random
 import re
+import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 
 import pytest
@@ -117,8 +122,8 @@ def test_records(tmp_path, kind, flags):
 
 
 def test_blocked_for_ever(loop, tmp_path):
-    """Nothing wakes it: its system call goes on, and a later signal ends it with EINTR."""
-    for kind in ("poll", "read"):
+    """Nothing wakes it: its system call goes on, and a later signal ends it with EINTR. A sleep keeps its length."""
+    for kind in ("poll", "read", "epoll", "futex", "long"):
         with Target([loop, kind]) as target:
             for _ in range(3):
                 attached(record(target.pid, tmp_path / "data", duration="50ms"))
@@ -440,6 +445,85 @@ def test_static(tmp_path):
         target.check_end()
 
 
+def test_not_movable(tmp_path):
+    """A program that may not be anywhere."""
+    with Target([ft.build("attach_loop.c", *PLAIN, "-no-pie", "-fno-pie", name="attach_fixed"), "sleep"]) as target:
+        before = target.text()
+        attached(record(target.pid, tmp_path / "data"))
+        assert calls(tmp_path / "data")["branch"] > 10 and target.text() == before
+        target.check_end()
+
+
+def test_library_path(loop, tmp_path):
+    """What its LD_LIBRARY_PATH holds of our names is not what is loaded."""
+    for name in ("libftrace.so.0", "libftrace-agent.so", "libgcc_s.so.1"):
+        (tmp_path / name).write_bytes(b"no library")
+    env = dict(os.environ, LD_LIBRARY_PATH=f"/nowhere:{tmp_path}")
+    with Target([loop, "sleep"], env=env) as target:
+        attached(record(target.pid, tmp_path / "data"))
+        assert calls(tmp_path / "data")["leaf"] > 0
+        target.check_end()
+
+
+def test_server(tmp_path):
+    """A busy server, every answer of which is checked, while it is attached to at random moments."""
+    server = ft.build("attach_server.c", *PLAIN)
+
+    def expected(x):
+        for _ in range(10):
+            x = (x * 6364136223846793005 + 1442695040888963407) % 2 ** 64
+        return x % 1000000007
+
+    with Target([server]) as target:
+        port = int(target.process.stdout.readline())
+        ends, answers, wrong = threading.Event(), [0] * 4, []
+
+        def client(me):
+            numbers = random.Random(me)
+            while not ends.is_set():
+                with socket.create_connection(("127.0.0.1", port), timeout=30) as connection, \
+                        connection.makefile("rw") as file:
+                    for _ in range(200):
+                        number = numbers.randrange(2 ** 63)
+                        file.write(f"{number}\n")
+                        file.flush()
+                        answer = file.readline()
+                        if answer != f"{expected(number)}\n":
+                            wrong.append((number, answer))
+                            return
+                        answers[me] += 1
+
+        clients = [threading.Thread(target=client, args=(i,)) for i in range(4)]
+        for thread in clients:
+            thread.start()
+        try:
+            seen = 0
+            for _ in range(10):
+                attached(record(target.pid, tmp_path / "data", duration=f"{random.randint(1, 100)}ms"))
+                seen += calls(tmp_path / "data").get("count", 0)
+                time.sleep(random.random() * 0.05)
+        finally:
+            ends.set()
+            for thread in clients:
+                thread.join()
+        assert not wrong and min(answers) > 0 and seen > 0, (wrong, answers, seen)
+        target.check_end()
+
+
+@pytest.mark.parametrize("limits", [(resource.RLIMIT_AS, None), (resource.RLIMIT_NOFILE, 3)], ids=["memory", "files"])
+def test_half_way(loop, tmp_path, limits):
+    """Its limits let no agent in: it goes on, and its code is as it was."""
+    with Target([loop, "sleep"]) as target:
+        before, (kind, limit) = target.text(), limits
+        if limit is None:
+            limit = (int(target.status("VmSize")) + 300) << 10
+        resource.prlimit(target.pid, kind, (limit, limit))
+        done = record(target.pid, tmp_path / "data")
+        assert done.status == 1 and done.stderr.startswith(b"ftrace: process"), str(done)
+        assert target.text() == before
+        target.check_end()
+
+
 def build_narrow(source, *flags):
     if ft.compiles("gcc", "c", "-m32") is not True:
         pytest.skip("gcc makes no 32-bit programs here")
@@ -566,6 +650,115 @@ def test_other_user(loop, tmp_path):
         done = ft.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", ft.FTRACE, "record",
                        "-o", "/tmp/ftrace-attach-other", "-p", str(target.pid)])
         assert done.status == 1 and b"not as you" in done.stderr, done
+        target.check_end()
+
+
+def as_nobody(*command):
+    return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command]
+
+
+@pytest.fixture(name="public")
+def _public(loop):
+    """A folder that everybody may use, with a copy of the program."""
+    if os.getuid() or not ft.have("setpriv"):
+        pytest.skip("needs root and setpriv, to become somebody else")
+    with tempfile.TemporaryDirectory(prefix="ftrace-attach-") as folder:
+        os.chmod(folder, 0o777)
+        shutil.copy(loop, os.path.join(folder, "program"))
+        yield folder
+
+
+def try_as_nobody(public, pid, *before):
+    done = ft.run([*before, *as_nobody(ft.FTRACE, "record", "-o", os.path.join(public, "data"), "-p", str(pid))])
+    assert done.status == 1 and done.stderr.count(b"\n") == 1, str(done)
+    return done.stderr.decode()
+
+
+def test_set_user_id(public):
+    program = os.path.join(public, "program")
+    os.chmod(program, 0o4755)
+    with Target(as_nobody(program, "sleep")) as target:
+        assert "its program is set-user-ID" in try_as_nobody(public, target.pid)
+        target.check_end()
+
+
+@pytest.mark.parametrize("scope, words", [("1", "one's own children only"), ("2", "only with CAP_SYS_PTRACE"),
+                                          ("3", "until the next boot")])
+def test_yama(public, scope, words):
+    """Explained by what the setting says, shown in a /proc/sys of its own."""
+    script = ("mount -t tmpfs none /proc/sys && mkdir -p /proc/sys/kernel/yama && "
+              f"echo {scope} >/proc/sys/kernel/yama/ptrace_scope && exec \"$@\"")
+    with Target(as_nobody(os.path.join(public, "program"), "sleep")) as target:
+        done = try_as_nobody(public, target.pid, "unshare", "--mount", "sh", "-c", script, "sh")
+        assert f"ptrace_scope is {scope}" in done and words in done
+        target.check_end()
+
+
+def test_root_without_capability(public):
+    """Root, but in a container that takes CAP_SYS_PTRACE away."""
+    with Target(as_nobody(os.path.join(public, "program"), "sleep")) as target:
+        done = ft.run(["setpriv", "--bounding-set=-sys_ptrace", ft.FTRACE, "record", "-o",
+                       os.path.join(public, "data"), "-p", str(target.pid)])
+        assert done.status == 1 and b"without CAP_SYS_PTRACE" in done.stderr, str(done)
+        target.check_end()
+
+
+def test_own_process_of_nobody(public):
+    """Without any right but that of its user."""
+    with Target(as_nobody(os.path.join(public, "program"), "sleep")) as target:
+        done = ft.run(as_nobody(ft.FTRACE, "record", "-o", os.path.join(public, "data"), "--duration", "100ms",
+                                "-p", str(target.pid)))
+        if b"ptrace_scope" in done.stderr:
+            pytest.skip("yama's ptrace_scope forbids it here")
+        attached(done)
+        target.check_end()
+
+
+def test_private(loop, tmp_path):
+    """What it is asked through is nobody else's."""
+    with Target([loop, "sleep"]) as target:
+        ftrace("attach", "-o", tmp_path / "data", target.pid)
+        folders = [folder for folder in glob.glob("/dev/shm/ftrace-*")
+                   if os.path.exists(f"{folder}/attached-{target.pid}")]
+        assert len(folders) == 1
+        assert os.stat(folders[0]).st_mode & 0o777 == 0o700
+        assert {os.stat(file).st_mode & 0o177 for file in glob.glob(f"{folders[0]}/*")
+                if not os.path.islink(file)} == {0}
+        ftrace("detach", target.pid)
+        target.check_end()
+
+
+def test_control_files(loop, tmp_path):
+    """Every setting, changed while it runs; what is recorded then shows it."""
+    with Target([loop, "sleep"]) as target:
+        def control(*files):
+            return ftrace("control", target.pid, *files)
+
+        def switched(*files):
+            """What stands in the executable afterwards is (True) or is not what stood there before."""
+            control(*files)
+            return target.text() != before
+
+        before = target.text()
+        ftrace("attach", "-o", tmp_path / "data", "--tracer", "nop", target.pid)
+        assert not switched("current_tracer=nop")
+        for tracer in control("available_tracers").split():
+            assert switched(f"current_tracer={tracer}") == (tracer != "nop"), tracer
+            assert control("current_tracer") == f"{tracer}\n"
+        control("current_tracer=nop", "set_ftrace_filter=leaf", "set_ftrace_filter+=branch",
+                "set_ftrace_notrace=branch", "max_graph_depth=3", "tracing_thresh=5")
+        assert control("set_ftrace_filter", "set_ftrace_notrace", "max_graph_depth", "tracing_thresh") == \
+            "leaf\nbranch\nbranch\n3\n5\n"
+        assert switched("current_tracer=function_graph")
+        # A pause keeps the stubs.
+        assert switched("tracing_on=0") and control("tracing_on") == "0\n"
+        assert switched("tracing_on=1", "tracing_thresh=0")
+        time.sleep(0.5)
+        assert "all threads stopped" in control("current_tracer=nop") and target.text() == before
+        ftrace("detach", target.pid)
+        # Before there was a filter each branch had its three leaves.
+        seen = calls(tmp_path / "data")
+        assert seen.get("leaf", 0) > 3 * seen.get("branch", 0) + 12, seen
         target.check_end()
 
 

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One thread to be attached to, in one kind of work (argv[1]): "loop" (computes without a system call),
- * "sleep" (nanosleep), "poll" (for ever), "read" (of standard input, until its end), "seccomp" (under
+ * "sleep" (nanosleep), "poll", "epoll", "futex" (for ever), "long" (a sleep of a second, measured), "read" (of standard input, until its end), "seccomp" (under
  * a filter that allows all but exec), "strict" (one that allows next to nothing), "trap" (with SIGTRAP
  * ignored). Checks what it computes. Ends at SIGTERM, or at the end of its input, with "ok".
  */
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/time.h>
 #include <sys/syscall.h>
@@ -51,6 +53,38 @@ static void on_term(int sig)
 static int check(unsigned long x)
 {
 	return branch(x) == 9 * x + 12 ? 0 : 1;
+}
+
+/* Waits until SIGTERM comes, in one kind of call; what is wrong with how that ends. */
+static int wait_for_ever(const char *kind)
+{
+	static int word, epoll = -1;
+	struct epoll_event event;
+	long got;
+
+	if (epoll < 0)
+		epoll = epoll_create1(0);
+	if (!strcmp(kind, "poll"))
+		got = poll(NULL, 0, -1);
+	else if (!strcmp(kind, "epoll"))
+		got = epoll_wait(epoll, &event, 1, -1);
+	else
+		got = syscall(SYS_futex, &word, FUTEX_WAIT, 0, NULL, NULL, 0);
+	return got != -1 || errno != EINTR || !ends ? 2 : 0;
+}
+
+/* A second's sleep takes a second, however often it is looked at. */
+static int sleep_long(void)
+{
+	struct timespec pause = { 1, 0 }, from, to;
+	double took;
+
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	if (nanosleep(&pause, NULL))
+		return ends ? 0 : 8;
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	took = (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
+	return took < 0.999 ? 32 : 0;
 }
 
 static void filter(int strict)
@@ -104,9 +138,10 @@ int main(int argc, char **argv)
 		wrong |= check(i);
 		if (!strcmp(kind, "loop"))
 			continue;
-		if (!strcmp(kind, "poll")) {
-			if (poll(NULL, 0, -1) != -1 || errno != EINTR || !ends)
-				wrong |= 2;
+		if (!strcmp(kind, "poll") || !strcmp(kind, "epoll") || !strcmp(kind, "futex")) {
+			wrong |= wait_for_ever(kind);
+		} else if (!strcmp(kind, "long")) {
+			wrong |= sleep_long();
 		} else if (!strcmp(kind, "read")) {
 			ssize_t n = read(0, &c, 1);
 
