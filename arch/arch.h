@@ -151,6 +151,15 @@ struct arch_pushed {
 };
 extern const struct arch_pushed arch_detour_before[], arch_detour_again[], arch_detour_post[];
 
+/* ---- usdt.c: where ARCH_HAS_DETOURS is defined ---- */
+
+/*
+ * The value of @operand, @len characters, as the assembler writes it; of memory @bytes are read. -EOPNOTSUPP: in a form
+ * that is not known.
+ */
+int arch_usdt_operand(const char *operand, size_t len, size_t bytes, struct pt_regs *regs,
+		      unsigned long *value);
+
 /* ---- trap.c: where ARCH_HAS_DETOURS is defined: signals as the kernel has them ---- */
 
 struct arch_sigaction {			/* the kernel's */

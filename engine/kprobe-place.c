@@ -92,8 +92,7 @@ static int find_site(const struct wanted *w, struct probe_place *place, const ch
 	return err;
 }
 
-/* Number @i of the loaded objects. False: there are not so many. */
-static bool loaded_object(u32 i, char *path, size_t size, unsigned long *base)
+bool probe_loaded_object(u32 i, char *path, size_t size, unsigned long *base)
 {
 	const struct link_map *map;
 	bool first = !i;
@@ -161,7 +160,7 @@ static int find_symbol(const struct wanted *w, struct probe_place *place, const 
 
 	if (!path)
 		return ft_log(-ENOMEM, "%s: no memory", what);
-	for (u32 i = 0; err == -ENOENT && loaded_object(i, path, ELF_PATH_MAX, &base); i++) {
+	for (u32 i = 0; err == -ENOENT && probe_loaded_object(i, path, ELF_PATH_MAX, &base); i++) {
 		struct symbols symbols;
 		struct found f = { 0 };
 		char build_id[41];

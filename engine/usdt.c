@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/* See <ftrace/usdt.h>; the note's format is SystemTap's (its wiki, UserSpaceProbeImplementation). */
+#include <ftrace/usdt.h>
+
+#include "arch.h"
+#include "elf-file.h"
+#include "kprobe.h"
+#include "scratch.h"
+
+#define NOTE_TYPE	3u
+
+typedef int each_t(const struct usdt_site *site, void *data);
+
+/* One note's descriptor: three addresses, three strings. False: not one. */
+static bool read_desc(const struct elf *e, const u8 *p, size_t size, unsigned long base, u64 base_now,
+		      struct usdt_site *site)
+{
+	const unsigned int word = e->wide ? 8 : 4;
+	const char *s = (const char *)p + 3 * word, *end = (const char *)p + size;
+	const char *string[3];
+	u64 n[3];
+
+	if (size < 3 * word + 3 || end[-1])
+		return false;
+	for (unsigned int i = 0; i < 3; i++)
+		n[i] = e->wide ? elf_u64(e, p + 8 * i) : elf_u32(e, p + 4 * i);
+	for (unsigned int i = 0; i < 3; i++) {
+		if (s >= end)
+			return false;
+		string[i] = s;
+		s += ft_strlen(s) + 1;
+	}
+	/* Where the linker (or prelink) has moved what the note was made for. */
+	site->addr = base + (unsigned long)(n[0] + (base_now - n[1]));
+	site->semaphore = n[2] ? base + (unsigned long)(n[2] + (base_now - n[1])) : 0;
+	site->provider = string[0];
+	site->name = string[1];
+	site->args = string[2];
+	return true;
+}
+
+static int in_object(const char *path, unsigned long base, each_t *func, void *data)
+{
+	struct usdt_site site = { .object = path };
+	struct elf_section notes, mark;
+	struct elf e;
+	int ret = 0;
+
+	if (elf_open(&e, path, NULL))
+		return 0;
+	if (!elf_find_section(&e, ".note.stapsdt", &notes) || !notes.data ||
+	    !elf_find_section(&e, ".stapsdt.base", &mark))
+		goto out;
+	for (u64 at = 0; notes.size - at >= 12 && !ret;) {
+		const u8 *p = notes.data + at;
+		u32 name = elf_u32(&e, p), desc = elf_u32(&e, p + 4), type = elf_u32(&e, p + 8);
+		u64 from = at + 12 + ALIGN_UP((u64)name, 4), end = from + ALIGN_UP((u64)desc, 4);
+
+		if (from + desc > notes.size)
+			break;
+		if (type == NOTE_TYPE && name == 8 && !ft_memcmp(p + 12, "stapsdt", 8) &&
+		    read_desc(&e, notes.data + from, desc, base, mark.addr, &site))
+			ret = func(&site, data);
+		at = end > notes.size ? notes.size : end;
+	}
+out:
+	elf_close(&e);
+	return ret;
+}
+
+FTRACE_PUBLIC int usdt_for_each(each_t *func, void *data)
+{
+	char *path;
+	unsigned long base;
+	int ret = ftrace_init();
+
+	if (ret)
+		return ret;
+	path = scratch_alloc(ELF_PATH_MAX);
+	if (!path)
+		return ft_log(-ENOMEM, "usdt_for_each: no memory");
+	for (u32 i = 0; !ret && probe_loaded_object(i, path, ELF_PATH_MAX, &base); i++)
+		if (path[0])
+			ret = in_object(path, base, func, data);
+	scratch_free(path, ELF_PATH_MAX);
+	return ret;
+}
+
+/* ---- watching ---- */
+
+/* A place that is watched, and behind it its strings. */
+struct watched {
+	struct kprobe kp;
+	struct usdt_probe *owner;
+	struct usdt_site site;
+	size_t size;
+	struct watched *next;
+};
+
+enum { USDT_WATCHED, USDT_REGISTERED };	/* of usdt_probe.reserved */
+
+static int hit(struct kprobe *kp, struct pt_regs *regs)
+{
+	struct watched *w = container_of(kp, struct watched, kp);
+
+	w->owner->handler(w->owner, &w->site, regs);
+	return 0;
+}
+
+static const char *keep(char **to, const char *s)
+{
+	size_t len = ft_strlen(s) + 1;
+	char *at = *to;
+
+	*to += len;
+	return ft_memcpy(at, s, len);
+}
+
+static int take(const struct usdt_site *site, void *data)
+{
+	struct usdt_probe *u = data;
+	struct watched *w;
+	size_t size;
+	char *to;
+
+	if (ft_strcmp(site->name, u->name) || (u->provider && ft_strcmp(site->provider, u->provider)))
+		return 0;
+	size = sizeof(*w) + ft_strlen(site->object) + ft_strlen(site->provider) +
+	       ft_strlen(site->name) + ft_strlen(site->args) + 4;
+	w = ft_alloc(size);
+	if (!w)
+		return -ENOMEM;
+	to = (char *)(w + 1);
+	w->site = *site;
+	w->site.object = keep(&to, site->object);
+	w->site.provider = keep(&to, site->provider);
+	w->site.name = keep(&to, site->name);
+	w->site.args = keep(&to, site->args);
+	w->size = size;
+	w->owner = u;
+	w->kp.addr = (kprobe_opcode_t *)site->addr;
+	w->kp.pre_handler = hit;
+	w->kp.flags = u->flags & KPROBE_FLAG_GENERAL_REGS;
+	w->next = u->reserved[USDT_WATCHED];
+	u->reserved[USDT_WATCHED] = w;
+	u->nsites++;
+	return 0;
+}
+
+static void count(const struct watched *w, int by)
+{
+	if (w->site.semaphore && !(w->kp.flags & KPROBE_FLAG_GONE))
+		__atomic_fetch_add((u16 *)w->site.semaphore, (u16)by, __ATOMIC_SEQ_CST);
+}
+
+/* @on: register them all at once, or the opposite. */
+static int switch_all(struct usdt_probe *u, bool on)
+{
+	struct kprobe **kps = ft_alloc(u->nsites * sizeof(*kps));
+	struct watched *w = u->reserved[USDT_WATCHED];
+	u32 n = 0;
+	int err = 0;
+
+	if (!kps)
+		return -ENOMEM;
+	for (; w; w = w->next)
+		kps[n++] = &w->kp;
+	if (on)
+		err = register_kprobes(kps, (int)n);
+	else
+		unregister_kprobes(kps, (int)n);
+	ft_free(kps, u->nsites * sizeof(*kps));
+	return err;
+}
+
+static void forget(struct usdt_probe *u)
+{
+	for (struct watched *w = u->reserved[USDT_WATCHED], *next; w; w = next) {
+		next = w->next;
+		ft_free(w, w->size);
+	}
+	u->reserved[USDT_WATCHED] = u->reserved[USDT_REGISTERED] = NULL;
+	u->nsites = 0;
+}
+
+FTRACE_PUBLIC int register_usdt(struct usdt_probe *u)
+{
+	int err;
+
+	if (!u || !u->name || !u->handler)
+		return ft_log(-EINVAL, "register_usdt: no name or no handler given");
+	if (u->reserved[USDT_REGISTERED])
+		return ft_log(-EINVAL, "register_usdt: %s is already registered", u->name);
+	u->nsites = 0;
+	err = usdt_for_each(take, u);
+	if (!err && !u->nsites)
+		err = ft_log(-ENOENT, "register_usdt: no loaded object has a probe %s%s%s",
+			     u->provider ? u->provider : "", u->provider ? ":" : "", u->name);
+	if (!err)
+		err = switch_all(u, true);
+	if (err) {
+		forget(u);
+		return err;
+	}
+	for (struct watched *w = u->reserved[USDT_WATCHED]; w; w = w->next)
+		count(w, 1);
+	u->reserved[USDT_REGISTERED] = u;
+	return 0;
+}
+
+FTRACE_PUBLIC void unregister_usdt(struct usdt_probe *u)
+{
+	if (!u || !u->reserved[USDT_REGISTERED])
+		return;
+	for (struct watched *w = u->reserved[USDT_WATCHED]; w; w = w->next)
+		count(w, -1);
+	if (!switch_all(u, false))
+		forget(u);
+}
+
+/* ---- arguments ---- */
+
+/* "-4@OPERAND": its size and sign. */
+static const char *read_size(const char *p, int *size)
+{
+	bool negative = *p == '-';
+	int n = 0;
+
+	for (p += negative; *p >= '0' && *p <= '9'; p++)
+		n = 10 * n + (*p - '0');
+	*size = negative ? -n : n;
+	return *p == '@' ? p + 1 : NULL;
+}
+
+FTRACE_PUBLIC int usdt_arg(const struct usdt_site *site, unsigned int n, struct pt_regs *regs, long *value)
+{
+	const char *p = site->args, *operand, *end;
+	unsigned long v;
+	int size, err, bits;
+
+	for (;; n--) {
+		while (*p == ' ')
+			p++;
+		if (!*p)
+			return -ENOENT;
+		/* Spaces are between arguments only. */
+		for (end = p; *end && *end != ' '; end++)
+			;
+		if (!n)
+			break;
+		p = end;
+	}
+	operand = read_size(p, &size);
+	if (!operand)
+		return -EOPNOTSUPP;
+	bits = 8 * (size < 0 ? -size : size);
+#ifdef ARCH_HAS_DETOURS
+	err = arch_usdt_operand(operand, (size_t)(end - operand), (size_t)bits / 8, regs, &v);
+#else
+	err = -EOPNOTSUPP;
+	v = 0;
+#endif
+	if (err)
+		return err;
+	if (bits && bits < (int)(8 * sizeof(long))) {
+		v <<= 8 * sizeof(long) - (unsigned int)bits;
+		v = size < 0 ? (unsigned long)((long)v >> (8 * sizeof(long) - (unsigned int)bits)) :
+			       v >> (8 * sizeof(long) - (unsigned int)bits);
+	}
+	*value = (long)v;
+	return 0;
+}
