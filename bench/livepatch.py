@@ -35,11 +35,14 @@ def livepatch(bench):
               samples=pool(samples, "unpatched"))
     bench.row("replaced function: more than that", ns("patched"), "ns/call", more, "plain call",
               at_most=3, samples=pool(samples, "patched"))
-    bench.row("replaced function, during a transition", ns("transition"), "ns/call",
+    during = median([transition / callback for sample in samples for transition, callback
+                     in zip(sample["transition"], sample["callback"])])
+    bench.row("replaced function, during a transition", ns("transition"), "ns/call", during,
+              "empty callback without all registers", at_most=1,
               samples=pool(samples, "transition"))
     transitions = [us / 1000 for us in pool(samples, "transition_us")]
     bench.row("transition, 100 threads, half of them blocked", median(transitions), "ms",
               at_most=50, target_is="value", samples=transitions)
     stops = [us / 1000 for us in pool(samples, "stop_us")]
-    bench.row("longest stop of all threads meanwhile", median(stops), "ms", at_most=1,
+    bench.row("longest stop of any thread meanwhile", median(stops), "ms", at_most=1,
               target_is="value", samples=stops)

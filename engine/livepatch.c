@@ -369,7 +369,8 @@ fail:
 	return NULL;
 }
 
-void klp_forget(struct klp_kpatch *p)
+/* The list of patches. */
+static void take_off(struct klp_kpatch *p)
 {
 	struct klp_kpatch **at = &klp_patches;
 
@@ -377,6 +378,11 @@ void klp_forget(struct klp_kpatch *p)
 		at = &(*at)->next;
 	if (*at)
 		*at = p->next;
+}
+
+void klp_forget(struct klp_kpatch *p)
+{
+	take_off(p);
 	p->pub->reserved[0] = NULL;
 	free_patch(p);
 }
@@ -441,6 +447,46 @@ static int patch_objects(struct klp_kpatch *p)
 	return 0;
 }
 
+static int find_objects_once(struct klp_kpatch *p)
+{
+	int err = 0;
+
+	for (u32 i = 0; i < p->nobjs && !err; i++) {
+		struct klp_kobj *o = &p->objs[i];
+
+		o->obj = klp_find_object(o->name);
+		if (o->obj)
+			err = klp_resolve(o, klp_patch_name(p));
+		if (err && o->obj->gone) {
+			o->obj = NULL;
+			err = 0;
+		}
+		if (!err && !o->obj && !o->name)
+			err = ft_log(-ENOENT, "patch %s: the executable has no function that can be "
+				     "replaced: it was not compiled for tracing", klp_patch_name(p));
+	}
+	return err;
+}
+
+/*
+ * What there is of @p's objects, and their functions. Whoever loads or unloads meanwhile does not wait while there
+ * are no patches; so what was found, or not, counts only if nothing has changed from before until @p is among
+ * them. (An object that has gone and come back is the same one, which was not there for a moment.)
+ */
+static int find_objects(struct klp_kpatch *p, struct klp_kpatch **at)
+{
+	u32 loads;
+	int err;
+
+	do {
+		loads = __atomic_load_n(&klp_loads, __ATOMIC_SEQ_CST);
+		err = find_objects_once(p);
+		if (!err)
+			__atomic_store_n(at, p, __ATOMIC_SEQ_CST);
+	} while (loads != __atomic_load_n(&klp_loads, __ATOMIC_SEQ_CST));
+	return err;
+}
+
 static int enable(struct klp_patch *patch)
 {
 	struct klp_kpatch *p, **at = &klp_patches;
@@ -459,30 +505,17 @@ static int enable(struct klp_patch *patch)
 	p = make_patch(patch);
 	if (!p)
 		return ft_log(-ENOMEM, "klp_enable_patch: no memory");
-	for (u32 i = 0; i < p->nobjs && !err; i++) {
-		p->objs[i].obj = klp_find_object(p->objs[i].name);
-		if (p->objs[i].obj)
-			err = klp_resolve(&p->objs[i], klp_patch_name(p));
-		if (err && p->objs[i].obj->gone) {
-			p->objs[i].obj = NULL;
-			err = 0;
-		}
-		if (p->objs[i].obj || err)
-			continue;
-		if (!p->objs[i].name)
-			err = ft_log(-ENOENT, "patch %s: the executable has no function that can be "
-				     "replaced: it was not compiled for tracing", klp_patch_name(p));
-	}
+	while (*at)
+		at = &(*at)->next;
+	err = find_objects(p, at);
 	if (!err)
 		err = klp_transition_begin(p, true);
 	if (err) {
+		take_off(p);
 		free_patch(p);
 		return err;
 	}
 	patch->reserved[0] = p;
-	while (*at)
-		at = &(*at)->next;
-	*at = p;
 	err = patch_objects(p);
 	if (err) {
 		klp_transition_cancel();

@@ -135,7 +135,10 @@ enum {
 };
 extern FTRACE_INTERNAL u32 ftrace_silent;
 
-/* How often and how long all other threads were made to stand still, to change code of FTRACE_FORM_MOVED. */
+/*
+ * How often and how long other threads were made to stand still: all of them, to change code; or, for their stacks
+ * to be looked at, any of them.
+ */
 struct ftrace_stops {
 	u64 count, last_ns, max_ns, total_ns;
 	u64 moved;			/* threads that went on in the copy of what they were in the middle of */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * livepatch ROUNDS REPS: what a call of a replaced function costs, beside plain ones, and during a
- * transition; how long a transition takes in a process of 100 threads, half of them blocked, and the
- * longest stop of all threads meanwhile.
+ * transition, and what an empty callback costs there; how long a transition takes in a process of 100 threads,
+ * half of them blocked, and the longest that any of them was stopped meanwhile.
  */
 #include <pthread.h>
 #include <string.h>
@@ -76,6 +76,22 @@ static void disable(void)
 	check(klp_wait_transition(2000), "transition");
 }
 
+static void empty(unsigned long ip, unsigned long parent, struct ftrace_ops *op, struct pt_regs *regs)
+{
+}
+
+static struct ftrace_ops empty_ops = { .func = empty, .flags = FTRACE_OPS_FL_GENERAL_REGS };
+
+static void trace(void)
+{
+	check(register_ftrace_function(&empty_ops), "register");
+}
+
+static void untrace(void)
+{
+	check(unregister_ftrace_function(&empty_ops), "unregister");
+}
+
 /* A thread that blocks in a function of the patch keeps its transition going. */
 static int hold_fds[2];
 static pthread_t holder;
@@ -134,7 +150,7 @@ static void *work(void *arg)
 
 #define THREADS	100
 
-/* The library's own count of how often and how long all threads were stopped (engine/site.h). */
+/* The library's own count of how often and how long threads were stopped (engine/site.h). */
 extern struct {
 	unsigned long long count, last_ns, max_ns, total_ns;
 } ftrace_stops;
@@ -173,9 +189,11 @@ int main(int argc, char **argv)
 		{ "plain", NULL, call_plain, NULL, CALLS, reps, { 0 } },
 		{ "unpatched", NULL, call_patched, NULL, CALLS, reps, { 0 } },
 		{ "patched", enable, call_patched, disable, CALLS, reps, { 0 } },
+		{ "callback", trace, call_patched, untrace, CALLS, reps, { 0 } },
 		{ "transition", begin_held, call_patched, end_held, CALLS, reps, { 0 } },
 	};
 
+	check(ftrace_set_filter(&empty_ops, "patched", 7, 1), "filter");
 	measure(kinds, sizeof(kinds) / sizeof(kinds[0]), rounds);
 	transitions(rounds);
 	return 0;

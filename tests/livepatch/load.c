@@ -19,7 +19,8 @@ static volatile bool stop;
 struct hammer {
 	pthread_t thread;
 	unsigned long kind;
-	long calls[3], mixed;	/* [version] */
+	long long calls[3];	/* [version] */
+	long mixed;
 	unsigned long n;
 };
 
@@ -90,7 +91,8 @@ int main(void)
 	static struct hammer hammers[HAMMERS + 1];
 	const char *env = getenv("FTRACE_KLP_TRANSITIONS");
 	long wanted = env ? atol(env) : 0, done = 0, failed = 0, rounds = 0, turned = 0;
-	long mixed = 0, calls[3] = { 0 };
+	long mixed = 0;
+	long long calls[3] = { 0 };
 	double begin = now();
 
 	ftrace_set_log(say);
@@ -121,7 +123,7 @@ int main(void)
 		calls[1] += hammers[i].calls[1];
 		calls[2] += hammers[i].calls[2];
 	}
-	printf("# %ld transitions in %.1f s, %ld turned round; %ld calls old, %ld new\n", done,
+	printf("# %ld transitions in %.1f s, %ld turned round; %lld calls old, %lld new\n", done,
 	       now() - begin, turned, calls[1], calls[2]);
 	ok(!failed, "every transition comes to its end (%ld)", failed);
 	ok(done > 10 && calls[1] && calls[2], "there were some, and calls of both versions");
