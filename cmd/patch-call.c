@@ -64,9 +64,12 @@ static void remove_dir(int parent, const char *name, int fd)
 	unlinkat(parent, name, AT_REMOVEDIR);
 }
 
-/* Those of commands that were killed: nobody holds their lock any more. */
+#define OLD_S	60
+
+/* Those of commands that were killed: nobody holds their lock any more, and the process has seen what it was to see. */
 static void remove_old(const char *shm)
 {
+	struct stat st;
 	DIR *d = opendir(shm);
 	struct dirent *entry;
 	char begin[64];
@@ -79,7 +82,7 @@ static void remove_old(const char *shm)
 		fd = openat(dirfd(d), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0)
 			continue;
-		if (!flock(fd, LOCK_EX | LOCK_NB))
+		if (!fstat(fd, &st) && time(NULL) - st.st_mtime > OLD_S && !flock(fd, LOCK_EX | LOCK_NB))
 			remove_dir(dirfd(d), entry->d_name, fd);
 		close(fd);
 	}

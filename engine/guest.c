@@ -176,9 +176,11 @@ FTRACE_INTERNAL int ftrace_guest_look_again(void)
 		return err;
 	ft_lock(ftrace_lock);
 	if (ftrace_is_guest() && !ftrace_loader_is_hooked()) {
+		ftrace_objects_retry();
 		err = ftrace_guest_begin();
 	} else {
 		wait_for_loader();
+		ftrace_objects_retry();
 		ftrace_objects_scan(false);
 	}
 	ft_unlock(ftrace_lock);

@@ -486,6 +486,13 @@ int ftrace_objects_release(void)
 	return err;
 }
 
+void ftrace_objects_retry(void)
+{
+	for (struct ftrace_object *obj = objects; obj; obj = obj->next)
+		if (!obj->gone && !obj->nsites && !obj->find.nfound && !obj->plan.header)
+			remove_object(obj);
+}
+
 /* Is it worth while to be looked at once more? One that there was no plan for, whyever that was, is not. */
 static bool is_known(const struct ftrace_object *obj)
 {

@@ -47,6 +47,9 @@ int ftrace_loader_unhook(void);
  */
 int ftrace_objects_release(void);
 
+/* Objects that no functions were found in, having no plan, are new to the next scan. ftrace_lock is held. */
+void ftrace_objects_retry(void);
+
 /* What is known already is announced once more to who asked to be told, or forgotten if not wanted now. */
 void ftrace_objects_again(void);
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -230,7 +231,7 @@ def test_no_patches(servers, tmp_path):
     server, fix = servers["plain"], patch("ANSWER", folder=tmp_path, stamp=servers["plain"])
     with open(fix, "rb") as file:
         whole = file.read()
-    assert "not a patch" in ftrace("check", server.replace("server", "fix.so") if False else __file__, server, status=1)
+    assert "not a patch" in ftrace("check", __file__, server, status=1)
     assert "not a patch" in ftrace("check", ft.libftrace(), server, status=1)
     assert "No such file" in ftrace("check", tmp_path / "none.so", server, status=1)
     assert "not a patch" in ftrace("check", tmp_path, server, status=1)
@@ -387,3 +388,195 @@ def test_callback_fails(server, tmp_path):
         assert "pre_patch callback for server failed: error 16" in ftrace("apply", target.pid, fix, status=1)
         assert target.answer() == OLD and target.text() == before
         target.check_end()
+
+
+# ---- faults ----
+
+def test_killed_in_the_middle(server, tmp_path):
+    """kill -9 of the command at any moment: the process is whole, in one version, and says which."""
+    fix = patch("ANSWER", folder=tmp_path, stamp=server)
+    with Server(server) as target:
+        for i in range(40):
+            verb = ["apply", "revert"][i % 2]
+            command = subprocess.Popen([ft.FTRACE, "patch", verb, str(target.pid), *([fix] if verb == "apply" else [])],
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(0.002 * (i % 20))
+            command.kill()
+            command.wait()
+            answer = target.answer()
+            assert answer in (OLD, NEW)
+            time.sleep(0.02 * (i % 3))
+            state = ftrace("list", target.pid).split()[3:4]
+            assert state in (["enabled"], ["disabled"], ["enabling"], ["disabling"], ["failed"], []), state
+            if i % 10 == 9:
+                ftrace("apply", target.pid, fix)
+                assert target.answer() == NEW
+                assert "enabled" in ftrace("list", target.pid)
+        ftrace("revert", target.pid)
+        assert target.answer() == OLD
+        target.check_end()
+
+
+def test_two_appliers(server, tmp_path):
+    """At once: one after the other, and both are content; or they are different patches, and stacked."""
+    fix = patch("ANSWER", folder=tmp_path, stamp=server)
+    other = patch("CALLBACKS", folder=tmp_path, stamp=server)
+    with Server(server) as target:
+        for files in ([fix] * 4, [fix, other] * 2):
+            commands = [subprocess.Popen([ft.FTRACE, "patch", "apply", str(target.pid), file],
+                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                        for file in files]
+            for command in commands:
+                out, err = command.communicate(timeout=60)
+                assert command.returncode == 0, (out, err)
+            names = [line.split()[2] for line in ftrace("list", target.pid).splitlines()
+                     if line.split()[3] == "enabled"]
+            assert sorted(names) == sorted({os.path.basename(file)[:-3] for file in files})
+        target.check_end()
+
+
+def test_process_dies(servers, tmp_path):
+    fix = patch("BLOCKED", folder=tmp_path, stamp=servers["plain"])
+    with Server(servers["plain"]) as target:
+        target.say("block")
+        apply = subprocess.Popen([ft.FTRACE, "patch", "apply", str(target.pid), fix], stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True)
+        assert "waiting for" in apply.stderr.readline()
+        target.process.kill()
+        _, err = apply.communicate(timeout=20)
+        assert apply.returncode == 1 and "has ended" in err
+    for i in range(8):		# at any moment
+        with Server(servers["plain"]) as target:
+            apply = subprocess.Popen([ft.FTRACE, "patch", "apply", str(target.pid), fix], stdout=subprocess.PIPE,
+                                     stderr=subprocess.PIPE, text=True)
+            time.sleep(0.004 * i)
+            target.process.kill()
+            _, err = apply.communicate(timeout=60)
+            assert apply.returncode == 1 and err.startswith("ftrace: ") or apply.returncode == 0, err
+
+
+def test_who_cannot_be_patched(servers, tmp_path):
+    server = servers["plain"]
+    fix = patch("ANSWER", folder=tmp_path, stamp=server)
+    zombie = subprocess.Popen(["true"])
+    time.sleep(0.3)
+    assert "a zombie" in ftrace("apply", zombie.pid, fix, status=1)
+    zombie.wait()
+    assert "no such process" in ftrace("apply", zombie.pid, fix, status=1)
+    assert "no process has this name" in ftrace("apply", "-p", "no_such_name", fix, status=1)
+    static = ft.build(os.path.join(HERE, "server.c"), os.path.join(HERE, "twin.c"), "-O2", "-pthread", "-static",
+                      name="server_static", deps=[os.path.join(HERE, "twin.c")])
+    with Server(static) as target:
+        assert "statically linked" in ftrace("apply", target.pid, fix, status=1)
+        target.check_end()
+    with Server(server) as target:
+        target.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.1)
+        assert "stopped by a signal" in ftrace("apply", target.pid, fix, status=1)
+        target.process.send_signal(signal.SIGCONT)
+        if os.geteuid() == 0:
+            with tempfile.TemporaryDirectory() as folder:
+                os.chmod(folder, 0o755)
+                done = ft.run([ft.FTRACE, "patch", "apply", str(target.pid), shutil.copy(fix, folder)],
+                              limits=lambda: (os.setgid(65534), os.setuid(65534)))
+            assert done.status == 1 and b"runs as user 0, not as you" in done.stderr, str(done)
+        assert target.answer() == OLD
+        target.check_end()
+
+
+def test_no_memory(server, tmp_path):
+    """A process that has none left: refused, and as it was; with more, it can be patched."""
+    fix = patch("ANSWER", folder=tmp_path, stamp=server)
+    with Server(server) as target:
+        before = target.text()
+        with open(f"/proc/{target.pid}/statm", encoding="ascii") as statm:
+            size = int(statm.read().split()[0]) * resource.getpagesize()
+        for more in (0, 64 << 10, 512 << 10, 1 << 20, 2 << 20, 3 << 20, 5 << 20, 9 << 20):
+            resource.prlimit(target.pid, resource.RLIMIT_AS, (size + more, resource.RLIM_INFINITY))
+            done = ft.run([ft.FTRACE, "patch", "apply", str(target.pid), fix])
+            assert done.status in (0, 1) and (done.status == 0 or done.stderr.startswith(b"ftrace: ")), str(done)
+            assert target.answer() == (OLD if done.status else NEW), str(done)
+            if done.status:
+                assert target.text() == before
+            else:
+                ftrace("revert", target.pid)
+        resource.prlimit(target.pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        ftrace("apply", target.pid, fix)
+        assert target.answer() == NEW
+        target.check_end()
+
+
+def test_by_name_and_all(tmp_path):
+    """Every process of this build, and no other."""
+    path = os.path.join(tmp_path, "patch_byname")
+    shutil.copy(build_server("-DBY_NAME"), path)
+    other = os.path.join(tmp_path, "patch_other")
+    shutil.copy(build_server("-DOTHER", "-Wl,--build-id=0x1234567890"), other)
+    fix = patch("ANSWER", folder=tmp_path)
+    assert "--all needs to know for which build" in ftrace("apply", "--all", fix, status=1)
+    ftrace("stamp", fix, other)
+    assert "no process has what it is for" in ftrace("apply", "--all", fix, status=1)
+    with Server(path) as one, Server(path) as two, Server(other) as three:
+        said = ftrace("apply", "--all", fix)
+        assert said.count("applied to process") == 1 and str(three.pid) in said
+        assert (one.answer(), two.answer(), three.answer()) == (OLD, OLD, NEW)
+        ftrace("stamp", fix, path)
+        assert "2 processes have this name" in ftrace("apply", "-p", "patch_byname", fix, status=1)
+        said = ftrace("apply", "--all", fix)
+        assert said.count("applied to process") == 2
+        assert (one.answer(), two.answer(), three.answer()) == (NEW, NEW, NEW)
+        shown = ftrace("list")
+        for target in (one, two, three):
+            assert re.search(rf"^ *{target.pid} .* answer +enabled", shown, re.M), shown
+        ftrace("revert", "-p", f"{one.pid},{two.pid}")
+        assert (one.answer(), two.answer(), three.answer()) == (OLD, OLD, NEW)
+        for target in (one, two, three):
+            target.check_end()
+
+
+def test_with_recording(server, tmp_path):
+    """Patched while it is recorded, recorded while it is patched; the trace shows which version ran."""
+    fix = patch("ANSWER", folder=tmp_path, stamp=server)
+    with Server(server) as target:
+        recorder = subprocess.Popen([ft.FTRACE, "record", "-o", str(tmp_path / "data"), "-p", str(target.pid)],
+                                    stderr=subprocess.PIPE, text=True)
+        assert "attached to" in recorder.stderr.readline()
+        assert target.answer() == OLD
+        ftrace("apply", target.pid, fix)
+        assert target.answer() == NEW
+        recorder.send_signal(signal.SIGINT)
+        recorder.communicate(timeout=30)
+        assert recorder.returncode == 0
+        assert target.answer() == NEW
+        report = ft.run([ft.FTRACE, "report", "-i", str(tmp_path / "data")]).stdout.decode()
+        assert re.search(r"^ *2 .* answer$", report, re.M), report
+        assert re.search(r"^ *2 .* helper$", report, re.M), report
+        done = ft.run([ft.FTRACE, "record", "-o", str(tmp_path / "data2"), "--duration", "100ms", "-p",
+                       str(target.pid)])
+        assert done.status == 0, str(done)
+        assert target.answer() == NEW
+        ftrace("revert", target.pid)
+        assert target.answer() == OLD
+        target.check_end()
+
+
+def test_started_under_record(server, tmp_path):
+    """The agent is there already: preloaded."""
+    fix = patch("ANSWER", folder=tmp_path, stamp=server)
+    recorder = subprocess.Popen([ft.FTRACE, "record", "-o", str(tmp_path / "data"), server], stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def answer():
+        recorder.stdin.write("ask\n")
+        recorder.stdin.flush()
+        return int(re.search(r"answer=(-?\d+)", recorder.stdout.readline()).group(1))
+
+    assert answer() == OLD
+    with open(f"/proc/{recorder.pid}/task/{recorder.pid}/children", encoding="ascii") as children:
+        pid = children.read().split()[0]
+    ftrace("apply", pid, fix)
+    assert answer() == NEW
+    ftrace("revert", pid)
+    assert answer() == OLD
+    recorder.communicate(timeout=30)
+    assert recorder.returncode == 0
