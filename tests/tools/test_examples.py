@@ -2,6 +2,7 @@
 """The examples do what they say, and so does `make demo`."""
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -54,6 +55,26 @@ def test_returns():
     assert lines == ["      fib(1) = 1", "      fib(0) = 0", "    fib(2) = 1", "    fib(1) = 1",
                      "  fib(3) = 2", "    fib(1) = 1", "    fib(0) = 0", "  fib(2) = 1",
                      "fib(4) = 3", "fib(4) is 3"]
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="attaching is made for x86_64 only")
+def test_patch(tmp_path):
+    shop, fix = os.path.join(BUILD, "examples", "shop"), os.path.join(tmp_path, "fix-price.so")
+    shutil.copy(os.path.join(BUILD, "examples", "fix-price.so"), fix)
+    patch = [os.path.join(BUILD, "ftrace"), "patch"]
+    with subprocess.Popen([shop], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        def price(cents):
+            process.stdin.write(f"{cents}\n")
+            process.stdin.flush()
+            return int(process.stdout.readline())
+
+        assert (price(100), price(-100)) == (95, -105)
+        output_of(*patch, "stamp", fix, shop)
+        output_of(*patch, "apply", str(process.pid), fix)
+        assert (price(100), price(-100)) == (95, -100)
+        output_of(*patch, "revert", str(process.pid))
+        assert (price(100), price(-100)) == (95, -105)
+        process.stdin.close()
 
 
 def test_demo():
