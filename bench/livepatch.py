@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """What a replaced function costs, and how long replacing one takes."""
 import os
+import re
+import subprocess
 
-from benchlib import SOURCES, median, parse_kinds, pool, run
+from benchlib import Failure, SOURCES, median, parse_kinds, pool, run
 from callbacks import library_flags
 
 
@@ -46,3 +48,35 @@ def livepatch(bench):
     stops = [us / 1000 for us in pool(samples, "stop_us")]
     bench.row("longest stop of any thread meanwhile", median(stops), "ms", at_most=1,
               target_is="value", samples=stops)
+    bench.attempt("patches from outside", from_outside, bench)
+
+
+def from_outside(bench):
+    """ftrace patch: to a program as any compiler makes it, which nobody has prepared."""
+    examples = os.path.join(SOURCES, "..", "..", "examples")
+    include, _ = library_flags(bench)
+    shop = bench.compile("livepatch/shop", ["gcc", "-O2"], [os.path.join(examples, "shop.c")])
+    fix = bench.path("livepatch", "fix-price.so")
+    run(["gcc", "-O2", "-shared", "-fPIC", *include, os.path.join(examples, "fix-price.c"), "-o", fix])
+    ftrace = [bench.need_ftrace(), "patch"]
+    run([*ftrace, "stamp", fix, shop])
+    times = {"apply": [], "revert": [], "apply again": []}
+    stopped = []
+    for _ in range(5 if bench.quick else 15):
+        with subprocess.Popen([shop], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            process.stdin.write(b"1\n")
+            process.stdin.flush()
+            process.stdout.readline()
+            for what, values in times.items():
+                done = run([*ftrace, what.split()[0], str(process.pid),
+                            *([fix] if what.startswith("apply") else [])])
+                match = re.search(r" in ([0-9.]+) ms: .*, ([0-9.]+) ms at most", done.out)
+                if not match:
+                    raise Failure(f"ftrace patch {what}: {done.err}")
+                values.append(float(match.group(1)))
+                stopped.append(float(match.group(2)))
+            process.stdin.close()
+    for what, values in times.items():
+        bench.row(f"ftrace patch {what}, a program as it is", median(values), "ms", samples=values)
+    bench.row("all threads stopped for, at most", median(stopped), "ms", at_most=1, target_is="value",
+              samples=stopped)

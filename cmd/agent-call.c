@@ -288,7 +288,7 @@ static int enter(struct borrowed *b, const struct agent_call *call)
 	if (!err || err == -EBUSY)
 		return err;
 	return cmd_error("process %d (%s): its agent does not take requests: %s", b->t->pid, b->t->comm,
-			 strerror(-err));
+			 err == -EINVAL ? "it is of another version than this command" : strerror(-err));
 }
 
 static int call_in(struct borrowed *b, struct agent_call *call)
@@ -333,6 +333,7 @@ static int call_it(struct agent_call *call)
 	if (target_open(&t, call->pid))
 		return -1;
 	call->loaded = !find_agent(&t);
+	t.needs_memfd = call->prepare;
 	if (call->loaded && !call->load) {
 		cmd_error("process %d (%s): is not attached to; 'ftrace attach %d' does that", t.pid,
 			  t.comm, t.pid);

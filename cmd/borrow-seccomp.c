@@ -92,20 +92,26 @@ static uint32_t run_filter(const struct sock_filter *code, unsigned int len, con
 	return SECCOMP_RET_KILL_PROCESS;
 }
 
-/* The first of the calls that the filter does not let through, NULL: it lets all. */
-static const char *not_allowed(const struct inject_abi *abi, const struct sock_filter *code,
-			       unsigned int len)
+static bool allows(const struct sock_filter *code, unsigned int len, const struct seccomp_data *d)
 {
-	const struct inject_need *needed = abi->calls->needed;
+	uint32_t verdict = run_filter(code, len, d) & SECCOMP_RET_ACTION_FULL;
 
-	for (size_t i = 0; i < abi->calls->nneeded; i++) {
-		struct seccomp_data d = { .nr = needed[i].nr, .arch = abi->audit_arch };
-		uint32_t verdict;
+	return verdict == SECCOMP_RET_ALLOW || verdict == SECCOMP_RET_LOG;
+}
 
+/* The first of the calls that the filter does not let through, NULL: it lets all. */
+static const char *not_allowed(const struct target *t, const struct sock_filter *code, unsigned int len)
+{
+	const struct inject_need *needed = t->abi->calls->needed;
+	struct seccomp_data d = { .nr = (int)t->abi->calls->memfd_create, .arch = t->abi->audit_arch };
+
+	if (t->needs_memfd && !allows(code, len, &d))
+		return "memfd_create";
+	for (size_t i = 0; i < t->abi->calls->nneeded; i++) {
+		d.nr = needed[i].nr;
 		for (int k = 0; k < 6; k++)
-			d.args[k] = abi->wide ? needed[i].args[k] : (uint32_t)needed[i].args[k];
-		verdict = run_filter(code, len, &d) & SECCOMP_RET_ACTION_FULL;
-		if (verdict != SECCOMP_RET_ALLOW && verdict != SECCOMP_RET_LOG)
+			d.args[k] = t->abi->wide ? needed[i].args[k] : (uint32_t)needed[i].args[k];
+		if (!allows(code, len, &d))
 			return needed[i].name;
 	}
 	return NULL;
@@ -132,7 +138,7 @@ bool place_may_call(const struct target *t, pid_t tid, const char **why)
 			free(code);
 			return false;
 		}
-		name = not_allowed(t->abi, code, (unsigned int)len);
+		name = not_allowed(t, code, (unsigned int)len);
 		free(code);
 	}
 	snprintf(text, sizeof(text), "its seccomp filter does not allow %s(), which the agent needs; start it under 'ftrace record'",

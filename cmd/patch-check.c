@@ -150,7 +150,8 @@ static int use_loaded(struct patch_check *c, struct target *t, struct patch_obje
 	int err;
 
 	if (o->name)
-		snprintf(o->path, sizeof(o->path), "/proc/%d/root%s", t->pid, obj->name);
+		snprintf(o->path, sizeof(o->path), "/proc/%d/%s%s", t->pid, *obj->name == '/' ? "root" : "cwd/",
+			 obj->name);
 	else
 		snprintf(o->path, sizeof(o->path), "/proc/%d/exe", t->pid);
 	o->base = obj->base;
@@ -255,6 +256,9 @@ static void check_absent(struct patch_check *c, const struct patch_object *o)
 		if (c->file->records[i].kind == KLP_RECORD_SYMBOL &&
 		    patch_same_object(c->file->records[i].object, o->name))
 			problem(c, "%s cannot be referred to: %s is not loaded", c->file->records[i].name, o->name);
+	if (!c->problems)
+		cmd_error("%s: %s is not loaded in %s; it is patched when it is, if it was compiled for tracing",
+			  c->file->path, o->name, c->where);
 }
 
 int patch_check(struct patch_check *c)

@@ -41,6 +41,7 @@ struct target {
 	char comm[32];
 	const struct inject_abi *abi;	/* of its program; a narrow one's words are half as wide as ours */
 	int mem;			/* /proc/PID/mem, for reading and writing */
+	bool needs_memfd;		/* memfd_create() will be called in it */
 	unsigned long phdr, phnum, loader;	/* of its auxiliary vector; loader: where ld.so is, 0: none */
 	struct target_range vdso;
 	struct target_object *objects;

@@ -62,7 +62,10 @@
 /* The same of the @pos-th of several of that name. */
 #define KLP_REPLACE_POS(old, pos, new_func)	KLP_REPLACE_AT(0, 0, #old, pos, new_func)
 
-/* The same of the shared library @object; where it is not loaded yet, when it will be. */
+/*
+ * The same of the shared library @object. Where it is not loaded yet, when it will be: if it was compiled for tracing
+ * (-fpatchable-function-entry=5), and the patch refers to no symbol of it.
+ */
 #define KLP_REPLACE_IN(object, old, new_func)	KLP_REPLACE_AT(object, 0, #old, 0, new_func)
 
 /* All of it said; @object, @file and @name are strings, @object and @file may be NULL, @pos 0. */

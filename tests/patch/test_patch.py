@@ -525,7 +525,8 @@ def test_by_name_and_all(tmp_path):
         said = ftrace("apply", "--all", fix)
         assert said.count("applied to process") == 2
         assert (one.answer(), two.answer(), three.answer()) == (NEW, NEW, NEW)
-        shown = ftrace("list")
+        # Not of all: others on this machine may have agents of other versions.
+        shown = ftrace("list", "-p", f"{one.pid},{two.pid},{three.pid}")
         for target in (one, two, three):
             assert re.search(rf"^ *{target.pid} .* answer +enabled", shown, re.M), shown
         ftrace("revert", "-p", f"{one.pid},{two.pid}")
@@ -580,3 +581,47 @@ def test_started_under_record(server, tmp_path):
     assert answer() == OLD
     recorder.communicate(timeout=30)
     assert recorder.returncode == 0
+
+
+# ---- libraries ----
+
+@pytest.mark.parametrize("form", list(FORMS))
+def test_library(tmp_path, form):
+    """Loaded before, and (compiled for tracing) after the patch; gone and back; by a relative path."""
+    host = ft.build(os.path.join(HERE, "plugin_host.c"), "-O2", name="plugin_host")
+    library = ft.build(os.path.join(HERE, "plugin.c"), "-O2", "-shared", "-fPIC", *FORMS[form], name="plugin.so")
+    shutil.copy(library, tmp_path)
+    fix = os.path.join(tmp_path, "fix-plugin.so")
+    shutil.copy(patch(file="fix-plugin.c"), fix)
+    refers = os.path.join(tmp_path, "refers.so")
+    shutil.copy(patch("SYMBOL", file="fix-plugin.c"), refers)
+    for name in (fix, refers):
+        ftrace("stamp", name, library)
+
+    class Host(Server):
+        def __init__(self):
+            self.process = subprocess.Popen([host, "./plugin.so"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                            stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+            self.pid, self.path = self.process.pid, host
+            assert self.say("ask") == "-1"
+
+    with Host() as target:
+        assert "is not loaded" in ftrace("check", refers, target.pid, status=1)
+        assert target.say("load") == "0" and target.say("ask") == "21"
+        assert "can be applied" in ftrace("check", refers, target.pid)
+        ftrace("apply", target.pid, fix)
+        assert target.say("ask") == "99"
+        ftrace("revert", target.pid)
+        assert target.say("ask") == "21"
+        target.check_end()
+    with Host() as target:
+        assert "it is patched when it is, if it was compiled for tracing" in ftrace("apply", target.pid, fix)
+        assert "waits for plugin.so to be loaded" in ftrace("status", target.pid)
+        for _ in range(2):
+            target.say("load")
+            assert target.say("ask") == ("99" if form == "compiled" else "21")
+            target.say("unload")
+        target.say("load")
+        ftrace("revert", target.pid)
+        assert target.say("ask") == "21"
+        target.check_end()
