@@ -189,6 +189,7 @@ bool ftrace_graph_enter(struct ftrace_thread *t, struct dyn_ftrace *site, struct
 	bool may_hook = !(site->flags & FTRACE_SITE_ENTRY_ONLY) && !ftrace_returns_refused;
 	struct fgraph_stack *s = stack_of(t);
 	struct fgraph_call *call;
+	u32 n;
 	struct ftrace_graph_ent_at at = { .site = site };
 
 	if (unlikely(READ_ONCE(ftrace_silent)))
@@ -214,20 +215,29 @@ bool ftrace_graph_enter(struct ftrace_thread *t, struct dyn_ftrace *site, struct
 		probe_return_missed(site);
 		return false;
 	}
-	call = call_at(s, s->n);
-	call->memory_end = s->n ? call_at(s, s->n - 1)->memory_end : 0;
-	call->word = NULL;
-	call->wants = 0;
-	call->data_used = 0;
-	ft_memset(call->data_size, 0, sizeof(call->data_size));
-	call->slot = (unsigned long)slot;
-	call->site = site;
-	call->parent = parent_of(ret, (unsigned long)slot);
-	call->epoch = READ_ONCE(epoch);
+	/*
+	 * Until it counts, a signal handler's calls use the same place, and are gone from it when the handler returns: then
+	 * it is filled in once more.
+	 */
+	n = s->n;
+	call = call_at(s, n);
+	do {
+		call->memory_end = n ? call_at(s, n - 1)->memory_end : 0;
+		call->word = NULL;
+		call->wants = 0;
+		call->data_used = 0;
+		ft_memset(call->data_size, 0, sizeof(call->data_size));
+		call->site = site;
+		call->parent = parent_of(ret, (unsigned long)slot);
+		call->epoch = READ_ONCE(epoch);
+		WRITE_ONCE(call->slot, (unsigned long)slot);
+		barrier();
+		WRITE_ONCE(s->n, n + 1);
+		barrier();
+	} while (unlikely(READ_ONCE(call->slot) != (unsigned long)slot));
 	at.ent.func = site->ip;
 	at.ent.parent_ip = call->parent;
-	at.ent.depth = (int)s->n;
-	s->n++;
+	at.ent.depth = (int)n;
 	for (; graph; graph &= graph - 1) {
 		unsigned int i = (unsigned int)__builtin_ctz(graph);
 		struct fgraph_ops *gops = __atomic_load_n(&fgraph_array[i], __ATOMIC_ACQUIRE);
