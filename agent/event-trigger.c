@@ -172,6 +172,8 @@ int event_trigger_write(struct agent_event *e, const char *text, u32 len)
 	if (err)
 		goto free;
 	if (!away) {
+		if (t->kind == TRIGGER_STACKTRACE)
+			ftrace_stack_trace_prepare();
 		t->next = e->triggers;
 		return exchange(e, t);
 	}

@@ -12,6 +12,8 @@
 #include "loader.h"
 #include "object.h"
 #include "ops.h"
+#include "site.h"
+#include "stack-trace.h"
 #include "stop.h"
 #include "text.h"
 #include "thread.h"
@@ -31,6 +33,7 @@ static void loader_event_quietly(void)
 	if (ftrace_loader()->r_state != RT_CONSISTENT || !ft_trylock(ftrace_lock))
 		return;
 	probes_objects_changed();
+	ftrace_stack_trace_changed();
 	if (ftrace_objects_scan_quietly() && !__atomic_exchange_n(&said, 1, __ATOMIC_RELAXED))
 		ft_log(-EPERM, "a seccomp filter was installed: libraries loaded since are not "
 			       "traced, as nothing can be asked for any more");
@@ -85,6 +88,7 @@ static void loader_event(void)
 	 */
 	ftrace_objects_scan(true);
 	probes_objects_changed();
+	ftrace_stack_trace_changed();
 	scanning = false;
 	WRITE_ONCE(holder, 0);
 	ft_unlock(ftrace_lock);
