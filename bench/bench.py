@@ -22,6 +22,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import benchlib
 import calls
 import callbacks
+import events
 import livepatch
 import many
 import moved
@@ -31,6 +32,7 @@ import programs
 import reading
 
 SECTIONS = {"calls": calls.recording, "threads": calls.threads, "callbacks": callbacks.callbacks,
+            "events": events.events,
             "livepatch": livepatch.livepatch, "many": many.many, "moved": moved.moved,
             "narrow": narrow.narrow, "probes": probes.probes, "programs": programs.programs, "reading": reading.reading}
 
