@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Probes at any instruction. */
+#include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -108,9 +109,40 @@ static void test_all(void)
 	ok(plain_corpus(777) == want && !hits, "and gone");
 }
 
-int main(void)
+/* A library that was not compiled for tracing, and goes with a probe in it. */
+static void test_dlclose(const char *path)
+{
+	bool good = true;
+
+	for (int i = 0; i < 3; i++) {
+		void *plugin = dlopen(path, RTLD_NOW);
+		int (*value)(int) = (int (*)(int))dlsym(plugin, "plugin_value");
+		struct kprobe kp = { .symbol_name = "plugin_value", .pre_handler = hit };
+
+		hits = 0;
+		good &= !register_kprobe(&kp) && !(kp.flags & KPROBE_FLAG_FTRACE) && value(1) == 2 &&
+			hits == 1;
+		dlclose(plugin);
+		good &= kp.flags & KPROBE_FLAG_GONE && enable_kprobe(&kp) == -EINVAL;
+		unregister_kprobe(&kp);
+	}
+	ok(good, "a library goes with a probe in it, and comes back, three times");
+}
+
+static void test_refusals(void)
+{
+	struct kprobe kp = { .addr = (kprobe_opcode_t *)&hits, .pre_handler = hit };
+
+	ok(refused(register_kprobe(&kp), -EINVAL, "no code"), "no code is there");
+	kp.addr = (kprobe_opcode_t *)dlsym(RTLD_DEFAULT, "register_kprobe");
+	ok(refused(register_kprobe(&kp), -EINVAL, "library's own"), "in the library's own code");
+}
+
+int main(int argc, char **argv)
 {
 	ftrace_set_log(say);
+	test_dlclose(argv[1]);
+	test_refusals();
 	test_each();
 	test_all();
 	return tap_done();
