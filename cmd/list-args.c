@@ -32,6 +32,23 @@ static void print_event(const char *title, const struct proto_event *event)
 		printf("\t%s: %s\n\t\tshown as %s\n", title, event->fetch, event->shown);
 }
 
+/* What debug information calls things need not be fit for a terminal. */
+static void print_clean(const struct proto *proto, const char *name)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		exit(cmd_error("list: no memory"));
+	proto_print(out, proto, name);
+	if (fclose(out))
+		exit(cmd_error("list: no memory"));
+	for (char *p = text; *p; p++)
+		putchar((unsigned char)*p < ' ' || *p == 0x7f ? '?' : *p);
+	free(text);
+}
+
 static void print(struct cmd_prototypes *p, struct proto_enums *enums, const struct proto_wanted *w,
 		  const char *library, int events)
 {
@@ -41,7 +58,7 @@ static void print(struct cmd_prototypes *p, struct proto_enums *enums, const str
 	if (!name)
 		exit(cmd_error("list: no memory"));
 	if (w->proto)
-		proto_print(stdout, w->proto, name);
+		print_clean(w->proto, name);
 	else
 		fputs(name, stdout);
 	if (library)

@@ -216,9 +216,13 @@ static void tell_enums(struct state *s, size_t told)
 		const struct proto_enum *e = s->enums.list[told];
 
 		fprintf(s->shown, "enum %zu", told + 1);
-		for (size_t i = 0; i < e->n; i++)
-			fprintf(s->shown, " %s:%llx:%llx", e->list[i].name, (unsigned long long)e->list[i].mask,
+		for (size_t i = 0; i < e->n; i++) {
+			fputc(' ', s->shown);
+			for (const char *c = e->list[i].name; *c; c++)
+				fputc((unsigned char)*c <= ' ' || *c == 0x7f ? '?' : *c, s->shown);
+			fprintf(s->shown, ":%llx:%llx", (unsigned long long)e->list[i].mask,
 				(unsigned long long)e->list[i].value);
+		}
 		fputc('\n', s->shown);
 	}
 }

@@ -347,6 +347,14 @@ static const struct proto_member *only_member(const struct proto_type *t)
 	return only;
 }
 
+/* "NAME=", as far as it is a name: the file may be damaged. */
+static void put_name(struct builder *b, const char *name)
+{
+	for (; *name; name++)
+		fputc((unsigned char)*name <= ' ' || *name == 0x7f || *name == '%' ? '?' : *name, b->shown);
+	fputc('=', b->shown);
+}
+
 /* Members, those of base classes among them; how many were shown before: @n. */
 static unsigned members(struct builder *b, const struct proto_type *t, struct access *a, const char *name,
 			unsigned depth, unsigned n)
@@ -372,7 +380,7 @@ static unsigned members(struct builder *b, const struct proto_type *t, struct ac
 			return n;
 		}
 		if (m->name)
-			fprintf(b->shown, "%s=", m->name);
+			put_name(b, m->name);
 		if (m->bits)
 			bit_field(b, m, a, field);
 		else
