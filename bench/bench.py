@@ -19,6 +19,7 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import attach
 import benchlib
 import calls
 import callbacks
@@ -32,8 +33,8 @@ import programs
 import reading
 
 SECTIONS = {"calls": calls.recording, "threads": calls.threads, "callbacks": callbacks.callbacks,
-            "events": events.events,
-            "livepatch": livepatch.livepatch, "many": many.many, "moved": moved.moved,
+            "events": events.events, "livepatch": livepatch.livepatch, "attach": attach.attach,
+            "many": many.many, "moved": moved.moved,
             "narrow": narrow.narrow, "probes": probes.probes, "programs": programs.programs, "reading": reading.reading}
 
 
