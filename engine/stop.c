@@ -335,6 +335,37 @@ static int wait_for_all(struct stop *s, u64 began)
 	}
 }
 
+/* Is one of those that have not come neither ended nor in the kernel for long? */
+static bool on_the_way(struct stop *s)
+{
+	for (u32 i = 0; i < s->n; i++) {
+		const struct ftrace_stopped *t = &s->threads[i];
+		char state = t->pending && !t->fixed ? stop_task_state(s, t->tid) : 'X';
+
+		if (state != 'Z' && state != 'X' && state != 'D')
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The stop comes to nothing. Whoever was interrupted has to stand all the same before he is let go: only then is
+ * seen to that his system call does not end with EINTR.
+ */
+static void settle(struct stop *s)
+{
+	u64 began = stop_now_ns();
+	struct ftrace_stopped *t;
+
+	for (;;) {
+		while (stop_take_event(s, &t))
+			;
+		if (!s->npending || stop_now_ns() - began > STOP_TIMEOUT_NS || !on_the_way(s))
+			return;
+		stop_wait(1000000);
+	}
+}
+
 /* Is there a process that runs in our memory and is none of our threads? */
 static bool memory_is_shared(struct stop *s, s32 tid)
 {
@@ -509,6 +540,8 @@ static int help(void *arg)
 		err = look_at_all(s);
 	if (!err)
 		s->err = s->work(s->threads, s->n, s->data);
+	else
+		settle(s);
 	let_go(s);
 	smp_store_release(&s->done, 1);
 	return 0;
