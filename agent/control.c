@@ -112,7 +112,8 @@ int control_apply(const char *settings, size_t len, bool early)
 			continue;
 		err = control_write(line, (size_t)(name_end - line), eq + 1,
 				    (size_t)(stop - eq - 1), mode);
-		if (err)
+		/* An event that cannot be had here was logged, and keeps nothing else from being recorded. */
+		if (err && !ft_starts_with(line, "events/"))
 			return err;
 	}
 	return 0;

@@ -6,6 +6,7 @@
  */
 #include "agent/agent.h"
 #include "agent/event.h"
+#include "engine/data-symbol.h"
 #include "engine/find.h"
 #include "engine/ops.h"
 
@@ -15,6 +16,8 @@ struct site_event {
 	struct agent_event *event;
 	struct site_event *gone;	/* the next that was taken out of the table */
 };
+
+#define MAX_LOOKED	16u	/* symbols looked for at a time */
 
 struct site_table {
 	u32 n;
@@ -323,6 +326,37 @@ static int attach_probe(struct agent_event *e)
 	return err == -ENOENT ? 0 : err;
 }
 
+/*
+ * Named functions without a site: not in this process, or they cannot be traced; then an entry is probed as any other
+ * instruction. Symbols are looked for only for a few, as that opens files.
+ */
+static bool is_here(const struct agent_event *e, u32 *looked)
+{
+	if (!e->symbol)
+		return true;
+	if (e->glob || (e->linked && !e->offset) || ++*looked > MAX_LOOKED)
+		return false;
+	return ftrace_symbol_address(e->symbol, e->symbol_len) != 0;
+}
+
+static int attach_probes(void)
+{
+	struct agent_event *e;
+	int err = 0, one;
+	u32 looked = 0;
+
+	for (e = event_list(); e; e = e->next) {
+		if (!e->changes || !is_here(e, &looked))
+			continue;
+		one = event_is_return(e) ?
+		      ft_log(-EOPNOTSUPP, "%s/%s: the function cannot be traced, so its return cannot be "
+			     "hooked", e->group, e->name) : attach_probe(e);
+		if (one && !err)
+			err = one;
+	}
+	return err;
+}
+
 static int attach_all(void)
 {
 	struct sites sites[KINDS] = { { NULL, 0, 0 } };
@@ -354,13 +388,8 @@ static int attach_all(void)
 				break;
 			}
 	}
-	for (e = event_list(); e; e = e->next) {
-		if (!e->changes || event_is_return(e) || (e->kind != PROBE_P))
-			continue;
-		one = !e->symbol || e->offset || !e->linked ? attach_probe(e) : 0;
-		if (one && !err)
-			err = one;
-	}
+	one = attach_probes();
+	err = err ? err : one;
 	if (names.slot)
 		ft_free(names.slot, names.size * sizeof(*names.slot));
 	return err;

@@ -130,6 +130,8 @@ static int parse(struct event_trigger *t, const struct agent_event *e, const cha
 		return 0;
 	if (end - word != 2 || word[0] != 'i' || word[1] != 'f')
 		return trigger_error(-EINVAL, text, len, word, "Only 'if FILTER' may follow a trigger");
+	while (p.at < p.end && (*p.at == ' ' || *p.at == '\t'))
+		p.at++;
 	begin = p.at;
 	err = event_filter_parse(&t->filter, e->args, e->nargs, begin, (u32)(p.end - begin), &error);
 	if (err == -ENOMEM)

@@ -188,7 +188,10 @@ void record_drain_last(struct record *r, struct record_ring *ring)
 	/* What is left is not worth the space that names and totals need. */
 	if (r->stopped_why)
 		t->discarded += skip_rest(ring);
-	t->records += d->records;
+	if (d->stream_id == FTRACE_STREAM_EVENTS)
+		t->events += d->records;
+	else
+		t->records += d->records;
 	t->calls += d->calls;
 	t->discarded += __atomic_load_n(&d->ring->discarded, __ATOMIC_RELAXED) + d->lost;
 	t->stalls += __atomic_load_n(&d->ring->stalls, __ATOMIC_RELAXED);

@@ -121,6 +121,8 @@ static void set_info(struct record *r, struct trace_info *info)
 	trace_info_set(info, "recorded", r->stopped_why ? "interrupted" : "complete");
 	trace_info_set(info, "calls", "%" PRIu64, t->calls);
 	trace_info_set(info, "records", "%" PRIu64, t->records);
+	if (t->events)
+		trace_info_set(info, "events", "%" PRIu64, t->events);
 	trace_info_set(info, "discarded", "%" PRIu64, t->discarded);
 	trace_info_set(info, "threads", "%" PRIu64, t->threads);
 	trace_info_set(info, "processes", "%u", t->processes);
@@ -204,8 +206,12 @@ void record_summary(const struct record *r)
 	fputs("ftrace: ", stderr);
 	/* A tracer that writes no records may not have counted. */
 	if (t->calls || !t->results)
-		fprintf(stderr, "%" PRIu64 " call%s of %" PRIu64 " thread%s in ", t->calls,
-			plural(t->calls), t->threads, plural(t->threads));
+		fprintf(stderr, "%" PRIu64 " call%s", t->calls, plural(t->calls));
+	if (t->events)
+		fprintf(stderr, "%s%" PRIu64 " event%s", t->calls || !t->results ? " and " : "", t->events,
+			plural(t->events));
+	if (t->calls || t->events || !t->results)
+		fprintf(stderr, " of %" PRIu64 " thread%s in ", t->threads, plural(t->threads));
 	fprintf(stderr, "%u process%s, ", t->processes, t->processes == 1 ? "" : "es");
 	print_size(stderr, r->written);
 	fprintf(stderr, " in %s", r->opt->output);

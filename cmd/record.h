@@ -94,7 +94,7 @@ struct record_process {
 
 /* Of all process images together. */
 struct record_totals {
-	uint64_t calls, records, discarded, stalls;
+	uint64_t calls, records, events, discarded, stalls;	/* records: without events */
 	uint64_t untraceable, calls_dropped, calls_unshadowed, threads_unrecorded;
 	uint64_t map_bytes;		/* of text in their maps */
 	char untraceable_in[1024];	/* the first executable with such functions, or with libraries that have ... */
