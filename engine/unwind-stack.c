@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "unwind-stack.h"
 
+#include <fcntl.h>
 #include <link.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -13,13 +14,29 @@
 
 /* ---- memory ---- */
 
+/* Emulators may not have the system call for it. @size: less than a pipe takes. */
+static bool read_by_pipe(unsigned long addr, void *to, size_t size)
+{
+	int fd[2];
+	bool good;
+
+	if (arch_syscall(SYS_pipe2, (long)fd, O_CLOEXEC, 0, 0, 0, 0))
+		return false;
+	good = arch_syscall(SYS_write, fd[1], (long)addr, (long)size, 0, 0, 0) == (long)size &&
+	       arch_syscall(SYS_read, fd[0], (long)to, (long)size, 0, 0, 0) == (long)size;
+	ft_close(fd[0]);
+	ft_close(fd[1]);
+	return good;
+}
+
 /* By a system call, which fails where nothing is mapped. */
 static bool read_memory(unsigned long addr, void *to, size_t size)
 {
 	struct iovec local = { to, size }, remote = { (void *)addr, size };
+	long n = arch_syscall(SYS_process_vm_readv, ft_getpid(), (long)&local, 1, (long)&remote, 1,
+			      0);
 
-	return arch_syscall(SYS_process_vm_readv, ft_getpid(), (long)&local, 1, (long)&remote, 1,
-			    0) == (long)size;
+	return n == (long)size || (n == -ENOSYS && read_by_pipe(addr, to, size));
 }
 
 bool unwind_read(const struct unwind_walk *w, unsigned long addr, unsigned long *value)
@@ -114,6 +131,8 @@ static unsigned long add_first(struct unwind_objects *all)
 			phdr = (const ElfW(Phdr) *)auxv[i].a_un.a_val;
 		if (auxv[i].a_type == AT_PHNUM)
 			phnum = auxv[i].a_un.a_val;
+		if (auxv[i].a_type == AT_ENTRY)
+			all->entry = auxv[i].a_un.a_val;
 		if (auxv[i].a_type == AT_SYSINFO_EHDR)
 			vdso = auxv[i].a_un.a_val;
 	}
@@ -282,7 +301,9 @@ enum unwind_result unwind_step(struct unwind_walk *w)
 	o = find_entry(w->all, pc, &entry);
 	if (!o || ++w->depth > MAX_DEPTH || !unwind_row(&o->table, entry, pc - o->base, &row))
 		return UNWIND_LOST;
-	if (row.rule[row.ra].how == UNWIND_UNDEFINED)
+	/* Not everywhere does the table say so of _start (s390). */
+	if (row.rule[row.ra].how == UNWIND_UNDEFINED ||
+	    o->base + (unsigned long)eh_frame_start(&o->table, entry) == w->all->entry)
 		return UNWIND_START;
 	if (!frame_address(w, &row, &cfa))
 		return UNWIND_LOST;

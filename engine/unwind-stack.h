@@ -64,6 +64,7 @@ struct unwind_object {
 /* What is loaded. Large: in memory of its own. */
 struct unwind_objects {
 	u32 n;
+	unsigned long entry;	/* where the program began: nobody has called that */
 	struct unwind_object o[UNWIND_MAX_OBJECTS];
 };
 
