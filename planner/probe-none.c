@@ -31,3 +31,8 @@ bool probe_is_restorer(const u8 *code, size_t avail)
 {
 	return false;
 }
+
+bool probe_is_pc_thunk(const struct probe *p, const u8 *code, size_t avail)
+{
+	return false;
+}
