@@ -7,12 +7,15 @@
 #include "reader/events.h"
 #include "reader/message.h"
 
+#define CLASSES		64		/* a thread has few kinds of events at a time, a map may have thousands */
+
 /* One stream file. */
 struct source {
 	struct trace_cursor c;
 	const unsigned char *p, *end;	/* the next event in this packet */
 	uint64_t time;			/* its, or of the loss before it */
 	int lost;			/* tell of the loss before the packet first */
+	const struct trace_event_class *classes[CLASSES];	/* asked for last, by id */
 };
 
 struct trace_events {
@@ -191,6 +194,15 @@ static int take_stack(struct trace_events *events, struct trace_event *event,
 	return 0;
 }
 
+static const struct trace_event_class *class_of(struct trace_events *events, struct source *s, uint32_t id)
+{
+	const struct trace_event_class **class = &s->classes[id / 2 % CLASSES];
+
+	if (!*class || (*class)->id != id)
+		*class = trace_map_event(trace_process_map(events->recording, s->c.process), id);
+	return *class;
+}
+
 /* Event at @s->p into @event. */
 static void fill(struct trace_events *events, struct source *s, struct trace_event *event)
 {
@@ -210,7 +222,7 @@ static void fill(struct trace_events *events, struct source *s, struct trace_eve
 	id = get16(s->p + 4, swapped);
 	end = begin + get16(s->p + 6, swapped);
 	event->id = id & ~(uint32_t)FTRACE_EVENT_INCOMPLETE;
-	event->class = trace_map_event(trace_process_map(events->recording, s->c.process), event->id);
+	event->class = class_of(events, s, event->id);
 	if (id & FTRACE_EVENT_INCOMPLETE)
 		event->state = TRACE_EVENT_INCOMPLETE;
 	else if (event->class && event->class->kind == 's')

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Dynamic events: what their values are, where they stand, and that nothing of them is lost, doubled or torn."""
+import glob
 import os
+import random
 import re
+import shutil
 import signal
 
 import pytest
@@ -249,6 +252,33 @@ def test_bad_use(option, what, column):
     if column is not None:
         lines = text.splitlines()
         assert lines[1].index("^") == lines[0].index(option[-1]) + column, text
+
+
+@pytest.mark.limit(120)
+def test_damaged(record, tmp_path):
+    """Streams and descriptions of events with random bytes: an error or less to see, never a crash."""
+    tool = os.path.join(ftracetest.BUILD, "tests", "sanitized", "ftrace-sanitized")
+    if not os.path.exists(tool):
+        pytest.skip("built without sanitizers")
+    recording = record.same([program()], [*events(
+        "f add a=$arg1:s32 s=$stack", "f show n=+0($arg1):string l=+0($arg1):u8[5]",
+        "f look names=+8(+8($arg1)):string[3] y=$arg1:symbol", "f:t/r add%return r=$retval"), "--trigger", "stacktrace"])
+    dice = random.Random(1)
+    for turn in range(60):
+        copy = str(tmp_path / f"copy{turn}")
+        shutil.copytree(recording.folder, copy)
+        files = glob.glob(copy + "/*/events-*") + (glob.glob(copy + "/*/.map") if turn % 3 == 0 else [])
+        for name in files:
+            with open(name, "rb") as file:
+                data = bytearray(file.read())
+            for _ in range(dice.randint(1, 6)):
+                data[dice.randrange(len(data))] = dice.choice([0, 255, 1, dice.randrange(256)])
+            if dice.random() < 0.2:
+                del data[dice.randrange(len(data)):]
+            with open(name, "wb") as file:
+                file.write(data)
+        shown = run([tool, "replay", "--no-pager", "-i", copy], timeout=20)
+        assert shown.status in (0, 1) and b"runtime error" not in shown.stderr and b"Sanitizer" not in shown.stderr, str(shown)
 
 
 @pytest.mark.limit(300)
