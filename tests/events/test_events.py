@@ -6,6 +6,7 @@ import random
 import re
 import shutil
 import signal
+import struct
 
 import pytest
 
@@ -252,6 +253,64 @@ def test_bad_use(option, what, column):
     if column is not None:
         lines = text.splitlines()
         assert lines[1].index("^") == lines[0].index(option[-1]) + column, text
+
+
+MAP = "QQIIIIQIIQQQQQQII16s16s1024sQ"	# struct ftrace_map_header
+
+
+def turn_round(data, formats):
+    """Each part of @data in the other byte order; what is behind them as it is."""
+    out, at = b"", 0
+    for form in formats:
+        size = struct.calcsize("<" + form)
+        out += struct.pack(">" + form, *struct.unpack_from("<" + form, data, at))
+        at += size
+    return out + data[at:]
+
+
+def test_other_byte_order(record, tmp_path):
+    """The same recording as a big-endian machine had made it is shown the same, and read by babeltrace2."""
+    recording = record.same([program()], [*events(
+        "f show n=$arg2:s32 s=+0($arg1):string w=$arg2:x16 q=$arg2:u64", "f look nums=+0(+8($arg1)):u16[4]"), "--tracer", "nop"])
+    before = shown(recording.folder)
+    bt = run(["babeltrace2", "--clock-cycles", recording.folder]).stdout
+    (trace,) = recording.traces()
+    for name in os.listdir(trace):
+        path = os.path.join(trace, name)
+        with open(path, "rb") as file:
+            data = file.read()
+        if name == ".map":
+            data = turn_round(data, [MAP])
+        elif name == "metadata":
+            data = data.replace(b"byte_order = le", b"byte_order = be")
+        elif name.startswith("events-"):
+            at, out = 0, b""
+            while at < len(data):
+                size, content = (n // 8 for n in ftracetest.PACKET.unpack_from(data, at)[4:6][::-1])
+                p, stop = at + 64, at + content
+                out += turn_round(data[at:at + 64], ["IIQQQQQQII"])
+                while p < stop:
+                    _, id, length = struct.unpack_from("<IHH", data, p)
+                    words = (length + 7) // 8 * 8
+                    event = turn_round(data[p:p + 8 + words], ["IHH", "IIQ"])
+                    if id == 16:	# n=s32, s, w=x16, q=u64
+                        end = event.index(b"\0", 28) + 1
+                        w, q = (end + 1) & ~1, (((end + 1) & ~1) + 2 + 7) & ~7
+                        event = bytearray(event)
+                        event[24:28] = event[24:28][::-1]
+                        event[w:w + 2] = event[w:w + 2][::-1]
+                        event[q:q + 8] = event[q:q + 8][::-1]
+                    else:
+                        event = event[:24] + struct.pack(">4H", *struct.unpack_from("<4H", event, 24)) + event[32:]
+                    out += bytes(event)
+                    p += 8 + words
+                at += size
+            data = out
+        with open(path, "wb") as file:
+            file.write(data)
+    assert len(before) == 12 and shown(recording.folder) == before
+    read = run(["babeltrace2", "--clock-cycles", recording.folder])
+    assert read.status == 0 and read.stdout == bt, str(read)
 
 
 @pytest.mark.limit(120)
