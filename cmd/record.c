@@ -31,6 +31,14 @@ static void explain_nothing(const struct record *r)
 			  r->program, r->attach ? "PROGRAM" : r->program);
 }
 
+/* Definitions name functions, which need not be there: libraries that come later may have them. */
+static void explain_no_events(const struct record *r)
+{
+	if (r->opt->events && !r->totals.events && r->totals.images)
+		cmd_error("%s: no event of -e happened: no such function, none of its calls, or none that a filter let through; 'ftrace list %s' shows the functions",
+			  r->program, r->attach ? "PROGRAM" : r->program);
+}
+
 static int run(struct record *r)
 {
 	int err;
@@ -79,6 +87,7 @@ static int record_in_session(struct record *r)
 	err = record_finish_output(r);
 	record_session_show_log(r);
 	explain_nothing(r);
+	explain_no_events(r);
 	record_summary(r);
 	show_results(r);
 	/* The program's own status matters more than what became of the recording. */

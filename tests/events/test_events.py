@@ -255,6 +255,15 @@ def test_bad_use(option, what, column):
         assert lines[1].index("^") == lines[0].index(option[-1]) + column, text
 
 
+def test_nothing_happened(record):
+    """A name that nothing has is said, and the program is recorded as ever."""
+    recording = record([program()], events("f no_such_function a=$arg1:s32"))
+    assert recording.result.status == 0, str(recording.result)
+    assert b"no event of -e happened" in recording.result.stderr, str(recording.result)
+    recording = record([program()], events("f add a=$arg1:s32"))
+    assert b"no event of -e happened" not in recording.result.stderr, str(recording.result)
+
+
 MAP = "QQIIIIQIIQQQQQQII16s16s1024sQ"	# struct ftrace_map_header
 
 
