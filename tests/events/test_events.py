@@ -232,6 +232,24 @@ def test_full(record):
     check_babeltrace(recording, len(found))
 
 
+@pytest.mark.limit(120)
+@pytest.mark.parametrize("options", [[], ["--overwrite"]])
+def test_ring_comes_round(options, record):
+    """Handlers fill the whole ring while an event is being written: some are dropped, none is torn."""
+    wrap = build(os.path.join(HERE, "wrap.c"), "-O1", PATCHABLE, name="wrap")
+    recording = record.same([wrap], [*events(
+        "f add a=$arg1:u64 b=$arg2:u64 c=$comm", "f big i=$arg1:u64 u=\\1:u64 v=\\2:u64 w=\\3:u64 x=\\4:u64 y=\\5:u64"),
+        "--tracer", "nop", "--buffer", "128K", "--wait", "1ms", "--max-size", "2G", *options], timeout=60)
+    found = read_events(recording.folder)
+    assert len(found) > 500
+    for _, _, id, payload in found:
+        if id == 16:
+            assert payload[16:37] == struct.pack("=QQ", 1, 2) + b"wrap\0"
+        elif id == 18:
+            assert payload[24:] == struct.pack("=5Q", 1, 2, 3, 4, 5)
+    check_babeltrace(recording, len(found))
+
+
 def test_seccomp(record):
     """After system calls are forbidden: what is read without any is there, the rest is a fault, the program lives."""
     recording = record.same([program(), "seccomp"], [*events("f show s=+0($arg1):string n=$arg2:s32", "f add a=$arg1:s32"),
