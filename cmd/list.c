@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ftrace list: which functions of a program can be traced, and which cannot and why. */
+/* ftrace list: which functions of a program can be traced, and which cannot and why; its USDT probes. */
 #include <elf.h>
 #include <errno.h>
 #include <limits.h>
@@ -12,6 +12,7 @@
 #include "cmd/cmd.h"
 #include "cmd/libraries.h"
 #include "cmd/list-args.h"
+#include "cmd/list-usdt.h"
 #include "cmd/options.h"
 #include "cmd/pager.h"
 #include "engine/elf-file.h"
@@ -19,7 +20,7 @@
 #include "planner/planner.h"
 #include "reader/demangle.h"
 
-enum { KEY_NO_PAGER = 256, KEY_EVENTS };
+enum { KEY_NO_PAGER = 256, KEY_EVENTS, KEY_USDT };
 
 static const struct cmd_option options[] = {
 	{ "refused", 'r', NULL, "list the functions that cannot be traced instead, each with its reason" },
@@ -27,6 +28,7 @@ static const struct cmd_option options[] = {
 	{ "demangle", 'C', NULL, "show C++ and Rust names as people write them" },
 	{ "args", 'a', NULL, "show each function's prototype, as 'ftrace record -a' knows it" },
 	{ "events", KEY_EVENTS, NULL, "and what that records of a call and its return" },
+	{ "usdt", KEY_USDT, NULL, "list the probes that are in it (<sys/sdt.h>) instead of functions" },
 	{ "no-pager", KEY_NO_PAGER, NULL, "do not run a pager" },
 	{ NULL, 0, NULL, NULL },
 };
@@ -43,10 +45,10 @@ static const struct cmd_usage usage = {
 
 struct list {
 	int refused, libs, demangle;
-	int args, events;
+	int args, events, usdt;
 	struct list_args prototypes;	/* of the object that is listed */
 	char **globs;
-	size_t listed;
+	size_t listed, probes;
 	int failed;
 };
 
@@ -230,24 +232,42 @@ static void list_planned(struct list *l, const char *path, int library)
 	planner_release(plan, size);
 }
 
-static void list_object(struct list *l, const char *path, int library)
+static void cannot_read(struct list *l, const char *path, int err)
+{
+	const char *why = why_not(err, path);
+
+	if (why)
+		cmd_error("%s: %s", path, why);
+	else
+		cmd_error("%s: %s; try again", path, strerror(-err));
+	l->failed = 1;
+}
+
+static void list_probes(struct list *l, const char *path, int library)
+{
+	struct list_usdt u = {
+		.library = library ? base_name(path) : NULL, .globs = l->globs, .demangle = l->demangle,
+	};
+	int err = list_usdt_print(&u, path);
+
+	if (err)
+		cannot_read(l, path, err);
+	l->listed += u.listed;
+	l->probes += u.probes;
+}
+
+static void list_functions(struct list *l, const char *path, int library)
 {
 	struct ftrace_finding f;
 	struct kind kind;
 	int err = ftrace_find(path, &f);
-	const char *why;
 
 	if (err == -ENOEXEC && only_planned(path)) {
 		list_planned(l, path, library);
 		return;
 	}
 	if (err) {
-		why = why_not(err, path);
-		if (why)
-			cmd_error("%s: %s", path, why);
-		else
-			cmd_error("%s: %s; try again", path, strerror(-err));
-		l->failed = 1;
+		cannot_read(l, path, err);
 		return;
 	}
 	look(path, &kind);
@@ -266,6 +286,14 @@ static void list_object(struct list *l, const char *path, int library)
 	if (l->args)
 		list_args_print(&l->prototypes, path, library ? base_name(path) : NULL, l->events);
 	ftrace_find_done(&f);
+}
+
+static void list_object(struct list *l, const char *path, int library)
+{
+	if (l->usdt)
+		list_probes(l, path, library);
+	else
+		list_functions(l, path, library);
 }
 
 static void list_library(const char *file, void *data)
@@ -298,6 +326,9 @@ int cmd_list(int argc, char **argv)
 		case 'a':
 			l.args = 1;
 			break;
+		case KEY_USDT:
+			l.usdt = 1;
+			break;
 		case KEY_NO_PAGER:
 			pager = 0;
 			break;
@@ -307,6 +338,8 @@ int cmd_list(int argc, char **argv)
 		return cmd_bad_use("list", "list: which PROGRAM?");
 	if (l.args && l.refused)
 		return cmd_bad_use("list", "--args and --refused exclude each other");
+	if (l.usdt && (l.args || l.refused))
+		return cmd_bad_use("list", "--usdt and --%s exclude each other", l.args ? "args" : "refused");
 	path = find_file(argv[optind]);
 	if (!path)
 		return cmd_error("list: no memory");
@@ -315,6 +348,11 @@ int cmd_list(int argc, char **argv)
 	list_object(&l, path, 0);
 	if (l.libs && !l.failed)
 		l.failed |= cmd_for_each_library(path, list_library, &l);
+	if (l.usdt && !l.probes && !l.failed)
+		cmd_error("%s: no probes are in it%s: it has no .note.stapsdt; %s", path,
+			  l.libs ? " or its libraries" : "",
+			  l.libs ? "compile it with those of <sys/sdt.h>" :
+				   "compile it with those of <sys/sdt.h>, or list its libraries' too (--libs)");
 	free(path);
 	return l.failed || (!l.listed && !l.refused);
 }

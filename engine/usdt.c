@@ -1,69 +1,47 @@
 /* SPDX-License-Identifier: MIT */
-/* See <ftrace/usdt.h>; the note's format is SystemTap's (its wiki, UserSpaceProbeImplementation). */
+/* See <ftrace/usdt.h>. */
 #include <ftrace/usdt.h>
 
 #include "arch.h"
 #include "elf-file.h"
 #include "kprobe.h"
 #include "scratch.h"
-
-#define NOTE_TYPE	3u
+#include "usdt-notes.h"
 
 typedef int each_t(const struct usdt_site *site, void *data);
 
-/* One note's descriptor: three addresses, three strings. False: not one. */
-static bool read_desc(const struct elf *e, const u8 *p, size_t size, unsigned long base, u64 base_now,
-		      struct usdt_site *site)
-{
-	const unsigned int word = e->wide ? 8 : 4;
-	const char *s = (const char *)p + 3 * word, *end = (const char *)p + size;
-	const char *string[3];
-	u64 n[3];
+/* Of the notes of one object to whoever asked. */
+struct pass {
+	each_t *func;
+	void *data;
+	const char *path;
+	unsigned long base;
+};
 
-	if (size < 3 * word + 3 || end[-1])
-		return false;
-	for (unsigned int i = 0; i < 3; i++)
-		n[i] = e->wide ? elf_u64(e, p + 8 * i) : elf_u32(e, p + 4 * i);
-	for (unsigned int i = 0; i < 3; i++) {
-		if (s >= end)
-			return false;
-		string[i] = s;
-		s += ft_strlen(s) + 1;
-	}
-	/* Where the linker (or prelink) has moved what the note was made for. */
-	site->addr = base + (unsigned long)(n[0] + (base_now - n[1]));
-	site->semaphore = n[2] ? base + (unsigned long)(n[2] + (base_now - n[1])) : 0;
-	site->provider = string[0];
-	site->name = string[1];
-	site->args = string[2];
-	return true;
+static int pass_on(const struct usdt_note *note, void *data)
+{
+	const struct pass *pass = data;
+	const struct usdt_site site = {
+		.object = pass->path,
+		.provider = note->provider,
+		.name = note->name,
+		.args = note->args,
+		.addr = pass->base + (unsigned long)note->addr,
+		.semaphore = note->semaphore ? pass->base + (unsigned long)note->semaphore : 0,
+	};
+
+	return pass->func(&site, pass->data);
 }
 
 static int in_object(const char *path, unsigned long base, each_t *func, void *data)
 {
-	struct usdt_site site = { .object = path };
-	struct elf_section notes, mark;
+	struct pass pass = { func, data, path, base };
 	struct elf e;
-	int ret = 0;
+	int ret;
 
 	if (elf_open(&e, path, NULL))
 		return 0;
-	if (!elf_find_section(&e, ".note.stapsdt", &notes) || !notes.data ||
-	    !elf_find_section(&e, ".stapsdt.base", &mark))
-		goto out;
-	for (u64 at = 0; notes.size - at >= 12 && !ret;) {
-		const u8 *p = notes.data + at;
-		u32 name = elf_u32(&e, p), desc = elf_u32(&e, p + 4), type = elf_u32(&e, p + 8);
-		u64 from = at + 12 + ALIGN_UP((u64)name, 4), end = from + ALIGN_UP((u64)desc, 4);
-
-		if (from + desc > notes.size)
-			break;
-		if (type == NOTE_TYPE && name == 8 && !ft_memcmp(p + 12, "stapsdt", 8) &&
-		    read_desc(&e, notes.data + from, desc, base, mark.addr, &site))
-			ret = func(&site, data);
-		at = end > notes.size ? notes.size : end;
-	}
-out:
+	ret = usdt_notes_each(&e, pass_on, &pass);
 	elf_close(&e);
 	return ret;
 }

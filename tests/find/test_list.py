@@ -150,6 +150,97 @@ def test_libraries(listed, tmp_path):
     assert "libown.so: cannot open" in errors and "ftrace: " in errors.splitlines()[-1]
 
 
+# As <sys/sdt.h> writes it, which need not be installed. SEMAPHORE: a symbol, or 0.
+NOTE = """
+    #if __LP64__
+    #define ADDR ".8byte"
+    #else
+    #define ADDR ".4byte"
+    #endif
+    #define PROBE(semaphore, provider, name, args)                                              \\
+        "990: nop\\n.pushsection .note.stapsdt, \\"\\", \\"note\\"\\n.balign 4\\n"                    \\
+        ".4byte 992f-991f, 994f-993f, 3\\n991: .asciz \\"stapsdt\\"\\n992: .balign 4\\n"          \\
+        "993: " ADDR " 990b\\n" ADDR " _.stapsdt.base\\n" ADDR " " semaphore "\\n"              \\
+        ".asciz \\"" provider "\\"\\n.asciz \\"" name "\\"\\n.asciz \\"" args "\\"\\n"              \\
+        "994: .balign 4\\n.popsection\\n"
+    __asm__(".pushsection .stapsdt.base, \\"a\\", @progbits\\n"
+        ".weak _.stapsdt.base\\n.hidden _.stapsdt.base\\n"
+        "_.stapsdt.base: .space 1\\n.size _.stapsdt.base, 1\\n.popsection\\n");
+    #define FUNCTION(name, before, probes)                                                      \\
+        __asm__(".text\\n.globl " name "\\n.type " name ", @function\\n" name ":\\n"             \\
+                before probes "ret\\n.size " name ", . - " name "\\n")
+    """
+PROBES = NOTE + """
+    unsigned short guard __attribute__((section(".probes"), used));
+    FUNCTION("one", "nop\\nnop\\n", PROBE("guard", "tests", "watched", "8@%rdi -4@-8(%rbp)") "nop\\n"
+             PROBE("0", "tests", "plain", ""));
+    FUNCTION("other", "", PROBE("0", "others", "watched", "4@$1"));
+    int main(void) { return 0; }"""
+PROBE_LINES = ["tests:watched at one+0x2, semaphore: 8@%rdi -4@-8(%rbp)", "tests:plain at one+0x4",
+               "others:watched at other+0x0: 4@$1"]
+
+
+def test_probes(listed, tmp_path):
+    for flags in ([], ["-static"], ["-no-pie"]):
+        path = compile_text(tmp_path, PROBES, *flags)
+        assert listed("--usdt", path) == (PROBE_LINES, "", 0), flags
+    assert listed("--usdt", path, "tests:*")[0] == PROBE_LINES[:2]
+    assert listed("--usdt", path, "*:plain", "others:w*")[0] == PROBE_LINES[1:]
+    assert listed("--usdt", path, "watched") == ([], "", 1)
+    # Without symbols: where it is in the file.
+    subprocess.run(["strip", path], check=True)
+    lines, errors, status = listed("--usdt", path)
+    assert (len(lines), errors, status) == (3, "", 0)
+    assert all(re.search(r" at x\+0x[0-9a-f]+", line) for line in lines), lines
+
+
+def test_probes_of_libraries(listed, tmp_path):
+    library = compile_text(tmp_path, PROBES.replace("int main", "int in_library"), "-shared", "-fPIC",
+                           name="libprobes.so")
+    path = compile_text(tmp_path, NOTE + """
+        int in_library(void);
+        FUNCTION("mine", "", PROBE("0", "program", "here", ""));
+        int main(void) { return in_library(); }""", library, "-Wl,-rpath,$ORIGIN", name="uses")
+    own = ["program:here at mine+0x0"]
+    assert listed("--usdt", path) == (own, "", 0)
+    lines, errors, status = listed("--usdt", "--libs", path)
+    named = [line.replace(" at ", " [libprobes.so] at ") for line in PROBE_LINES]
+    assert (errors, status) == ("", 0)
+    assert [line for line in lines if "[libc.so.6]" not in line] == own + named
+
+
+def test_no_probes(listed, tmp_path):
+    path = compile_text(tmp_path, TEXT)
+    lines, errors, status = listed("--usdt", path)
+    assert (lines, status) == ([], 1)
+    one_line(errors, path, ".note.stapsdt", "--libs")
+    for path, words in [("/nowhere/x", "no such file"), (str(tmp_path), "not an ELF file"),
+                        (compile_text(tmp_path, PROBES, "-c", name="x.o"), "not linked yet")]:
+        lines, errors, status = listed("--usdt", path)
+        assert (lines, status) == ([], 1)
+        one_line(errors, path, words, ";")
+    for option in ("--args", "--refused"):
+        lines, errors, status = listed("--usdt", option, path)
+        assert (lines, status) == ([], 2)
+        one_line(errors, "--usdt", option)
+
+
+def test_damaged_probes(listed, tmp_path):
+    """Each word of the notes replaced: no crash, and what is printed is fit for a terminal."""
+    path = compile_text(tmp_path, PROBES)
+    with open(path, "rb") as file:
+        data = file.read()
+    begin = data.index(b"stapsdt\0") - 12
+    end = data.index(b"4@$1\0") + 5
+    for at in range(begin, end, 4):
+        for word in (b"\0\0\0\0", b"\x7f\x7f\x7f\x7f", b"\x1b[1m"):
+            with open(path, "wb") as file:
+                file.write(data[:at] + word + data[at + 4:])
+            lines, errors, status = listed("--usdt", path)
+            assert status in (0, 1) and len(lines) <= 3, (at, word)
+            assert not any("\x1b" in line or "\x7f" in line for line in lines), (at, word)
+
+
 def test_demangle(listed, tmp_path):
     path = os.path.join(tmp_path, "x")
     text = b"namespace n { int f(int a) { return a; } } int main() { return n::f(0); }"
