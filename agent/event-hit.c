@@ -27,11 +27,12 @@ static void record(const struct agent_event *e, const struct fetch_site *at,
 }
 
 void event_hit(struct agent_event *e, struct pt_regs *regs, u32 site, unsigned long ip,
-	       const unsigned long *entry_args)
+	       const unsigned long *entry_args, const struct usdt_site *usdt)
 {
 	const struct event_filter *filter = smp_load_acquire(&e->filter);
 	const struct event_trigger *triggers = smp_load_acquire(&e->triggers);
-	struct fetch_site at = { .regs = regs, .entry_args = entry_args, .ret = event_is_return(e) };
+	struct fetch_site at = { .regs = regs, .entry_args = entry_args, .ret = event_is_return(e),
+				 .usdt = usdt };
 	/* The program's stack may be small: what is not needed is not there. */
 	struct fetched values[e->nargs + 1];
 	char scratch[e->strings ? FETCH_SCRATCH : 1];

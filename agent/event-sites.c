@@ -66,7 +66,7 @@ static void entry_hit(unsigned long ip, unsigned long parent_ip, struct ftrace_o
 
 	for (s = events_at(site->id); s; s = READ_ONCE(s->next))
 		if (kind_of(s->event) == kind)
-			event_hit(s->event, regs, site->id, site->ip - site->entry_delta, NULL);
+			event_hit(s->event, regs, site->id, site->ip - site->entry_delta, NULL, NULL);
 }
 
 static int return_entry(struct ftrace_graph_ent *ent, struct fgraph_ops *gops, struct pt_regs *regs);
@@ -117,12 +117,13 @@ static void return_hit(struct ftrace_graph_ret *ret, struct fgraph_ops *gops, st
 
 	for (; s; s = READ_ONCE(s->next))
 		if (kind_of(s->event) == kind)
-			event_hit(s->event, regs, site->id, ret->parent_ip, kept);
+			event_hit(s->event, regs, site->id, ret->parent_ip, kept, NULL);
 }
 
 static int probe_hit(struct kprobe *p, struct pt_regs *regs)
 {
-	event_hit(container_of(p, struct agent_event, probe), regs, 0, (unsigned long)p->addr, NULL);
+	event_hit(container_of(p, struct agent_event, probe), regs, 0, (unsigned long)p->addr, NULL,
+		  NULL);
 	return 0;
 }
 
@@ -303,6 +304,8 @@ static int attach_probe(struct agent_event *e)
 	u32 at;
 	int err;
 
+	if (e->kind == PROBE_USDT)
+		return event_usdt_attach(e);
 	if (e->symbol && !e->glob && e->symbol_len + e->object_len + 2 < sizeof(name)) {
 		ft_memcpy(name, e->object ? e->object : "", e->object_len);
 		if (e->object)
@@ -433,7 +436,7 @@ static void unregister_idle(void)
 	u32 used = 0, k;
 
 	for (e = event_list(); e; e = e->next)
-		if (e->attached && !e->changes)
+		if (e->attached && !e->changes && e->kind != PROBE_USDT)
 			used |= 1u << kind_of(e);
 	for (k = 0; k < KINDS; k++) {
 		if (used >> k & 1 || !(ops_of(k)->flags & FTRACE_OPS_FL_ENABLED))
@@ -471,6 +474,7 @@ static int detach_all(void)
 			continue;
 		if (e->probe_registered)
 			unregister_kprobe(&e->probe);
+		event_usdt_detach(e);
 		ft_memset(&e->probe, 0, sizeof(e->probe));
 		e->probe_registered = false;
 		e->linked = false;

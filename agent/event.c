@@ -53,7 +53,7 @@ struct agent_event *event_find(const char *group, size_t group_len, const char *
 
 static const char *system_of(const struct probe_def *d)
 {
-	return d->kind == PROBE_F || d->kind == PROBE_F_RETURN ? "trace_fprobe" : "trace_kprobe";
+	return d->kind == PROBE_USDT ? "trace_uprobe" : d->kind == PROBE_F || d->kind == PROBE_F_RETURN ? "trace_fprobe" : "trace_kprobe";
 }
 
 /* ---- delete ---- */
@@ -219,6 +219,25 @@ static u32 length_without_filter(const char *text, u32 len)
 	return len;
 }
 
+static void name_function(struct agent_event *e, const char *text)
+{
+	e->object = moved(def.object, text, e->own);
+	e->object_len = def.object_len;
+	e->symbol = moved(def.symbol, text, e->own);
+	e->symbol_len = def.symbol_len;
+	e->offset = def.offset;
+	e->glob = def.symbol && is_glob(def.symbol, def.symbol_len);
+}
+
+/* No function's: symbol stays NULL. */
+static void name_usdt(struct agent_event *e, const char *text)
+{
+	e->own[def.object - text + def.object_len] = '\0';
+	e->own[def.symbol - text + def.symbol_len] = '\0';
+	e->usdt.provider = moved(def.object, text, e->own);
+	e->usdt.name = moved(def.symbol, text, e->own);
+}
+
 static struct agent_event *new_event(const char *text, u32 len)
 {
 	struct agent_event *e = ft_alloc(sizeof(*e));
@@ -236,14 +255,12 @@ static struct agent_event *new_event(const char *text, u32 len)
 	e->kind = def.kind;
 	ft_memcpy(e->group, def.group, sizeof(e->group));
 	ft_memcpy(e->name, def.event, sizeof(e->name));
-	e->object = moved(def.object, text, e->own);
-	e->object_len = def.object_len;
-	e->symbol = moved(def.symbol, text, e->own);
-	e->symbol_len = def.symbol_len;
-	e->offset = def.offset;
+	if (def.kind == PROBE_USDT)
+		name_usdt(e, text);
+	else
+		name_function(e, text);
 	e->fp = def.fp;
 	e->ret_args = def.ret_args;
-	e->glob = def.symbol && is_glob(def.symbol, def.symbol_len);
 	if (copy_args(e, text))
 		return e;
 fail:
@@ -274,6 +291,8 @@ static int add_event(const char *text, u32 len)
 		return event_error(-ENOSPC, system_of(&def), text, len, 0,
 				   "More events than can be numbered were defined in this process");
 	prepare();
+	if (def.kind == PROBE_USDT && event_usdt_arguments(&def))
+		return ft_log(-ENOMEM, "kprobe_events: no memory to look for a probe");
 	e = new_event(text, len);
 	if (!e)
 		return ft_log(-ENOMEM, "kprobe_events: no memory for an event");

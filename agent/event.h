@@ -4,6 +4,7 @@
  *
  *	event.c		definitions (kprobe_events), their ids, the process map
  *	event-sites.c	which functions they are hit at: one set of ops for all
+ *	event-usdt.c	USDT probes
  *	event-hit.c	a hit: values, filter, record, triggers
  *	event-filter.c	filters on values, understood; event-match.c: asked
  *	event-trigger.c	triggers
@@ -13,7 +14,7 @@
 #ifndef FTRACE_AGENT_EVENT_H
 #define FTRACE_AGENT_EVENT_H
 
-#include <ftrace/kprobes.h>
+#include <ftrace/usdt.h>
 
 #include "agent/probe.h"
 #include "engine/base.h"
@@ -51,6 +52,8 @@ struct agent_event {
 	/* Where it is no function's entry or return. */
 	struct kprobe probe;
 	bool probe_registered;
+	struct usdt_probe usdt;		/* PROBE_USDT: provider and name are in own */
+	bool usdt_registered;
 };
 
 static inline bool event_is_return(const struct agent_event *e)
@@ -100,14 +103,23 @@ void event_list_unlock(void);
 /* The recording begins; told before any object is looked at. */
 void event_sites_begin(void);
 
+/* ---- event-usdt.c ---- */
+
+/* The arguments of @def by the notes of this process; as they are where it has no such probe. 0 or -ENOMEM. */
+int event_usdt_arguments(struct probe_def *def);
+
+/* Watch the probe wherever it is now. 0 also if that is nowhere. */
+int event_usdt_attach(struct agent_event *e);
+void event_usdt_detach(struct agent_event *e);
+
 /* ---- event-hit.c ---- */
 
 /*
  * @e was hit in this thread. @site: the function's site id, 0: none. @ip: as in struct ftrace_event_head. @entry_args: of a
- * return, PROBE_MAX_RET_ARGS arguments at the entry, NULL: not known.
+ * return, PROBE_MAX_RET_ARGS arguments at the entry, NULL: not known. @usdt: which place of a USDT probe, else NULL.
  */
 void event_hit(struct agent_event *e, struct pt_regs *regs, u32 site, unsigned long ip,
-	       const unsigned long *entry_args);
+	       const unsigned long *entry_args, const struct usdt_site *usdt);
 
 /* ---- error-log.c ---- */
 

@@ -3,10 +3,12 @@
 #include <sys/prctl.h>
 
 #include <ftrace/ptrace.h>
+#include <ftrace/usdt.h>
 
 #include "agent/fetch.h"
 #include "arch.h"
 #include "engine/thread.h"
+#include "engine/usdt.h"
 
 #define HEAD		((u32)sizeof(struct ftrace_event_head))
 #define COMM_SIZE	16u
@@ -32,6 +34,25 @@ static bool argument(const struct fetch_site *at, u64 n, u64 *v)
 	if (!at->entry_args)
 		return false;
 	*v = at->entry_args[n];
+	return true;
+}
+
+/* Memory of an operand need not be there: the program itself perhaps never reads it. */
+static bool usdt_argument(const struct fetch_site *at, u64 n, u64 *v)
+{
+	struct usdt_operand operand;
+	u32 bytes;
+
+	if (!at->usdt || ftrace_usdt_operand(at->usdt->args, (unsigned int)n, at->regs, &operand))
+		return false;
+	*v = operand.value;
+	if (operand.memory) {
+		bytes = (u32)(operand.size < 0 ? -operand.size : operand.size);
+		*v = 0;
+		if (!ftrace_peek_read(&at->peek, v, operand.value, bytes < sizeof(*v) ? bytes : sizeof(*v)))
+			return false;
+	}
+	*v = ftrace_usdt_extend(*v, operand.size);
 	return true;
 }
 
@@ -63,6 +84,8 @@ static bool base_value(const struct fetch_arg *arg, unsigned long symbol, const 
 			return false;
 		*v = word;
 		return true;
+	case FETCH_USDT:
+		return usdt_argument(at, arg->value, v);
 	case FETCH_SYMBOL:
 		*v = symbol + arg->value;
 		return symbol != 0;

@@ -10,6 +10,7 @@
 #include "engine/peek.h"
 
 struct pt_regs;
+struct usdt_site;
 
 #define FETCH_SCRATCH	256u	/* letters of strings that had to be read by the kernel: kept for the second step */
 
@@ -17,6 +18,7 @@ struct pt_regs;
 struct fetch_site {
 	struct pt_regs *regs;
 	const unsigned long *entry_args;	/* a return: the first arguments at the entry; NULL: not known */
+	const struct usdt_site *usdt;		/* NULL: it is no USDT probe */
 	struct ftrace_peek peek;
 	bool ret;
 };

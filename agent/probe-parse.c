@@ -130,12 +130,12 @@ static int parse_kind(struct parse *p, const char *at, const char *end)
 	u64 n;
 
 	switch (*at) {
-	case 'p': case 'r': case 'f': case '-':
+	case 'p': case 'r': case 'f': case 'u': case '-':
 		p->def->kind = (enum probe_kind)*at;
 		break;
 	default:
 		return probe_fail(p, at, -EINVAL,
-				  "A definition begins with p, r, f or - (and :[GRP/]EVENT)");
+				  "A definition begins with p, r, f, u or - (and :[GRP/]EVENT)");
 	}
 	if (digits < stop) {
 		if (*at == '-')
@@ -159,6 +159,34 @@ static bool is_suffix(const char *at, const char *end, const char *suffix)
 	size_t len = ft_strlen(suffix);
 
 	return (size_t)(end - at) > len && !ft_memcmp(end - len, suffix, len);
+}
+
+/* "PROVIDER:NAME". Its arguments' sizes are known where it is. */
+static int parse_usdt(struct parse *p, const char *at, const char *end)
+{
+	struct probe_def *def = p->def;
+	const char *colon = parse_find(at, end, ':');
+
+	if (!colon || colon == at || colon + 1 == end)
+		return probe_fail(p, at, -EINVAL, "A USDT probe is PROVIDER:NAME");
+	def->object = at;
+	def->object_len = (u32)(colon - at);
+	def->symbol = colon + 1;
+	def->symbol_len = (u32)(end - def->symbol);
+	for (; at < end; at++)
+		if (*at == '*' || *at == '?' || *at == '[')
+			return probe_fail(p, at, -EINVAL, "A USDT probe is named in full: no globs");
+	for (; def->nargs < PROBE_USDT_ARGS; def->nargs++) {
+		struct fetch_arg *arg = &def->args[def->nargs];
+
+		ft_memset(arg, 0, sizeof(*arg));
+		ft_snprintf(arg->name, sizeof(arg->name), "arg%u", def->nargs + 1);
+		arg->base = FETCH_USDT;
+		arg->type = FETCH_S;
+		arg->size = 8;
+		arg->value = def->nargs;
+	}
+	return 0;
 }
 
 /* "[OBJ:]SYM[+OFF][%return]", "ADDR". */
@@ -203,20 +231,44 @@ static int parse_place(struct parse *p, const char *at, const char *end)
 	return 0;
 }
 
+/* Letters that no name has become '_'. */
+static void make_name(char *name)
+{
+	for (char *c = name; *c; c++)
+		if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
+		      (*c >= '0' && *c <= '9') || *c == '_'))
+			*c = '_';
+	if (name[0] >= '0' && name[0] <= '9')
+		name[0] = '_';
+}
+
+static void copy_as_name(char *to, const char *s, u32 len)
+{
+	if (len >= PROBE_NAME_MAX)
+		len = PROBE_NAME_MAX - 1;
+	ft_memcpy(to, s, len);
+	to[len] = '\0';
+	make_name(to);
+}
+
 /* What it is called when nobody says. */
 static void name_by_default(struct probe_def *def)
 {
 	char symbol[PROBE_NAME_MAX];
 	u32 n = def->symbol_len < 40 ? def->symbol_len : 40;
 
-	if (!def->group[0])
+	if (!def->group[0] && def->kind == PROBE_USDT)
+		copy_as_name(def->group, def->object, def->object_len);
+	else if (!def->group[0])
 		ft_snprintf(def->group, sizeof(def->group), "%s",
 			    def->kind == PROBE_P || def->kind == PROBE_R ? "kprobes" : "fprobes");
 	if (def->event[0])
 		return;
 	ft_memcpy(symbol, def->symbol ? def->symbol : "", n);
 	symbol[n] = '\0';
-	if (!def->symbol)
+	if (def->kind == PROBE_USDT)
+		copy_as_name(def->event, def->symbol, def->symbol_len);
+	else if (!def->symbol)
 		ft_snprintf(def->event, sizeof(def->event), "p_0x%llx",
 			    (unsigned long long)def->offset);
 	else if (def->kind == PROBE_P || def->kind == PROBE_R)
@@ -225,12 +277,7 @@ static void name_by_default(struct probe_def *def)
 	else
 		ft_snprintf(def->event, sizeof(def->event), "%s__%s", symbol,
 			    def->kind == PROBE_F ? "entry" : "exit");
-	for (char *c = def->event; *c; c++)
-		if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
-		      (*c >= '0' && *c <= '9') || *c == '_'))
-			*c = '_';
-	if (def->event[0] >= '0' && def->event[0] <= '9')
-		def->event[0] = '_';
+	make_name(def->event);
 }
 
 int probe_parse(struct probe_def *def, const char *text, u32 len, struct probe_error *error)
@@ -255,7 +302,7 @@ int probe_parse(struct probe_def *def, const char *text, u32 len, struct probe_e
 	}
 	if (!parse_word(&p, &word, &end))
 		return probe_fail(&p, p.end, -EINVAL, "No symbol and no address to probe");
-	err = parse_place(&p, word, end);
+	err = def->kind == PROBE_USDT ? parse_usdt(&p, word, end) : parse_place(&p, word, end);
 	if (err)
 		return err;
 	name_by_default(def);
@@ -269,6 +316,8 @@ int probe_parse(struct probe_def *def, const char *text, u32 len, struct probe_e
 			def->filter_len = (u32)(p.end - p.at);
 			return 0;
 		}
+		if (def->kind == PROBE_USDT)
+			return probe_fail(&p, word, -EINVAL, "A USDT probe has its own arguments; only 'if FILTER' may follow");
 		if (def->nargs == FTRACE_EVENT_MAX_ARGS)
 			return probe_fail(&p, word, -E2BIG, "More than 32 arguments");
 		err = parse_fetch_arg(&p, &def->args[def->nargs], word, end);

@@ -5,11 +5,12 @@
  *	p[:[GRP/]EVENT] [OBJ:]SYM[+OFF]|ADDR [ARG...]	a probe; SYM%return: as r
  *	r[MAXACTIVE][:[GRP/]EVENT] [OBJ:]SYM [ARG...]	the return of a function
  *	f[:[GRP/]EVENT] [OBJ:]SYM [ARG...]		its entry; SYM%return: its return
- *	-:[GRP/]EVENT, -:GRP/				delete; of any kind
+ *	u[:[GRP/]EVENT] PROVIDER:NAME			a USDT probe, with the arguments of its note
+	-:[GRP/]EVENT, -:GRP/				delete; of any kind
  *
  * An ARG is [NAME=]FETCH[:TYPE]. What the kernel has not: SYM may be a glob, OBJ is a glob over
  * names of files, $fpargN, $fpretval and $fpretval2 (the second
- * of two registers) with types f32 and f64, "if FILTER" at the end.
+ * of two registers) with types f32 and f64, u, "if FILTER" at the end.
  *
  * The parser looks nothing up: symbols and registers are resolved by whoever uses the definition.
  * The command checks what it is given with the same parser. Freestanding; allocates nothing.
@@ -25,6 +26,7 @@
 #define PROBE_ARG_NAME_MAX	32u
 #define PROBE_MAX_DEREF		8u	/* dereferences within each other */
 #define PROBE_MAX_RET_ARGS	6u	/* arguments kept for a return */
+#define PROBE_USDT_ARGS		12u	/* as many as <sys/sdt.h> has */
 #define PROBE_MAX_TEXT		4096u	/* a definition */
 
 enum fetch_base {
@@ -40,6 +42,7 @@ enum fetch_base {
 	FETCH_IMM_STRING,	/* text */
 	FETCH_ADDRESS,		/* value; the first dereference is of it */
 	FETCH_SYMBOL,		/* the address of text, plus value */
+	FETCH_USDT,		/* number value, from 0, of the probe's note */
 };
 
 enum fetch_type {
@@ -61,16 +64,16 @@ struct fetch_arg {
 };
 
 enum probe_kind {
-	PROBE_P = 'p', PROBE_R = 'r', PROBE_F = 'f', PROBE_F_RETURN = 'F', PROBE_DELETE = '-',
+	PROBE_P = 'p', PROBE_R = 'r', PROBE_F = 'f', PROBE_F_RETURN = 'F', PROBE_USDT = 'u', PROBE_DELETE = '-',
 };
 
 struct probe_def {
 	enum probe_kind kind;
 	char group[PROBE_NAME_MAX], event[PROBE_NAME_MAX];	/* PROBE_DELETE: either may be "" */
-	const char *object, *symbol;	/* in the text; symbol NULL: address */
+	const char *object, *symbol;	/* in the text; symbol NULL: address. PROBE_USDT: provider, name */
 	u32 object_len, symbol_len;
 	u64 offset;			/* of symbol, or the address */
-	u32 nargs;
+	u32 nargs;			/* PROBE_USDT: as many as there may be, of 64 bits: the process knows better */
 	bool fp;			/* some argument needs vector registers */
 	u32 ret_args;			/* a return that needs this many of the entry's arguments */
 	const char *filter;		/* behind "if"; NULL: none */

@@ -154,11 +154,11 @@ extern const struct arch_pushed arch_detour_before[], arch_detour_again[], arch_
 /* ---- usdt.c: where ARCH_HAS_DETOURS is defined ---- */
 
 /*
- * The value of @operand, @len characters, as the assembler writes it; of memory @bytes are read. -EOPNOTSUPP: in a form
- * that is not known.
+ * The value of @operand, @len characters, as the assembler writes it; *@memory: it is the address of that. -EOPNOTSUPP:
+ * in a form that is not known.
  */
-int arch_usdt_operand(const char *operand, size_t len, size_t bytes, struct pt_regs *regs,
-		      unsigned long *value);
+int arch_usdt_operand(const char *operand, size_t len, struct pt_regs *regs, unsigned long *value,
+		      bool *memory);
 
 /* ---- trap.c: where ARCH_HAS_DETOURS is defined: signals as the kernel has them ---- */
 

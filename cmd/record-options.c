@@ -27,8 +27,8 @@ static const struct cmd_option record_options[] = {
 	{ "libs", 'L', "GLOB", "trace functions of these libraries, too, libc if it matches: path or\n"
 			       "file name" },
 	{ "event", 'e', "EVENT", "record an event with values: 'f open path=+0($arg1):string', the kernel's\n"
-				 "syntax of kprobe_events (p, r, f; SYM%return), with 'if FILTER' at its\n"
-				 "end only calls whose values it is true for; may be given several times" },
+				 "syntax of kprobe_events (p, r, f; SYM%return), or a USDT probe: 'u\n"
+				 "PROVIDER:NAME'; with 'if FILTER' at its end only calls whose values it is true for; may be given several times" },
 	{ "trigger", OPT_TRIGGER, "ACTION", "for the -e before: traceon, traceoff or stacktrace[:COUNT] [if FILTER]" },
 	{ "argument", 'A', "FUNC[@VALUE...]", "record arguments of calls of FUNC, a name, glob or /regular\n"
 			       "expression/: arg1, arg2/s, arg3/x, fparg1/32, retval, parted by\n"

@@ -35,7 +35,7 @@ static void explain_nothing(const struct record *r)
 static void explain_no_events(const struct record *r)
 {
 	if (r->opt->events && !r->totals.events && r->totals.images)
-		cmd_error("%s: no event of -e happened: no such function, none of its calls, or none that a filter let through; 'ftrace list %s' shows the functions",
+		cmd_error("%s: no event of -e happened: no such function, none of its calls, or none that a filter let through; 'ftrace list %s' shows the functions, with --usdt the probes",
 			  r->program, r->attach ? "PROGRAM" : r->program);
 }
 

@@ -113,6 +113,11 @@ FTRACE_INTERNAL bool ftrace_guest_busy(void)
 	return worker && smp_load_acquire(&worker->tid);
 }
 
+bool guest_is_worker(s32 tid)
+{
+	return worker && tid == (s32)READ_ONCE(worker->tid);
+}
+
 /* ---- begin and end ---- */
 
 FTRACE_INTERNAL int ftrace_guest_leave(void)

@@ -63,6 +63,9 @@ int ftrace_guest_begin(void);
 /* Is that thread there? */
 FTRACE_INTERNAL bool ftrace_guest_busy(void);
 
+/* Is @tid that thread? It runs no code of the program. */
+bool guest_is_worker(s32 tid);
+
 /*
  * Nobody is registered any more: give every byte of code back, forget the objects. They get their sites
  * back with ftrace_guest_return(). 0 or -errno, logged.

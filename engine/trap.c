@@ -176,6 +176,9 @@ static s32 blocking_thread(void)
 				continue;
 			for (; *name; name++)
 				found = 10 * found + (*name - '0');
+			/* It has all signals blocked, and meets no breakpoint. */
+			if (guest_is_worker(found))
+				found = 0;
 		}
 	}
 	ft_close(dir);

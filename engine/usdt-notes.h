@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The USDT probes that an object's file tells of (.note.stapsdt): pure reading, for the traced process and `ftrace list`. */
+/* The USDT probes that an object's file tells of (.note.stapsdt): pure reading, also for `ftrace list`. */
 #ifndef FTRACE_ENGINE_USDT_NOTES_H
 #define FTRACE_ENGINE_USDT_NOTES_H
 

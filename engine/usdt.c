@@ -6,6 +6,7 @@
 #include "elf-file.h"
 #include "kprobe.h"
 #include "scratch.h"
+#include "usdt.h"
 #include "usdt-notes.h"
 
 typedef int each_t(const struct usdt_site *site, void *data);
@@ -139,8 +140,11 @@ static int switch_all(struct usdt_probe *u, bool on)
 	u32 n = 0;
 	int err = 0;
 
+	/* They must end all the same. */
+	for (; !kps && !on && w; w = w->next)
+		unregister_kprobe(&w->kp);
 	if (!kps)
-		return -ENOMEM;
+		return on ? -ENOMEM : 0;
 	for (; w; w = w->next)
 		kps[n++] = &w->kp;
 	if (on)
@@ -210,17 +214,15 @@ static const char *read_size(const char *p, int *size)
 	return *p == '@' ? p + 1 : NULL;
 }
 
-FTRACE_PUBLIC int usdt_arg(const struct usdt_site *site, unsigned int n, struct pt_regs *regs, long *value)
+bool ftrace_usdt_arg_text(const char *args, unsigned int n, const char **operand, size_t *len, int *size)
 {
-	const char *p = site->args, *operand, *end;
-	unsigned long v;
-	int size, err, bits;
+	const char *p = args, *end;
 
 	for (;; n--) {
 		while (*p == ' ')
 			p++;
 		if (!*p)
-			return -ENOENT;
+			return false;
 		/* Spaces are between arguments only. */
 		for (end = p; *end && *end != ' '; end++)
 			;
@@ -228,23 +230,50 @@ FTRACE_PUBLIC int usdt_arg(const struct usdt_site *site, unsigned int n, struct 
 			break;
 		p = end;
 	}
-	operand = read_size(p, &size);
-	if (!operand)
-		return -EOPNOTSUPP;
-	bits = 8 * (size < 0 ? -size : size);
+	*operand = read_size(p, size);
+	*len = *operand ? (size_t)(end - *operand) : 0;
+	return true;
+}
+
+int ftrace_usdt_operand(const char *args, unsigned int n, struct pt_regs *regs, struct usdt_operand *operand)
+{
+	const char *text;
+	size_t len;
+
+	if (!ftrace_usdt_arg_text(args, n, &text, &len, &operand->size))
+		return -ENOENT;
 #ifdef ARCH_HAS_DETOURS
-	err = arch_usdt_operand(operand, (size_t)(end - operand), (size_t)bits / 8, regs, &v);
+	return text ? arch_usdt_operand(text, len, regs, &operand->value, &operand->memory) : -EOPNOTSUPP;
 #else
-	err = -EOPNOTSUPP;
-	v = 0;
+	return -EOPNOTSUPP;
 #endif
+}
+
+u64 ftrace_usdt_extend(u64 v, int size)
+{
+	unsigned int bits = 8u * (unsigned int)(size < 0 ? -size : size);
+
+	if (!bits || bits >= 64)
+		return v;
+	v <<= 64 - bits;
+	return size < 0 ? (u64)((s64)v >> (64 - bits)) : v >> (64 - bits);
+}
+
+FTRACE_PUBLIC int usdt_arg(const struct usdt_site *site, unsigned int n, struct pt_regs *regs, long *value)
+{
+	struct usdt_operand operand;
+	size_t bytes;
+	u64 v = 0;
+	int err = ftrace_usdt_operand(site->args, n, regs, &operand);
+
 	if (err)
 		return err;
-	if (bits && bits < (int)(8 * sizeof(long))) {
-		v <<= 8 * sizeof(long) - (unsigned int)bits;
-		v = size < 0 ? (unsigned long)((long)v >> (8 * sizeof(long) - (unsigned int)bits)) :
-			       v >> (8 * sizeof(long) - (unsigned int)bits);
-	}
-	*value = (long)v;
+	bytes = (size_t)(operand.size < 0 ? -operand.size : operand.size);
+	/* What the program itself could read there. */
+	if (operand.memory)
+		ft_memcpy(&v, (const void *)operand.value, bytes < sizeof(v) ? bytes : sizeof(v));
+	else
+		v = operand.value;
+	*value = (long)ftrace_usdt_extend(v, operand.size);
 	return 0;
 }

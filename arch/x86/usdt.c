@@ -99,13 +99,14 @@ static bool reg(struct text *t, struct pt_regs *regs, unsigned long *value)
 	return true;
 }
 
-int arch_usdt_operand(const char *operand, size_t len, size_t bytes, struct pt_regs *regs,
-		      unsigned long *value)
+int arch_usdt_operand(const char *operand, size_t len, struct pt_regs *regs, unsigned long *value,
+		      bool *memory)
 {
 	struct text t = { operand, operand + len };
 	unsigned long base = 0, index = 0;
 	long disp = 0, scale = 1;
 
+	*memory = false;
 	if (take(&t, '$')) {
 		if (!number(&t, &disp) || t.p != t.end)
 			return -EOPNOTSUPP;
@@ -127,9 +128,7 @@ int arch_usdt_operand(const char *operand, size_t len, size_t bytes, struct pt_r
 	}
 	if (!take(&t, ')') || t.p != t.end)
 		return -EOPNOTSUPP;
-	/* What the program itself could read there. */
-	*value = 0;
-	ft_memcpy(value, (const void *)(base + index * (unsigned long)scale + (unsigned long)disp),
-		  bytes < sizeof(*value) ? bytes : sizeof(*value));
+	*value = base + index * (unsigned long)scale + (unsigned long)disp;
+	*memory = true;
 	return 0;
 }

@@ -20,7 +20,7 @@
  *
  *	e ID KIND GROUP NAME [FIELD=TYPE]...
  *
- * ID as in the header, hexadecimal. KIND: p a probe, f the entry of a function, r its return. FIELD names
+ * ID as in the header, hexadecimal. KIND: p a probe (USDT, too), f the entry of a function, r its return. FIELD names
  * are C identifiers. TYPE: u8 u16 u32 u64, s8 ..., x8 ... (to be shown in hexadecimal), char, f32, f64,
  * symbol, symstr (addresses, of 64 bits in the payload), string; each but string with [N] behind it for an
  * array. Fields are in the payload in that order behind struct ftrace_event_head, each aligned to its

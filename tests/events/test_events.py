@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import struct
+import subprocess
 
 import pytest
 
@@ -389,3 +390,100 @@ def test_signal_at_every_instruction(how, record):
     elif how == "coldjump":
         # What a handler left for good is there, marked.
         assert count.get(17, 0) > 0 and count.get(21, 0) > 0, count
+
+
+# ---- USDT ----
+
+@pytest.fixture
+def probes():
+    if ftracetest.ARCH not in ("x86_64", "i386"):
+        pytest.skip(f"probes at any instruction are made for x86, this is {ftracetest.ARCH}")
+    header = os.path.join(HERE, "probes.h")
+    library = build(os.path.join(HERE, "probes-lib.c"), "-O1", "-shared", "-fPIC", name="libprobes.so", deps=[header])
+    return build(os.path.join(HERE, "probes.c"), "-O1", library, "-Wl,-rpath," + os.path.dirname(library),
+                 name="probes", deps=[header, library])
+
+
+def printed(result, word):
+    """What the program printed of its probes' arguments."""
+    return [line.split()[1:] for line in result.stdout.decode().splitlines() if line.startswith(word + " ")]
+
+
+def fields(values):
+    return " ".join(f"arg{i + 1}={value}" for i, value in enumerate(values))
+
+
+def test_usdt(probes, record):
+    """Arguments in registers, memory and constants of every size; of the program and of a library; both at once."""
+    recording = record.same([probes], [*events("u prog:sizes", "u lib:called", "u prog:both", "u:t/some lib:called if arg2 == 100",
+                                               "u prog:nowhere", "u prog:no_such if arg1 > 0"), "--tracer", "nop"])
+    check_babeltrace(recording, len(read_events(recording.folder)))
+    found = shown(recording.folder)
+
+    def of(event):
+        return [values for name, values in found if name == event]
+    sizes, called = printed(recording.result, "sizes"), printed(recording.result, "called")
+    assert len(sizes) == len(called) == 3
+    assert of("sizes") == [fields(values) for values in sizes]
+    assert of("called") == [fields(values) for values in called]
+    assert of("some") == [fields(values) for values in called if values[1] == "100"]
+    assert of("both") == [f"arg1={int(values[0]) & 255}" for values in called] + ["arg1=70000"]
+    # Memory that the program does not read; a vector register, which is not read.
+    assert of("nowhere") == ["arg1=(fault) arg2=1 arg3=(fault)"]
+
+
+def test_usdt_semaphore(probes, record):
+    """What is guarded happens only where it is watched, and a filter makes no difference to that."""
+    recording = record([probes, "guarded"], [*events("u prog:sizes"), "--tracer", "nop"])
+    assert printed(recording.result, "guard") == [["0", "hits", "0"]]
+    recording = record([probes, "guarded"], [*events("u prog:guarded if arg1 >= 0", "u:t/too prog:guarded"), "--tracer", "nop"])
+    assert printed(recording.result, "guard") == [["2", "hits", "3"]]
+    assert [values for name, values in shown(recording.folder) if name == "guarded"] == ["arg1=0", "arg1=10"]
+    assert [values for name, values in shown(recording.folder) if name == "too"] == ["arg1=-10", "arg1=0", "arg1=10"]
+
+
+def test_usdt_attached(probes, tmp_path):
+    """Counted up when it is enabled, down when it is not, and when the recording ends."""
+    if ftracetest.ARCH != "x86_64":
+        pytest.skip("attaching is made for x86_64 only")
+    folder = os.path.join(tmp_path, "data")
+
+    def control(*arguments):
+        done = run([ftracetest.FTRACE, *arguments], timeout=60)
+        assert done.status == 0, str(done)
+    with subprocess.Popen([probes, "lines"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as target:
+        def state():
+            """The semaphore, and how often the guarded probe was come by."""
+            line = target.stdout.readline().split()
+            return [int(word) for word in line] if line[0].isdigit() else state()
+
+        def go():
+            target.stdin.write(b"\n")
+            target.stdin.flush()
+            return state()
+        pid = str(target.pid)
+        try:
+            assert state() == go() == [0, 0]
+            control("attach", "-o", folder, "--tracer", "nop", pid)
+            control("control", pid, "kprobe_events=u prog:guarded")
+            assert go() == [0, 0]
+            control("control", pid, "events/prog/guarded/enable=1")
+            assert [go(), go()] == [[1, 1], [1, 2]]
+            control("control", pid, "events/enable=0")
+            assert go() == [0, 2]
+            control("control", pid, "events/enable=1")
+            assert go() == [1, 3]
+            control("detach", pid)
+            assert go() == [0, 3]
+            target.stdin.close()
+            assert target.wait(20) == 0
+        finally:
+            target.kill()
+    assert shown(folder) == [("guarded", f"arg1={i}") for i in (3, 4, 6)]
+
+
+@pytest.mark.parametrize("text,what,column", [
+    ("u prog", "PROVIDER:NAME", 2), ("u prog:si*", "no globs", 9), ("u prog:sizes x=$arg1", "its own arguments", 13),
+    ("u prog:sizes if arg13 > 1", "no such field", 16)])
+def test_usdt_bad_use(text, what, column):
+    test_bad_use(["-e", text], what, column)

@@ -64,6 +64,21 @@ static void test_places(void **state)
 	assert_int_equal(def.kind, PROBE_R);
 	good("f _ZN3foo3barEv.part.0");
 	assert_string_equal(def.event, "_ZN3foo3barEv_part_0__entry");
+	good("u libc:setjmp if arg2 > 3");
+	assert_int_equal(def.kind, PROBE_USDT);
+	assert_string_equal(def.group, "libc");
+	assert_string_equal(def.event, "setjmp");
+	assert_int_equal(def.nargs, PROBE_USDT_ARGS);
+	assert_string_equal(def.args[11].name, "arg12");
+	assert_int_equal(def.args[11].base, FETCH_USDT);
+	assert_int_equal(def.args[11].value, 11);
+	assert_memory_equal(def.filter, "arg2 > 3", 8);
+	good("u:mine/here a-b:9.c");
+	assert_string_equal(def.group, "mine");
+	assert_string_equal(def.event, "here");
+	good("u a-b:9.c");
+	assert_string_equal(def.group, "a_b");
+	assert_string_equal(def.event, "__c");
 	good("-:mine/here");
 	assert_int_equal(def.kind, PROBE_DELETE);
 	good("-:mine/");
@@ -177,6 +192,18 @@ static void test_errors(void **state)
 		  " ^" },
 		{ "r4097 open",
 		  " ^" },
+		{ "u open",
+		  "  ^" },
+		{ "u :open",
+		  "  ^" },
+		{ "u libc:",
+		  "  ^" },
+		{ "u3 libc:open",
+		  " ^" },
+		{ "u libc:open*",
+		  "           ^" },
+		{ "u libc:open $arg1",
+		  "            ^" },
 		{ "-open",
 		  " ^" },
 		{ "-",
