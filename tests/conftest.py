@@ -11,6 +11,9 @@ import ftracetest
 
 
 def pytest_configure(config):
+    # A shell starts what is to run in the background with these ignored, and so would be all that tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     config.addinivalue_line("markers", "slow: takes more than about 10 seconds")
     config.addinivalue_line("markers", "limit(seconds): the test's own time limit (default 120), "
                             "times ftracetest.PATIENCE")
