@@ -57,6 +57,17 @@ def executed(program, calls, where, folder):
     return count, done.stdout.splitlines()
 
 
+def executed_in_one_packet(program, calls, where, tmp_path):
+    """As executed(). A new packet begins each 1.05 s, where the upper half of the clock changes: such a run is not
+    what is to be counted, and is made again."""
+    for _ in range(20):
+        count, printed = executed(program, calls, where, tmp_path)
+        if not printed[1].endswith(" 2 packets"):
+            break
+    assert printed == [where, f"{2 * calls + 2} records, 1 packets"]	# it runs at the same addresses each time
+    return count
+
+
 def test_instructions_of_a_recorded_call(tree, tmp_path):
     """There is no processor here to measure time on; instructions are counted instead."""
     includes = [f"-I{SOURCE}/{folder}" for folder in (".", "include", "engine", "arch/s390",
@@ -66,9 +77,8 @@ def test_instructions_of_a_recorded_call(tree, tmp_path):
                        os.path.join(tree, "engine/libftrace.so.0"),
                        f"-Wl,-rpath,{os.path.abspath(tree)}/engine")
     where = run(*QEMU, program, "record", "1").stdout.splitlines()[0]
-    few, _ = executed(program, 100, where, tmp_path)
-    many, printed = executed(program, 600, where, tmp_path)
-    assert printed == [where, "1202 records, 1 packets"]	# it runs at the same addresses each time
+    few = executed_in_one_packet(program, 100, where, tmp_path)
+    many = executed_in_one_packet(program, 600, where, tmp_path)
     cost = (many - few) / 500 - PLAIN_INSTRUCTIONS
     print(f"a recorded call: {cost} instructions more than one that is not")
     assert 0 < cost <= MOST_INSTRUCTIONS
