@@ -233,6 +233,19 @@ void replay_line_point(struct replay *replay, struct trace_thread *thread,
 	out(";\n");
 }
 
+/* The beginning of a line of the function tracer's look: who and when. */
+static void begin_flat(struct replay *replay, const struct trace_thread *thread, uint64_t time)
+{
+	replay->lines++;
+	out_right(thread->process->header.comm[0] ? thread->process->header.comm : "?", 16);
+	out_char('-');
+	for (unsigned n = out_number(thread->tid, 0, ' '); n < 7; n++)
+		out_char(' ');
+	out_char(' ');
+	put_time(replay, time);
+	out(": ");
+}
+
 /* The text of @event, good until the next. */
 static const char *event_text(struct replay *replay, const struct trace_event *event)
 {
@@ -257,14 +270,7 @@ void replay_line_event(struct replay *replay, struct trace_thread *thread,
 	int lost = event->state == TRACE_EVENT_LOST;
 
 	if (replay->flat) {
-		replay->lines++;
-		out_right(thread->process->header.comm[0] ? thread->process->header.comm : "?", 16);
-		out_char('-');
-		for (unsigned n = out_number(thread->tid, 0, ' '); n < 7; n++)
-			out_char(' ');
-		out_char(' ');
-		put_time(replay, event->time);
-		out(": ");
+		begin_flat(replay, thread, event->time);
 		out(cmd_color(lost ? COLOR_LOST : COLOR_NONE));
 		out(event_text(replay, event));
 	} else {
@@ -309,14 +315,7 @@ void replay_line_flat(struct replay *replay, struct trace_thread *thread,
 {
 	const struct trace_stack *stack = &thread->stack;
 
-	replay->lines++;
-	out_right(thread->process->header.comm[0] ? thread->process->header.comm : "?", 16);
-	out_char('-');
-	for (unsigned n = out_number(thread->tid, 0, ' '); n < 7; n++)
-		out_char(' ');
-	out_char(' ');
-	put_time(replay, frame->start);
-	out(": ");
+	begin_flat(replay, thread, frame->start);
 	if (replay_args_of_call(thread, frame))
 		put_call(replay, thread, frame);
 	else
