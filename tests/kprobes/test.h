@@ -11,6 +11,7 @@
 #include <ftrace/kprobes.h>
 
 #include "targets.h"
+#include "../unwind/said.h"
 #include "../unwind/tap.h"
 
 /* The first argument, at a function's entry. */
@@ -21,23 +22,5 @@
 #else
 #define ARG0(regs)	((regs)->gprs[2])
 #endif
-
-static char last_said[512];
-
-__attribute__((unused)) static void say(const char *msg)
-{
-	snprintf(last_said, sizeof(last_said), "%s", msg);
-}
-
-/* @err is @want, and a line that has @word in it says why. */
-__attribute__((unused)) static bool refused(int err, int want, const char *word)
-{
-	bool good = err == want && strstr(last_said, word);
-
-	if (!good)
-		printf("# error %d, wanted %d; said: %s\n", err, want, last_said);
-	last_said[0] = 0;
-	return good;
-}
 
 #endif

@@ -11,27 +11,10 @@
 #include <ftrace/livepatch.h>
 
 #include "targets.h"
+#include "../unwind/said.h"
 #include "../unwind/tap.h"
 
 #define LONG	30000		/* milliseconds: a busy machine takes its time */
-
-static char last_said[512];
-
-__attribute__((unused)) static void say(const char *msg)
-{
-	snprintf(last_said, sizeof(last_said), "%s", msg);
-}
-
-/* @err is @want, and a line that has @word in it says why. */
-__attribute__((unused)) static bool refused(int err, int want, const char *word)
-{
-	bool good = err == want && strstr(last_said, word);
-
-	if (!good)
-		printf("# error %d, wanted %d; said: %s\n", err, want, last_said);
-	last_said[0] = 0;
-	return good;
-}
 
 __attribute__((unused)) static int enable(struct klp_patch *p)
 {
