@@ -32,10 +32,11 @@ def own_stderr(result):
 
 
 def changing(text):
-    """Without what differs from run to run: times, addresses, process ids."""
+    """Without what differs from run to run: times, addresses, process ids (bash pads a short one to five
+    columns, which shows when the kernel's numbers have just started again)."""
     text = re.sub(rb"\b\d+\.\d+ ?(s|ms|sec|seconds)?\b", b"TIME", text)
     text = re.sub(rb"0x[0-9a-f]{6,}", b"ADDRESS", text)
-    return re.sub(rb"(?m)^(bash: line \d+: +)\d+ ", rb"\1PID ", text)
+    return re.sub(rb"(?m)^(bash: line \d+:) +\d+ ", rb"\1 PID ", text)
 
 
 def same(record, command, options=(), native=None, stderr=True, calls=1, **run_options):
