@@ -156,6 +156,8 @@ int ftrace_guest_begin(void)
 	if (err)
 		return ft_log(err, "unwinders cannot be told of its stubs: error %d; is /proc mounted "
 				   "and writable?", -err);
+	if (ftrace_is_guest() && backtrace_redirect)
+		backtrace_redirect();
 	ftrace_objects_again();
 	ftrace_objects_scan(false);
 	return 0;

@@ -42,6 +42,13 @@ const struct ftrace_unwind_region *ftrace_unwind_find(unsigned long pc)
 	return NULL;
 }
 
+bool ftrace_unwind_is_stub(unsigned long pc)
+{
+	const struct ftrace_unwind_region *r = ftrace_unwind_find(pc);
+
+	return r && r->stubs;
+}
+
 /* ---- libc's own ---- */
 
 typedef int find_object_t(void *pc, struct dl_find_object *result);
@@ -436,7 +443,7 @@ int ftrace_unwind_redirect(void)
 	return ftrace_redirect_locked(list, ARRAY_SIZE(list));
 }
 
-int ftrace_unwind_add_table(unsigned long start, size_t len, void *room, size_t size, size_t eh_frame)
+static int add_region(unsigned long start, size_t len, void *room, size_t size, size_t eh_frame, bool stubs)
 {
 	struct ftrace_unwind_region *r = &regions[nregions];
 
@@ -448,6 +455,7 @@ int ftrace_unwind_add_table(unsigned long start, size_t len, void *room, size_t 
 	r->hdr = room;
 	r->eh_frame = (char *)room + eh_frame;
 	r->eh_frame_size = size - eh_frame;
+	r->stubs = stubs;
 	r->phdr[0] = (ElfW(Phdr)){
 		.p_type = PT_LOAD,
 		.p_flags = PF_R | PF_X,
@@ -472,6 +480,11 @@ int ftrace_unwind_add_table(unsigned long start, size_t len, void *room, size_t 
 	return 0;
 }
 
+int ftrace_unwind_add_table(unsigned long start, size_t len, void *room, size_t size, size_t eh_frame)
+{
+	return add_region(start, len, room, size, eh_frame, false);
+}
+
 int ftrace_unwind_add(unsigned long start, size_t len, void *room)
 {
 	size_t eh_frame, size = arch_unwind_table(room, (unsigned long)room, start, len, &eh_frame);
@@ -480,7 +493,7 @@ int ftrace_unwind_add(unsigned long start, size_t len, void *room)
 	if (!size)
 		return ft_log(-ERANGE, "unwinding: table at %p is too far from stubs at %lx",
 			      room, start);
-	err = ftrace_unwind_add_table(start, len, room, size, eh_frame);
+	err = add_region(start, len, room, size, eh_frame, true);
 	if (!err)
 		ftrace_gdb_add(&regions[nregions - 1]);
 	return err;

@@ -25,6 +25,7 @@ struct ftrace_unwind_region {
 	void *eh_frame;			/* .eh_frame */
 	size_t eh_frame_size;
 	ElfW(Phdr) phdr[2];		/* what dl_iterate_phdr() shows */
+	bool stubs;			/* else: copies of the program's instructions */
 };
 
 /*
@@ -59,7 +60,15 @@ int ftrace_unwind_add_table(unsigned long start, size_t len, void *hdr, size_t s
 /* The region @pc lies in, or NULL. Async-signal-safe, no lock. */
 const struct ftrace_unwind_region *ftrace_unwind_find(unsigned long pc);
 
+/* Is @pc in a stub, so that its frame is none of the program's? Async-signal-safe, no lock. */
+bool ftrace_unwind_is_stub(unsigned long pc);
+
 /* Region number @i in order of registration, or NULL. Async-signal-safe, no lock. */
 const struct ftrace_unwind_region *ftrace_unwind_region(u32 i);
+
+/* ---- backtrace-interpose.c, in the shared library only ---- */
+
+/* Let lists of callers come to us in a running program. ftrace_lock is held. 0 or -errno. */
+int backtrace_redirect(void) __attribute__((weak));
 
 #endif /* FTRACE_ENGINE_UNWIND_H */

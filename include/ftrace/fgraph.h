@@ -6,8 +6,8 @@
  * as struct pt_regs at both ends.
  *
  * While a call is hooked, the word that held its return address holds the address of its stub, as it
- * holds return_to_handler under the kernel's tracer: backtrace() shows it. Unwinders, exceptions and
- * debuggers go on through it. Functions that are seen to read their return address
+ * holds return_to_handler under the kernel's tracer. Unwinders, exceptions and debuggers go on through it;
+ * backtrace() and _Unwind_Backtrace() leave it out, other than in programs linked with libftrace.a. Functions that are seen to read their return address
  * (__builtin_return_address(0)) keep it: their entries can be traced, their returns are not hooked.
  */
 #ifndef FTRACE_FGRAPH_H

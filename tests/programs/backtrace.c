@@ -1,30 +1,52 @@
 /* SPDX-License-Identifier: MIT */
-/* backtrace() in the depths names every function on the way, in order, in threads and handlers too. */
+/*
+ * Lists of callers, by backtrace() and by the unwinder's _Unwind_Backtrace(): every function on the way, in order, and
+ * nothing else (of a stub, say), in threads and handlers too, also where there is no room for all.
+ */
 #include "t.h"
 #include <dlfcn.h>
 #include <execinfo.h>
 #include <pthread.h>
 #include <signal.h>
+#include <unwind.h>
 
-/* Prints the chain of the executable's functions from the top down to main or thread. */
+#define MANY	1500
+
+static UNTRACED _Unwind_Reason_Code count(struct _Unwind_Context *context, void *n)
+{
+	(void)context;
+	++*(int *)n;
+	return _URC_NO_REASON;
+}
+
+/* Prints the functions from the top down, those of other objects as dots. */
 static UNTRACED void show(const char *what)
 {
-	void *frames[200];
-	int count = backtrace(frames, 200);
+	static const int sizes[] = { 1, 2, 5, 600 };
+	static void *frames[MANY], *some[600];
+	int n = backtrace(frames, MANY), unwound = 0;
 	char path[4096], self[4096];
 	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
 	self[length > 0 ? length : 0] = 0;
 	printf("%s:", what);
-	for (int i = 0; i < count; i++) {
+	for (int i = 0; i < n; i++) {
 		Dl_info info;
 
-		if (!dladdr((char *)frames[i] - 1, &info) || !info.dli_sname)
-			continue;
-		if (!realpath(info.dli_fname, path) || strcmp(path, self))
-			continue;
-		if (strcmp(info.dli_sname, "show") && strcmp(info.dli_sname, "_start"))
+		if (dladdr((char *)frames[i] - 1, &info) && info.dli_sname &&
+		    realpath(info.dli_fname, path) && !strcmp(path, self))
 			printf(" %s", info.dli_sname);
+		else
+			printf(" .");
+	}
+	_Unwind_Backtrace(count, &unwound);
+	printf("; %d, unwound %d", n, unwound);
+	for (size_t k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++) {
+		int m = backtrace(some, sizes[k]), same = 1;
+
+		while (same < m && some[same] == frames[same])
+			same++;		/* the first is where backtrace() was called */
+		printf(", of %d %s", m, same == m ? "the same" : "others");
 	}
 	printf("\n");
 }
@@ -42,6 +64,7 @@ int main(void)
 	pthread_t id;
 
 	one("main", 3);
+	one("deep", 700);
 	tail("tail");
 	pthread_create(&id, NULL, thread, (void *)"thread");
 	pthread_join(id, NULL);

@@ -314,7 +314,8 @@ static void backtraces()
 			found++;
 	}
 	ok(found == 6, "backtrace() has all six callers in order: %zu", found);
-	ok(stubs == (stubs_hook ? 6 : 0), "and their stubs: %d", stubs);
+	// The static library does not stand in for backtrace().
+	ok(stubs == (stubs_hook && getenv("STUBS_SHOWN") ? 6 : 0), "and none of their stubs: %d", stubs);
 }
 
 // ---- jumps

@@ -78,8 +78,8 @@ def test_static_library(flags):
     unwinder that is linked in is told."""
     need_library()
     archive = os.path.join(os.path.dirname(ftracetest.libftrace()), "libftrace.a")
-    check_tap(run([program("control.cc", "library.c", library=[*flags, archive])], timeout=60),
-              "libgcc_s")
+    check_tap(run([program("control.cc", "library.c", library=[*flags, archive])], timeout=60,
+                  env={"STUBS_SHOWN": "1"}), "libgcc_s")
 
 
 @pytest.mark.parametrize("unwinder", UNWINDERS)
