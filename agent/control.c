@@ -8,6 +8,7 @@ static const struct control_file *const groups[] = {
 	control_tracer_files,
 	control_filter_files,
 	control_graph_files,
+	control_thread_files,
 	control_event_files,
 };
 
@@ -127,6 +128,8 @@ int control_reset(void)
 		return err;
 	event_reset();
 	control_filter_reset();
+	control_write("set_ftrace_pid", 14, "", 0, CONTROL_REPLACE);
+	control_write("set_event_pid", 13, "", 0, CONTROL_REPLACE);
 	control_write("max_graph_depth", 15, "0", 1, CONTROL_REPLACE);
 	control_write("tracing_thresh", 14, "0", 1, CONTROL_REPLACE);
 	return 0;

@@ -44,6 +44,7 @@ enum {
 extern const struct control_file control_event_files[];	/* control_events.c */
 extern const struct control_file control_filter_files[];	/* control_filter.c */
 extern const struct control_file control_graph_files[];	/* control_graph.c */
+extern const struct control_file control_thread_files[];	/* control_threads.c */
 extern const struct control_file control_tracer_files[];	/* control_tracer.c */
 
 /* Is it one of those of patches (patch.h), which a folder each has? They are there without a recording, too. */

@@ -39,6 +39,8 @@ void event_hit(struct agent_event *e, struct pt_regs *regs, u32 site, unsigned l
 
 	if (unlikely(READ_ONCE(ftrace_silent) && !triggers))
 		return;
+	if (unlikely(ftrace_thread_hides_events()))
+		return;
 	if (unlikely(READ_ONCE(ftrace_silent) & FTRACE_SILENT_STOP || READ_ONCE(agent.off)))
 		return;
 	ftrace_peek_begin(&at.peek, user_stack_pointer(regs));

@@ -275,7 +275,9 @@ void ftrace_stub_pass(void);		/* nobody is told: run the function */
 void ftrace_record_function(void);	/* one record at entry, returns not hooked */
 void ftrace_record_entry(void);		/* a record at entry ... */
 void ftrace_record_exit(void);		/* ... and at return: the fast path */
-void ftrace_record_entry_checked(void);	/* the same two with depth and threshold, in C */
+void ftrace_record_function_chosen(void);	/* the entries of both where only some threads are recorded */
+void ftrace_record_entry_chosen(void);
+void ftrace_record_entry_checked(void);	/* entry and return with depth and threshold, in C */
 void ftrace_record_exit_checked(void);
 void ftrace_caller(void);		/* dyn_ftrace.ops called with the minimum of registers */
 void ftrace_regs_caller(void);		/* with all of them */

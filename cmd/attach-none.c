@@ -5,8 +5,22 @@
 
 int record_attach_check(struct record *r)
 {
-	return cmd_error("-p %s: attaching to running processes is not made for this kind of processor yet; start the program under 'ftrace record'",
-			 r->opt->targets);
+	return cmd_error("%s %s: attaching to running processes is not made for this kind of processor yet; start the program under 'ftrace record'",
+			 r->opt->command[0], r->opt->command[1]);
+}
+
+int record_threads_add(struct record_options *opt, const char *list)
+{
+	return cmd_error("--tid %s: attaching to running processes is not made for this kind of processor yet", list);
+}
+
+int record_threads_find(struct record_options *opt)
+{
+	return 0;
+}
+
+void record_threads_put(const struct record_options *opt, FILE *out)
+{
 }
 
 static int none(const char *what)

@@ -52,6 +52,8 @@ int cmd_attach(int argc, char **argv)
 	char byte;
 	pid_t pid;
 
+	if (!err && record_threads_find(&opt))
+		err = 1;
 	if (err)
 		goto out;
 	if (pipe2(report, O_CLOEXEC)) {

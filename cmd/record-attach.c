@@ -22,6 +22,7 @@
 #include "cmd/target.h"
 #include "preload/preload-config.h"
 
+#define THREADS_MS	50
 #define ANSWER_MS	30000	/* for the agent to do what it was asked; plans may take long */
 
 enum target_state { TARGET_NEW, TARGET_BEGINS, TARGET_RECORDED, TARGET_ENDS, TARGET_DONE };
@@ -51,6 +52,7 @@ struct record_attach {
 		char agent[PATH_MAX], library[PATH_MAX];
 	} files[2];			/* for narrow programs, and for wide ones */
 	uint64_t until_ns;		/* 0: no limit */
+	uint64_t looked_ns;		/* when threads were looked at last */
 	bool ending, all_begun;
 	int failures;
 };
@@ -84,23 +86,6 @@ static ino_t namespace_of(pid_t pid, const char *name)
 	return stat(path, &st) ? 0 : st.st_ino;
 }
 
-/* The last of the numbers in its status is its own view. */
-static pid_t inner_pid(pid_t pid)
-{
-	char path[64], line[512];
-	pid_t inner = pid;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (!strncmp(line, "NSpid:", 6) && strrchr(line, '\t'))
-			inner = (pid_t)atoi(strrchr(line, '\t') + 1);
-	if (f)
-		fclose(f);
-	return inner;
-}
-
 static int add_target(struct record_attach *a, pid_t pid)
 {
 	const struct inject_abi *abi;
@@ -119,7 +104,7 @@ static int add_target(struct record_attach *a, pid_t pid)
 	abi = target_abi(pid);
 	if (!abi)
 		return cmd_error("process %d: has ended", pid);
-	*t = (struct record_target){ .pid = pid, .inner_pid = inner_pid(pid), .wide = abi->wide };
+	*t = (struct record_target){ .pid = pid, .inner_pid = target_inner_pid(pid), .wide = abi->wide };
 	target_comm(pid, t->comm, sizeof(t->comm));
 	t->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (t->pidfd < 0)
@@ -169,6 +154,30 @@ static int find_all_files(const struct record *r, struct record_attach *a)
 	return err;
 }
 
+/* The threads of --tid and the processes of -p belong together. */
+static int check_threads(const struct record_options *opt, const struct record_attach *a)
+{
+	size_t i, k;
+
+	for (k = 0; k < opt->nthreads; k++) {
+		const struct record_thread *t = &opt->threads[k];
+
+		for (i = 0; i < a->n && a->targets[i].pid != t->pid; i++)
+			;
+		if (i == a->n)
+			return cmd_error("thread %d: it is one of process %d, not of what -p names; choose that as well, or leave -p away",
+					 t->tid, t->pid);
+	}
+	for (i = 0; opt->nthreads && i < a->n; i++) {
+		for (k = 0; k < opt->nthreads && opt->threads[k].pid != a->targets[i].pid; k++)
+			;
+		if (k == opt->nthreads)
+			return cmd_error("process %d (%s): none of its threads is one of --tid; leave it away", a->targets[i].pid,
+					 a->targets[i].comm);
+	}
+	return 0;
+}
+
 int record_attach_check(struct record *r)
 {
 	struct record_attach *a = calloc(1, sizeof(*a));
@@ -188,6 +197,8 @@ int record_attach_check(struct record *r)
 			err = add_target(a, pid);
 	}
 	free(list);
+	if (!err)
+		err = check_threads(r->opt, a);
 	if (!err && !a->n)
 		err = cmd_bad_use("record", "-p: no process is named");
 	if (!err)
@@ -461,6 +472,20 @@ static void end_all(struct record *r)
 	}
 }
 
+/* Have all threads ended that were chosen? Looked at not too often. */
+static bool threads_have_ended(struct record *r)
+{
+	struct record_attach *a = r->attach;
+
+	if (!r->opt->nthreads || a->ending || now_ns() - a->looked_ns < THREADS_MS * 1000000ull)
+		return false;
+	a->looked_ns = now_ns();
+	if (record_threads_live(r->opt))
+		return false;
+	fputs("ftrace: the threads that were recorded have ended\n", stderr);
+	return true;
+}
+
 void record_attach_poll(struct record *r)
 {
 	struct record_attach *a = r->attach;
@@ -480,7 +505,7 @@ void record_attach_poll(struct record *r)
 		if (!a->ending && !a->failures && lives && isatty(2))
 			fputs("ftrace: recording; Ctrl-C ends it\n", stderr);
 	}
-	a->ending = a->ending || a->failures || interrupted || r->stopped_why ||
+	a->ending = a->ending || a->failures || interrupted || r->stopped_why || threads_have_ended(r) ||
 		     (a->until_ns && now_ns() >= a->until_ns);
 	if (a->ending && !begins)
 		end_all(r);

@@ -11,13 +11,15 @@
 #include "cmd/record.h"
 #include "prototype/spec.h"
 
-enum { OPT_TRACER = 256, OPT_OVERWRITE, OPT_MAX_SIZE, OPT_BUFFER, OPT_WAIT, OPT_PROFILE, OPT_DURATION, OPT_TRIGGER };
+enum { OPT_TRACER = 256, OPT_OVERWRITE, OPT_MAX_SIZE, OPT_BUFFER, OPT_WAIT, OPT_PROFILE, OPT_DURATION, OPT_TRIGGER, OPT_TID };
 
 static const struct cmd_option record_options[] = {
 	{ "output", 'o', "DIR", "record into DIR (default ftrace.data); a recording that is there\n"
 				"already becomes DIR.old" },
 	{ "pid", 'p', "PID", "record this process, which runs already: its number or name, several\n"
 			     "parted by commas. Ends with Ctrl-C; the process goes on" },
+	{ "tid", OPT_TID, "TID", "record only these threads, several parted by commas, of -p's processes or,\n"
+				 "without -p, of those they belong to; not threads that they create" },
 	{ "duration", OPT_DURATION, "TIME", "with -p: end after TIME (500ms, 10s)" },
 	{ "filter", 'F', "PATTERN", "trace only functions that match: globs (*, ?, [a-z]), several\n"
 				    "parted by spaces or commas, or a /regular expression/, for the\n"
@@ -57,7 +59,7 @@ static const struct cmd_option record_options[] = {
 static const struct cmd_usage record_usage = {
 	.name = "record",
 	.synopsis = "[OPTION...] [--] COMMAND [ARG...]\n"
-		    "       ftrace record [OPTION...] -p PID[,PID...]",
+		    "       ftrace record [OPTION...] [-p PID[,PID...]] [--tid TID[,TID...]]",
 	.about = "Run COMMAND and record the calls of its functions, its children's too.\n"
 		 "'ftrace list COMMAND' shows which functions can be traced.",
 	.tables = { record_options },
@@ -250,6 +252,8 @@ static int set_option(struct record_options *opt, int key, const char *arg)
 		return *arg ? 0 : cmd_bad_use("record", "--output: an empty name");
 	case 'p':
 		return add_targets(opt, arg);
+	case OPT_TID:
+		return record_threads_add(opt, arg);
 	case OPT_DURATION:
 		return set_duration(opt, arg);
 	case 'F':
@@ -321,10 +325,21 @@ static int parse_options(struct record_options *opt, const struct cmd_usage *usa
 /* In place of a command's line. */
 static void name_targets(struct record_options *opt)
 {
-	static char name[] = "-p";
-	static char *command[3] = { name };
+	static char pid[] = "-p", tid[] = "--tid", list[RECORD_MAX_THREADS * 12];
+	static char *command[5];
+	char **next = command;
+	size_t len = 0;
 
-	command[1] = (char *)opt->targets;
+	if (opt->targets) {
+		*next++ = pid;
+		*next++ = (char *)opt->targets;
+	}
+	for (size_t i = 0; i < opt->nthreads; i++)
+		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%d", i ? "," : "", opt->threads[i].tid);
+	if (opt->nthreads) {
+		*next++ = tid;
+		*next++ = list;
+	}
 	opt->command = command;
 }
 
@@ -336,7 +351,7 @@ int record_parse_attach(struct record_options *opt, int argc, char **argv)
 		err = add_targets(opt, argv[optind]);
 	if (err)
 		return err;
-	if (!opt->targets)
+	if (!opt->targets && !opt->nthreads)
 		return cmd_bad_use("attach", "no process is named");
 	name_targets(opt);
 	return 0;
@@ -348,9 +363,10 @@ int record_parse(struct record_options *opt, int argc, char **argv)
 
 	if (err)
 		return err;
-	if (opt->targets) {
+	if (opt->targets || opt->nthreads) {
 		if (optind < argc)
-			return cmd_bad_use("record", "%s: a command and -p exclude each other", argv[optind]);
+			return cmd_bad_use("record", "%s: a command and %s exclude each other", argv[optind],
+					   opt->targets ? "-p" : "--tid");
 		name_targets(opt);
 		return 0;
 	}
@@ -365,6 +381,7 @@ int record_parse(struct record_options *opt, int argc, char **argv)
 void record_options_free(struct record_options *opt)
 {
 	free((char *)opt->targets);
+	free(opt->threads);
 	record_events_free(opt);
 	proto_free(&opt->values_arena);
 	free(opt->event_settings);

@@ -26,6 +26,7 @@ static char *make_settings(const struct record_options *opt, size_t *len)
 		return NULL;
 	for (const struct record_choice *c = opt->choices; c; c = c->next)
 		fprintf(out, "%s+=%s\n", c->file, c->setting ? c->setting : c->value);
+	record_threads_put(opt, out);
 	record_events_put(opt, out);
 	if (opt->depth)
 		fprintf(out, "max_graph_depth=%u\n", opt->depth);

@@ -121,8 +121,8 @@ int record_run(struct record_options *opt)
 		return cmd_error("no memory");
 	r->opt = opt;
 	record_raise_limits();
-	if (opt->targets)
-		err = record_find_agent(r) || record_attach_check(r) ||
+	if (opt->targets || opt->nthreads)
+		err = record_find_agent(r) || record_threads_find(opt) || record_attach_check(r) ||
 		      record_attach_names(r, opt);
 	else
 		err = record_check(r) || record_find_agent(r) || record_resolve_names(opt, r->program) ||

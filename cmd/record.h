@@ -11,6 +11,7 @@
  *	record-output.c		the recording's directory, the space it may take
  *	record-session.c	the directory shared with traced processes, their settings
  *	record-attach.c		processes that run already, instead of a program of our own
+ *	record-threads.c	some threads of those only
  *	record-run.c		the program: started, signals passed on, its end
  *	record-plan.c		plans of objects that were never compiled for tracing
  *	record-files.c		processes and rings that appear in the session, and their end
@@ -51,6 +52,13 @@ struct record_choice {
 	struct record_choice *next;
 };
 
+/* One of --tid. */
+#define RECORD_MAX_THREADS	64u	/* what a traced process takes */
+struct record_thread {
+	pid_t tid, pid;			/* and its process's number; 0: not looked for yet */
+	pid_t inner_tid;		/* its number where it lives, in its own namespace */
+};
+
 struct record_options {
 	const char *output;		/* directory */
 	const char *tracer;
@@ -66,6 +74,8 @@ struct record_options {
 	uint32_t wait_ms;
 	bool overwrite;
 	const char *targets;		/* -p: processes, parted by commas; NULL: a command is started */
+	struct record_thread *threads;	/* --tid: only these are recorded; none: all */
+	size_t nthreads;
 	int begun_fd;			/* told when they are recorded, by one byte; -1: nobody is */
 	uint64_t duration_ns;		/* of recording those; 0: until they end, or we are interrupted */
 	struct record_event *events;	/* -e, --trigger */
@@ -273,6 +283,20 @@ void record_attach_poll(struct record *r);
 bool record_attach_failed(const struct record *r);
 
 void record_attach_free(struct record *r);
+
+/* ---- record-threads.c ---- */
+
+/* --tid @list. 0, or the exit status, and what is wrong was said. */
+int record_threads_add(struct record_options *opt, const char *list);
+
+/* Whose they are, which -p means where it was not given. Nonzero: one is not there, said. */
+int record_threads_find(struct record_options *opt);
+
+/* The settings that choose them, to @out. */
+void record_threads_put(const struct record_options *opt, FILE *out);
+
+/* Is one of them still there? True where none was chosen. */
+bool record_threads_live(const struct record_options *opt);
 
 /* ---- record-files.c ---- */
 

@@ -123,6 +123,22 @@ int target_open(struct target *t, pid_t pid)
 	return 0;
 }
 
+pid_t target_inner_pid(pid_t pid)
+{
+	char path[64], line[512];
+	pid_t inner = pid;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, "NSpid:", 6) && strrchr(line, '\t'))
+			inner = (pid_t)atoi(strrchr(line, '\t') + 1);
+	if (f)
+		fclose(f);
+	return inner;
+}
+
 void target_close(struct target *t)
 {
 	target_free_objects(t);

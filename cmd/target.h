@@ -54,6 +54,9 @@ struct target {
  */
 int target_open(struct target *t, pid_t pid);
 
+/* The number of process or thread @pid in its own pid namespace. */
+pid_t target_inner_pid(pid_t pid);
+
 /* The name of process @pid's command, "" if it is gone. */
 void target_comm(pid_t pid, char *comm, size_t size);
 void target_close(struct target *t);

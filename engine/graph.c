@@ -181,6 +181,12 @@ static bool is_recorder(const struct fgraph_ops *gops)
 	return gops->flags & FGRAPH_OPS_FL_RECORD;
 }
 
+/* Is it a tracer's, of whom threads may be hidden? */
+static bool is_for_chosen(const struct fgraph_ops *gops)
+{
+	return is_recorder(gops) || gops->ops.flags & FTRACE_OPS_FL_THREADS;
+}
+
 bool ftrace_graph_enter(struct ftrace_thread *t, struct dyn_ftrace *site, struct pt_regs *regs,
 			unsigned long *slot, unsigned long ret)
 {
@@ -243,7 +249,7 @@ bool ftrace_graph_enter(struct ftrace_thread *t, struct dyn_ftrace *site, struct
 		struct fgraph_ops *gops = __atomic_load_n(&fgraph_array[i], __ATOMIC_ACQUIRE);
 		bool wants = true;
 
-		if (!gops)
+		if (!gops || (unlikely(READ_ONCE(t->unchosen)) && is_for_chosen(gops)))
 			continue;
 		if (is_recorder(gops)) {
 			unsigned long event = may_hook ? FTRACE_EVENT_ENTRY : FTRACE_EVENT_FUNCTION;

@@ -65,7 +65,7 @@ static void assist(unsigned long ip, unsigned long parent_ip, struct ftrace_ops 
 static void record(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *op,
 		   struct pt_regs *regs, struct dyn_ftrace *site)
 {
-	if (ftrace_self)
+	if (ftrace_self && !READ_ONCE(ftrace_self->unchosen))
 		ftrace_record_event(ftrace_self,
 				    FTRACE_ID_EVENT(FTRACE_EVENT_FUNCTION, site->id),
 				    user_stack_pointer(regs));

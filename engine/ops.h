@@ -34,6 +34,9 @@ enum {
  * asked about the sites of objects that are loaded later.
  */
 #define FTRACE_OPS_FL_CHOOSE	(1ul << 18)
+/* A flag of fgraph_ops.ops: a tracer's, which is told only of threads that ftrace_choose_threads() chose. */
+#define FTRACE_OPS_FL_THREADS	(1ul << 19)
+
 extern FTRACE_INTERNAL bool (*ftrace_ops_choose)(struct ftrace_ops *ops, struct dyn_ftrace *site);
 
 /* Ops that change what a program does rather than watch it: no switch for tracers stops them. */

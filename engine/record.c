@@ -203,6 +203,9 @@ long ftrace_record_slow(unsigned long id_event, unsigned long *slot, unsigned lo
 		ftrace_record_lost(t);
 		return 1;
 	}
+	/* Who was told of a call is told of its return. */
+	if (unlikely(READ_ONCE(t->unchosen)) && (id_event & 3) != FTRACE_EVENT_EXIT)
+		return 1;
 	switch (id_event & 3) {
 	case FTRACE_EVENT_ENTRY:
 		return enter(t, id_event, slot, fp);

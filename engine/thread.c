@@ -16,6 +16,7 @@ __thread struct ftrace_thread *ftrace_self_or_nobody __attribute__((tls_model("i
 
 static void set_self(struct ftrace_thread *t)
 {
+	ftrace_thread_choose(t);
 	ftrace_self = t;
 	ftrace_self_or_nobody = t;
 }
@@ -141,9 +142,12 @@ static struct ftrace_thread *claim(struct ftrace_thread *t, s32 tid)
 /* Take a dead thread's state away from whoever else may be looking at it as well. */
 static bool bury(struct ftrace_thread *t, s32 dead)
 {
+	s32 was = dead;
+
 	if (!__atomic_compare_exchange_n(&t->tid, &dead, -1, false, __ATOMIC_ACQ_REL,
 					 __ATOMIC_RELAXED))
 		return false;
+	ftrace_thread_unchoose(was);
 	reclaim(t);
 	smp_store_release(&t->tid, 0);
 	return true;

@@ -36,6 +36,8 @@ struct ftrace_thread {
 	unsigned long stack_lo;
 	unsigned long stack_size;
 	/* ---- second cache line ---- */
+	u32 unchosen;		/* nonzero: tracers are told nothing of this thread; see choose.c */
+	u32 unchosen_events;	/* ... events are not hit in it */
 	/*
 	 * Where on the stack who is changing the packet has put refill_mark, 0: nobody is. A signal
 	 * handler that wants to as well writes to the reserve. See refill.h.
@@ -84,6 +86,34 @@ extern __thread struct ftrace_thread *ftrace_self_or_nobody __attribute__((tls_m
 
 /* Make it, if need be. Any path but the fastest. NULL: no memory. Async-signal-safe. */
 struct ftrace_thread *ftrace_thread_get(void);
+
+/* ---- choose.c: tracing only some threads ---- */
+
+enum ftrace_choice { FTRACE_CHOICE_TRACERS, FTRACE_CHOICE_EVENTS, FTRACE_CHOICES };
+
+#define FTRACE_MAX_CHOSEN	64u
+
+/*
+ * Only the @n threads @tids are to be told of, to tracers (FTRACE_OPS_FL_RECORD, and graph ops with
+ * FTRACE_OPS_FL_THREADS) or in ->unchosen_events; 0: all. Threads that come later are not among them. In effect for calls that
+ * begin when it has returned. 0 or -errno: -ENOSPC beyond FTRACE_MAX_CHOSEN.
+ */
+FTRACE_INTERNAL int ftrace_choose_threads(enum ftrace_choice choice, const s32 *tids, u32 n);
+
+/* Those that are chosen, into @tids. Their number, 0: all are. */
+FTRACE_INTERNAL u32 ftrace_chosen_threads(enum ftrace_choice choice, s32 tids[FTRACE_MAX_CHOSEN]);
+
+/* Fill in @t->unchosen: it has got its tid. */
+void ftrace_thread_choose(struct ftrace_thread *t);
+
+/* Thread @tid has ended: another of its number is not the one that was chosen. */
+void ftrace_thread_unchoose(s32 tid);
+
+/* Is the calling thread one in which events are not hit? */
+FTRACE_INTERNAL bool ftrace_thread_hides_events(void);
+
+/* Is anything chosen for tracers? */
+bool ftrace_threads_are_chosen(void);
 
 /* Is the thread that owned @t gone? One system call. */
 bool ftrace_thread_dead(const struct ftrace_thread *t);

@@ -126,6 +126,7 @@ static void apply_thunk(struct dyn_ftrace *site, const struct wishes *w)
 static bool apply(struct dyn_ftrace *site, bool callbacks_exist)
 {
 	void (*entry)(void) = ftrace_stub_pass, (*leave)(void) = ftrace_graph_return;
+	bool threads = ftrace_threads_are_chosen();
 	struct ftrace_ops *ops = NULL;
 	struct wishes w;
 
@@ -140,17 +141,17 @@ static bool apply(struct dyn_ftrace *site, bool callbacks_exist)
 	if (!w.ops && !w.graph) {
 		entry = ftrace_stub_pass;
 	} else if (w.ops == 1 && w.records == 1 && !w.graph) {
-		entry = ftrace_record_function;
+		entry = threads ? ftrace_record_function_chosen : ftrace_record_function;
 	} else if (!w.ops && w.graph == w.graph_records && !callbacks_exist) {
 		bool behind = ftrace_site_is_behind_prologue(site);
 
 		if ((site->flags & FTRACE_SITE_ENTRY_ONLY) || ftrace_returns_refused) {
-			entry = ftrace_record_function;
+			entry = threads ? ftrace_record_function_chosen : ftrace_record_function;
 		} else {
 			bool choosy = ftrace_graph_is_choosy();
 
-			entry = choosy || behind ? ftrace_record_entry_checked
-						 : ftrace_record_entry;
+			entry = choosy || behind ? ftrace_record_entry_checked :
+				threads ? ftrace_record_entry_chosen : ftrace_record_entry;
 			leave = choosy ? ftrace_record_exit_checked : ftrace_record_exit;
 		}
 	} else if (!w.graph && !w.regs && !ftrace_site_is_behind_prologue(site)) {

@@ -10,6 +10,7 @@
 #include <ftrace/fgraph.h>
 
 #include "arch.h"
+#include "engine/ops.h"
 #include "tracers/profile.h"
 #include "tracers/tracer.h"
 
@@ -110,6 +111,7 @@ static struct fgraph_ops profile_gops = {
 	.entryfunc = profile_entry,
 	.retfunc = profile_return,
 	.flags = FGRAPH_OPS_FL_GENERAL_REGS,
+	.ops = { .flags = FTRACE_OPS_FL_THREADS },
 };
 
 static int profile_init(void)

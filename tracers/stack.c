@@ -17,6 +17,7 @@
 #include <ftrace/trace-results.h>
 
 #include "arch.h"
+#include "engine/ops.h"
 #include "engine/thread.h"
 #include "tracers/tracer.h"
 
@@ -238,6 +239,7 @@ static struct fgraph_ops stack_gops = {
 	.entryfunc = stack_entry,
 	.retfunc = stack_return,
 	.flags = FGRAPH_OPS_FL_GENERAL_REGS,
+	.ops = { .flags = FTRACE_OPS_FL_THREADS },
 };
 
 static int make_result(void)

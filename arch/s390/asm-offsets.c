@@ -37,6 +37,7 @@ void asm_offsets(void)
 	OFFSET(T_HI, struct ftrace_thread, hi);
 	OFFSET(T_CALLBACK, struct ftrace_thread, callback);
 	OFFSET(T_TOP, struct ftrace_thread, top);
+	OFFSET(T_UNCHOSEN, struct ftrace_thread, unchosen);
 
 	/* The mark of a tail call, and the bit that makes an ENTRY a FUNCTION. */
 	DEFINE(RECORD_TAIL, FTRACE_RECORD_ID(FTRACE_EVENT_EXTENDED, FTRACE_EXT_TAIL));

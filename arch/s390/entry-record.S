@@ -106,24 +106,44 @@
 	.cfi_adjust_cfa_offset -SLOW_FRAME
 .endm
 
-/* One record at entry; the return is not hooked. */
-FUNC ftrace_record_function
+/* To \leave where thread \t is not one that was chosen. */
+.macro IF_UNCHOSEN t, leave
+	chsi	T_UNCHOSEN(\t), 0
+	jne	\leave
+.endm
+
+/* One record at entry; the return is not hooked. \choosy: only of threads that were chosen. */
+.macro FUNCTION_ENTRY choosy
 	oilh	%r0, (RECORD_FUNCTION >> 16) & 0xffff	/* stubs say ENTRY */
 	IF_SILENT 3f
 	SELF_OR_NOBODY %r2, %r3
+.if \choosy
+	IF_UNCHOSEN %r2, 3f
+.endif
 	RECORD	%r2, %r3, %r4, 2f
 3:	br	%r14
 2:	CALL_SLOW
 	br	%r14
+.endm
+
+FUNC ftrace_record_function
+	FUNCTION_ENTRY choosy=0
 ENDFUNC ftrace_record_function
+
+FUNC ftrace_record_function_chosen
+	FUNCTION_ENTRY choosy=1
+ENDFUNC ftrace_record_function_chosen
 
 /*
  * A record at entry, the return address copied to the shadow, the call hooked; for a tail call from a
- * hooked function (its return address is a stub's) a record only.
+ * hooked function (its return address is a stub's) a record only. \choosy: only of threads that were chosen.
  */
-FUNC ftrace_record_entry
+.macro GRAPH_ENTRY choosy
 	IF_SILENT 9f
 	SELF_OR_NOBODY %r2, %r3
+.if \choosy
+	IF_UNCHOSEN %r2, 9f
+.endif
 	LMG	%r3, %r5, T_TOP(%r2)		/* the call around this one; the stack with shadow */
 #ifdef __s390x__
 	slgrk	%r4, %r15, %r4
@@ -183,7 +203,15 @@ FUNC ftrace_record_entry
 	iilf	%r0, RECORD_TAIL & 0xffffffff
 	RECORD	%r2, %r3, %r4, 2b
 9:	br	%r14
+.endm
+
+FUNC ftrace_record_entry
+	GRAPH_ENTRY choosy=0
 ENDFUNC ftrace_record_entry
+
+FUNC ftrace_record_entry_chosen
+	GRAPH_ENTRY choosy=1
+ENDFUNC ftrace_record_entry_chosen
 
 /* To the address in r14, with a record written. Everything else is as the function left it. */
 .macro EXIT_SLOW

@@ -28,6 +28,7 @@ void asm_offsets(void)
 	OFFSET(T_TOP, struct ftrace_thread, top);
 	OFFSET(T_STACK_LO, struct ftrace_thread, stack_lo);
 	OFFSET(T_STACK_SIZE, struct ftrace_thread, stack_size);
+	OFFSET(T_UNCHOSEN, struct ftrace_thread, unchosen);
 
 	/* The mark of a tail call, as stubs say what to record. */
 	DEFINE(RECORD_TAIL, FTRACE_EXT_TAIL << 2 | FTRACE_EVENT_EXTENDED);

@@ -96,32 +96,52 @@
 	.cfi_adjust_cfa_offset -4
 .endm
 
-/* One record at entry; the return is not hooked. */
-FUNC ftrace_record_function
+/* To \leave where this thread, %edi, is not one that was chosen. */
+.macro IF_UNCHOSEN leave
+	cmpl	$0, T_UNCHOSEN(%edi)
+	jne	\leave
+.endm
+
+/* One record at entry; the return is not hooked. \choosy: only of threads that were chosen. */
+.macro RECORD_FUNCTION choosy
 	FAST_SAVE
 	orl	$2, FAST_ID(%esp)		/* FTRACE_EVENT_FUNCTION; stubs say ENTRY */
 	GOT
 	cmpl	$0, ftrace_silent_local@GOTOFF(%ebx)
 	jne	3f
 	SELF	%edi, 2f
+.if \choosy
+	IF_UNCHOSEN 3f
+.endif
 	RECORD	2f
 3:	clc
 	FAST_RETURN
 2:	CALL_SLOW ftrace_record_slow
 	clc
 	FAST_RETURN
+.endm
+
+FUNC ftrace_record_function
+	RECORD_FUNCTION choosy=0
 ENDFUNC ftrace_record_function
+
+FUNC ftrace_record_function_chosen
+	RECORD_FUNCTION choosy=1
+ENDFUNC ftrace_record_function_chosen
 
 /*
  * A record at entry, the return address moved to the shadow, the carry set; for a tail call from a
- * hooked function (its return address is a stub's) a record only.
+ * hooked function (its return address is a stub's) a record only. \choosy: only of threads that were chosen.
  */
-FUNC ftrace_record_entry
+.macro RECORD_ENTRY choosy
 	FAST_SAVE
 	GOT
 	cmpl	$0, ftrace_silent_local@GOTOFF(%ebx)
 	jne	9f
 	SELF	%edi, 2f
+.if \choosy
+	IF_UNCHOSEN 9f
+.endif
 	leal	FAST_SLOT(%esp), %edx		/* is slot in the stack whose shadow is mapped? */
 	movl	%edx, %eax
 	subl	T_STACK_LO(%edi), %eax
@@ -166,7 +186,15 @@ FUNC ftrace_record_entry
 	RECORD	2b
 9:	clc
 	FAST_RETURN
+.endm
+
+FUNC ftrace_record_entry
+	RECORD_ENTRY choosy=0
 ENDFUNC ftrace_record_entry
+
+FUNC ftrace_record_entry_chosen
+	RECORD_ENTRY choosy=1
+ENDFUNC ftrace_record_entry_chosen
 
 /*
  * The return: the return address goes back to the stack, a record is written. The fast path knows the

@@ -96,13 +96,22 @@
 	POP	%rsi
 .endm
 
-/* One record at entry; the return is not hooked. */
-FUNC ftrace_record_function
+/* To \leave where this thread, %rcx, is not one that was chosen. */
+.macro IF_UNCHOSEN leave
+	cmpl	$0, T_UNCHOSEN(%rcx)
+	jne	\leave
+.endm
+
+/* One record at entry; the return is not hooked. \choosy: only of threads that were chosen. */
+.macro RECORD_FUNCTION choosy
 	FAST_SAVE
 	orl	$2, %r11d			/* FTRACE_EVENT_FUNCTION; stubs say ENTRY */
 	cmpl	$0, ftrace_silent_local(%rip)
 	jne	3f
 	SELF	2f
+.if \choosy
+	IF_UNCHOSEN 3f
+.endif
 	RECORD	2f, 1f
 3:	clc
 	FAST_RETURN
@@ -110,17 +119,28 @@ FUNC ftrace_record_function
 2:	CALL_SLOW
 	clc
 	FAST_RETURN
+.endm
+
+FUNC ftrace_record_function
+	RECORD_FUNCTION choosy=0
 ENDFUNC ftrace_record_function
+
+FUNC ftrace_record_function_chosen
+	RECORD_FUNCTION choosy=1
+ENDFUNC ftrace_record_function_chosen
 
 /*
  * A record at entry, the return address moved to the shadow, the carry set; for a tail call from a
- * hooked function (its return address is a stub's) a record only.
+ * hooked function (its return address is a stub's) a record only. \choosy: only of threads that were chosen.
  */
-FUNC ftrace_record_entry
+.macro RECORD_ENTRY choosy
 	FAST_SAVE
 	cmpl	$0, ftrace_silent_local(%rip)
 	jne	9f
 	SELF	2f
+.if \choosy
+	IF_UNCHOSEN 9f
+.endif
 	leaq	FAST_SLOT(%rsp), %rdx		/* is slot in the stack whose shadow is mapped? */
 	movq	%rdx, %rax
 	subq	T_STACK_LO(%rcx), %rax
@@ -166,7 +186,15 @@ FUNC ftrace_record_entry
 	RECORD	2b, 1b
 9:	clc
 	FAST_RETURN
+.endm
+
+FUNC ftrace_record_entry
+	RECORD_ENTRY choosy=0
 ENDFUNC ftrace_record_entry
+
+FUNC ftrace_record_entry_chosen
+	RECORD_ENTRY choosy=1
+ENDFUNC ftrace_record_entry_chosen
 
 /* The return: the return address goes back to its slot, a record is written. */
 FUNC ftrace_record_exit
