@@ -340,5 +340,5 @@ int main(int argc, char **argv)
 		toggle_while(make_threads, "threads");
 	else if (!strcmp(what, "rights"))
 		without_rights();
-	return done();
+	return tap_done();
 }

@@ -4,36 +4,14 @@
 #define MOVED_TEST_H
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../unwind/tap.h"
 #include "site.h"
 #undef memcpy
-
-static int tests_run, tests_failed;
-
-static inline bool __attribute__((format(printf, 2, 3))) ok(bool good, const char *fmt, ...)
-{
-	va_list ap;
-
-	printf("%sok %d - ", good ? "" : "not ", ++tests_run);
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	va_end(ap);
-	printf("\n");
-	fflush(stdout);
-	tests_failed += !good;
-	return good;
-}
-
-static inline int done(void)
-{
-	printf("1..%d\n", tests_run);
-	return tests_failed != 0;
-}
 
 /* Plans for objects: PLAN for the program itself, else OBJECT's name in front of it, "lib.so=PLAN". */
 static char *const *moved_test_plans;

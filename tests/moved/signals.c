@@ -124,5 +124,5 @@ int main(int argc, char **argv)
 		with_signals();
 	else
 		with_memcpy();
-	return done();
+	return tap_done();
 }

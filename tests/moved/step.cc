@@ -267,5 +267,5 @@ int main(int, char **argv)
 			printf("# in %s's copy at %lu\n", ftrace_site(first_id + i)->name,
 			       lost_at - ftrace_copy(first_id + i));
 	ok(unordered == 0, "%ld walks with frames that share a CFA", unordered);
-	return done();
+	return tap_done();
 }

@@ -241,5 +241,5 @@ int main(int argc, char **argv)
 		pthread_join(waiting[i], &result);
 		ok(!result, "%s: errno %ld", waits[i], (long)result);
 	}
-	return done();
+	return tap_done();
 }

@@ -123,5 +123,5 @@ int main(int argc, char **argv)
 	ok(hits > 2000 && entered > 0 && entered >= returned, "%ld calls seen, %ld entered, %ld returned", hits,
 	   entered, returned);
 	ok(same(kept, before), "off: every byte is as it was");
-	return done();
+	return tap_done();
 }

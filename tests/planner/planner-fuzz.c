@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * planner-fuzz SEED ROUNDS FILE...: damages each FILE in many ways, always the same for one SEED,
- * and has planner_make() plan for what came of it. Built with address and undefined-behaviour
- * sanitizers. A plan that is made must be sound whatever the file was: everything in it is looked
- * at as the traced process would.
+ * planner_make() plans for damaged files. Built with address and undefined-behaviour sanitizers. A plan
+ * that is made must be sound whatever the file was: everything in it is looked at as the traced process would.
  */
-#include <time.h>
-
 #include "arch/arch.h"
 #include "planner/planner.h"
-#include "tests/find/damage.h"
-
 #include "engine/find.h"
-
-static unsigned long errors[134], good, movable;
+#include "tests/find/fuzz.h"
 
 #define MUST(condition) do { if (!(condition)) { \
 	fprintf(stderr, "planner-fuzz: line %d: %s\n", __LINE__, #condition); abort(); } } while (0)
@@ -32,7 +25,7 @@ static void check_function(const struct ftrace_plan_header *h, const struct ftra
 	MUST(f->name || f->flags & FTRACE_FOUND_NAMELESS);
 	if (f->form == FTRACE_FORM_NONE)
 		return;
-	movable++;
+	found++;
 	MUST(f->form == FTRACE_FORM_MOVED);
 	MUST(f->len >= (f->before ? ARCH_SHORT_SIZE : ARCH_SITE_SIZE) && f->len <= FTRACE_MOVED_MAX);
 	MUST(!f->before || (f->before >= ARCH_SITE_SIZE && f->before <= FTRACE_BEFORE_MAX &&
@@ -103,60 +96,4 @@ static void look(const u8 *d, size_t size)
 		errors[-ret]++;
 	}
 	free(exact);
-}
-
-int main(int argc, char **argv)
-{
-	unsigned long rounds = argc > 3 ? strtoul(argv[2], NULL, 10) : 0, total = 0;
-	double slowest = 0;
-
-	if (!rounds) {
-		fprintf(stderr, "usage: planner-fuzz SEED ROUNDS FILE...\n");
-		return 2;
-	}
-	for (int i = 3; i < argc; i++) {
-		FILE *in = fopen(argv[i], "rb");
-		u8 *file, *copy;
-		size_t size;
-
-		if (!in) {
-			perror(argv[i]);
-			return 1;
-		}
-		fseek(in, 0, SEEK_END);
-		size = (size_t)ftell(in);
-		rewind(in);
-		file = malloc(size);
-		copy = malloc(size);
-		if (fread(file, 1, size, in) != size)
-			return 1;
-		fclose(in);
-		movable = 0;
-		look(file, size);
-		if (!movable) {
-			fprintf(stderr, "%s: nothing movable even undamaged\n", argv[i]);
-			return 1;
-		}
-		state = strtoull(argv[1], NULL, 10);
-		for (unsigned long r = 0; r < rounds; r++) {
-			struct timespec a, b;
-			double took;
-
-			memcpy(copy, file, size);
-			clock_gettime(CLOCK_MONOTONIC, &a);
-			look(copy, damage(copy, size));
-			clock_gettime(CLOCK_MONOTONIC, &b);
-			took = (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9;
-			slowest = took > slowest ? took : slowest;
-			total++;
-		}
-		free(file);
-		free(copy);
-	}
-	printf("rounds %lu good %lu slowest_ms %.0f", total, good, slowest * 1e3);
-	for (int i = 0; i < 134; i++)
-		if (errors[i])
-			printf(" errno%d %lu", i, errors[i]);
-	putchar('\n');
-	return 0;
 }

@@ -7,8 +7,8 @@
 
 static int tap_count, tap_failed;
 
-/* One line of TAP: "ok" if @good. */
-__attribute__((format(printf, 2, 3), unused)) static void ok(int good, const char *fmt, ...)
+/* One line of TAP: "ok" if @good, which is returned. */
+__attribute__((format(printf, 2, 3), unused)) static int ok(int good, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -19,6 +19,7 @@ __attribute__((format(printf, 2, 3), unused)) static void ok(int good, const cha
 	putchar('\n');
 	fflush(stdout);
 	tap_failed += !good;
+	return good;
 }
 
 __attribute__((unused)) static int tap_done(void)
