@@ -150,9 +150,10 @@ static bool read_vex(struct reader *r, struct x86_insn *in, u8 lead, bool wide, 
 	}
 	switch (map) {
 	case 1:
-		*follows = in->opcode >= 0x80 && in->opcode < 0x90 ? X : two_bytes[in->opcode] & (M | I8);
-		if (in->opcode == 0x77 && lead == 0x62)
-			*follows = X;
+		/* All but vzeroupper, also where the opcode without a prefix has none (EVEX: 7a, 7b). */
+		*follows = in->opcode >= 0x80 && in->opcode < 0x90 ? X : M | (two_bytes[in->opcode] & I8);
+		if (in->opcode == 0x77)
+			*follows = lead == 0x62 ? X : 0;
 		break;
 	case 2:
 	case 5:
@@ -193,6 +194,8 @@ static bool read_opcode(struct reader *r, struct x86_insn *in, bool wide, u16 *f
 			return false;
 		in->opsize |= byte == 0x66;
 		in->addrsize |= byte == 0x67;
+		in->lock |= byte == 0xf0;
+		in->repne |= byte == 0xf2;
 		if (wide && byte >= 0x40 && byte < 0x50)
 			in->rex = byte;		/* counts if the opcode follows */
 		else if (one_byte[byte] & P)
@@ -255,7 +258,7 @@ bool x86_decode(struct x86_insn *in, const u8 *code, size_t avail, bool wide)
 		follows |= J;			/* xbegin */
 	/* extrq and insertq have two of a byte. */
 	if (in->map == X86_MAP_0F && in->opcode == 0x78 && x86_mod(in) == 3 &&
-	    (in->opsize || code[0] == 0xf2))
+	    (in->opsize || in->repne))
 		follows |= I16;
 	if (follows & OFFS) {
 		in->imm_at = (u8)r.at;

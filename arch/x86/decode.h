@@ -21,7 +21,7 @@ struct x86_insn {
 	u8 map;				/* enum x86_map */
 	u8 opcode;			/* the last byte of it */
 	u8 rex;				/* 0: none */
-	bool opsize, addrsize;		/* prefixes 66 and 67 */
+	bool opsize, addrsize, lock, repne;	/* prefixes 66, 67, f0 and f2 */
 	bool has_modrm, has_sib;
 	u8 modrm_at, modrm, sib;
 	u8 disp_at, disp_size;		/* size 0: none */
@@ -54,7 +54,7 @@ static inline u8 x86_rm(const struct x86_insn *in)
 /* rip plus a displacement; there is no such thing in 32-bit code. */
 static inline bool x86_refers(const struct x86_insn *in, bool wide)
 {
-	return wide && in->has_modrm && x86_mod(in) == 0 && x86_rm(in) == 5;
+	return wide && in->has_modrm && x86_mod(in) == 0 && x86_rm(in) == 5 && in->disp_size == 4;
 }
 
 #endif /* FTRACE_X86_DECODE_H */

@@ -151,10 +151,11 @@ static unsigned long pop(struct pt_regs *regs, s64 and_more)
 }
 #endif
 
-static bool has_segment(const u8 *code, u8 modrm_at)
+/* Is @a or @b among the prefixes, which are before @end? */
+static bool has_prefix(const u8 *code, u8 end, u8 a, u8 b)
 {
-	for (u8 i = 0; i < modrm_at; i++)
-		if (code[i] == 0x64 || code[i] == 0x65)
+	for (u8 i = 0; i < end; i++)
+		if (code[i] == a || code[i] == b)
 			return true;
 	return false;
 }
@@ -170,7 +171,10 @@ bool arch_insn_emulate(const u8 *code, struct pt_regs *regs)
 	kind = x86_kind(&in);
 	if (kind == X86_PLAIN || in.opsize)
 		return false;
-	if (in.has_modrm && (in.addrsize || has_segment(code, in.modrm_at)))
+	if (in.has_modrm && (in.addrsize || has_prefix(code, in.modrm_at, 0x64, 0x65)))
+		return false;
+	/* Behind repne some processors take loope for loopne. */
+	if (in.map == X86_MAP_1 && (in.opcode & 0xfe) == 0xe0 && has_prefix(code, in.imm_at, 0xf2, 0xf3))
 		return false;
 	if (!stacks_are_emulated &&
 	    (kind == X86_CALL || kind == X86_CALL_INDIRECT || kind == X86_RETURN))

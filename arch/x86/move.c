@@ -197,6 +197,9 @@ static const struct x86_refusal *immovable(const struct x86_insn *in, bool wide)
 			return &interrupt_return;
 		}
 	}
+	/* That is none, which its copy, written anew, would not be. */
+	if (x86_kind(in) != X86_PLAIN && in->lock)
+		return &not_understood;
 	/* 66 makes AMD's and Intel's processors disagree, unless REX.W overrides it. */
 	if (x86_kind(in) != X86_PLAIN && in->opsize && !(wide && in->rex & 8))
 		return &branch_16;

@@ -199,6 +199,18 @@
 	ret
 	done ok_vex
 
+	begin ok_evex			/* an opcode that means nothing without that prefix */
+	vcvttpd2qq datum(%rip), %xmm1
+	vcvtqq2pd %xmm1, %xmm2
+	ret
+	done ok_evex
+
+	begin ok_insertq		/* of two immediates, by a prefix that is not the first */
+	.byte 0x36
+	insertq $3, $7, %xmm2, %xmm1
+	ret
+	done ok_insertq
+
 	begin ok_imul
 	imul $1000, datum(%rip), %eax
 	ret

@@ -11,6 +11,7 @@ import ftracetest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 RUN = os.path.join(ftracetest.BUILD, "tests", "planner", "run-copies")
+RUN_INSNS = os.path.join(ftracetest.BUILD, "tests", "planner", "run-insns")
 FUZZ = os.path.join(ftracetest.BUILD, "tests", "planner", "planner-fuzz")
 LIBRARIES = ["libc.so.6", "libsqlite3.so.0", "libcrypto.so.3", "libstdc++.so.6", "libperl.so.5.36"]
 
@@ -57,6 +58,17 @@ def run_copies(*arguments):
     """The last line's numbers, and the exit status."""
     done = subprocess.run([need(RUN), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           check=False)
+    text = done.stdout.decode(errors="replace")
+    assert done.returncode in (0, 1), done.stderr.decode() + text[-2000:]
+    words = text.splitlines()[-1].split()
+    return dict(zip(words[::2], map(int, words[1::2]))), done.returncode, text
+
+
+def run_insns(*arguments):
+    """Single instructions, as probes have them. As run_copies()."""
+    seed = os.environ.get("FTRACE_FUZZ_SEED", "1")
+    done = subprocess.run([need(RUN_INSNS), "-s", seed, *arguments], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, check=False)
     text = done.stdout.decode(errors="replace")
     assert done.returncode in (0, 1), done.stderr.decode() + text[-2000:]
     words = text.splitlines()[-1].split()
@@ -151,6 +163,35 @@ def test_narrow_library(name, capsys):
     assert status == 0 and counts["mismatches"] == 0, text
     assert counts["called"] > 1000
     assert share >= 99, text
+
+
+def test_insns_the_test():
+    """Copies of single instructions that were made wrong are noticed."""
+    counts, status, _ = run_insns("-x", "-n", "1", "-i", "1", "/usr/lib/x86_64-linux-gnu/libm.so.6")
+    assert status == 1 and counts["mismatches"] > counts["tried"] / 2
+
+
+@pytest.mark.limit(200)
+@pytest.mark.parametrize("path", [
+    "/usr/lib/x86_64-linux-gnu/libc.so.6", "/usr/lib/x86_64-linux-gnu/libcrypto.so.3",
+    "/usr/lib/x86_64-linux-gnu/libstdc++.so.6", "/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2",
+    "/usr/lib32/libc.so.6", "/usr/lib32/libstdc++.so.6"])
+def test_insns(path, capsys):
+    """Every form of instruction in a library, in place and as a probe has it: by a breakpoint, by a jump, with
+    a call behind it. And some of random bytes. FTRACE_FUZZ_SEED in the environment: another choice of them."""
+    if not os.path.exists(path):
+        pytest.skip(f"{path} is not installed")
+    counts, status, text = run_insns("-n", "2", "-i", "1", "-r", "1500", path)
+    with capsys.disabled():
+        lines = text.splitlines()
+        print(f"\n{path}: {counts['forms']} forms of {counts['instructions']} instructions; "
+              f"{counts['runs']} runs agree, {counts['faults']} faults, {lines[0]}")
+        for line in lines[1:-1]:
+            print(f"    {line}")
+    assert status == 0 and counts["mismatches"] == 0, text
+    assert counts["tried"] + counts["skipped"] >= counts["forms"] and counts["skipped"] < 100
+    assert counts["both"] == counts["branches"] > 20 and counts["calls"] > 5
+    assert counts["faults"] > 500 and counts["jump"] > counts["forms"] / 2
 
 
 @pytest.mark.parametrize("name", LIBRARIES)
