@@ -122,6 +122,14 @@ void agent_rings_reserve(u32 count);
 /* Nonzero: events with payload may be written, so that rings for those are kept free as well. */
 extern u32 agent_rings_for_events;
 
+/* ---- snapshot.c ---- */
+
+/*
+ * Have the recorder copy what all rings hold now. Async-signal-safe. 0; -EOPNOTSUPP: no flight recorder (--overwrite);
+ * -EBUSY: one is being written; -ESHUTDOWN: nothing is recorded.
+ */
+int agent_snapshot(void);
+
 /* ---- plan.c ---- */
 
 /*

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* current_tracer, available_tracers, tracing_on. */
+/* current_tracer, available_tracers, tracing_on, snapshot. */
 #include "agent/agent.h"
 #include "agent/control.h"
 #include "engine/site.h"
@@ -68,9 +68,36 @@ static int tracing_on_read(struct control_text *out)
 	return 0;
 }
 
+static int snapshot_write(const char *value, size_t len, enum control_mode mode)
+{
+	int err;
+
+	if (len != 1 || *value != '1')
+		return ft_log(-EINVAL, "snapshot: not 1, which takes one");
+	err = agent_snapshot();
+	if (err == -EOPNOTSUPP)
+		return ft_log(err, "snapshot: there is no flight recorder to take one of; record with --overwrite");
+	if (err == -EBUSY)
+		return ft_log(err, "snapshot: one is being written; try again in a moment");
+	return err ? ft_log(err, "snapshot: nothing is recorded") : 0;
+}
+
+static int snapshot_read(struct control_text *out)
+{
+	const struct ftrace_session *s = agent.session;
+
+	if (!agent_is_recording() || !s->overwrite)
+		control_puts(out, "# No flight recorder (--overwrite), so there are no snapshots.\n");
+	else
+		control_printf(out, "# taken: %u, being written: %u, missed: %u\n", READ_ONCE(s->snapshots_taken),
+			       READ_ONCE(s->snapshots_asked) - READ_ONCE(s->snapshots_taken), READ_ONCE(s->snapshots_missed));
+	return 0;
+}
+
 const struct control_file control_tracer_files[] = {
 	{ "current_tracer", 0, current_tracer_read, current_tracer_write },
 	{ "available_tracers", 0, available_tracers_read, NULL },
 	{ "tracing_on", 0, tracing_on_read, tracing_on_write },
+	{ "snapshot", 0, snapshot_read, snapshot_write },
 	{ 0 }
 };

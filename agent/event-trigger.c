@@ -11,9 +11,10 @@
 #include "engine/site.h"
 #include "engine/stack-trace.h"
 
-enum trigger_kind { TRIGGER_TRACEON, TRIGGER_TRACEOFF, TRIGGER_STACKTRACE, TRIGGER_KINDS };
+enum trigger_kind { TRIGGER_TRACEON, TRIGGER_TRACEOFF, TRIGGER_STACKTRACE, TRIGGER_SNAPSHOT, TRIGGER_KINDS };
 
-static const char *const names[TRIGGER_KINDS] = { "traceon", "traceoff", "stacktrace" };
+static const char *const names[TRIGGER_KINDS] = { "traceon", "traceoff", "stacktrace", "snapshot" };
+#define NAMES "traceon, traceoff, stacktrace, snapshot"
 
 /* Never changed but for left: a list is replaced as a whole. */
 struct event_trigger {
@@ -60,12 +61,14 @@ static void run(struct event_trigger *t, const struct agent_event *e, const stru
 	bool off = READ_ONCE(ftrace_silent) & FTRACE_SILENT_PAUSED;
 
 	/* As in the kernel, what would change nothing does not count. */
-	if (t->kind == TRIGGER_STACKTRACE ? off : (t->kind == TRIGGER_TRACEON) != off)
+	if (t->kind != TRIGGER_SNAPSHOT && (t->kind == TRIGGER_STACKTRACE ? off : (t->kind == TRIGGER_TRACEON) != off))
 		return;
 	if (!count_down(t))
 		return;
 	if (t->kind == TRIGGER_STACKTRACE)
 		record_stack(e, at);
+	else if (t->kind == TRIGGER_SNAPSHOT)
+		agent_snapshot();
 	else if (t->kind == TRIGGER_TRACEON)
 		__atomic_fetch_and(&ftrace_silent, ~(u32)FTRACE_SILENT_PAUSED, __ATOMIC_RELAXED);
 	else
@@ -112,14 +115,16 @@ static int parse(struct event_trigger *t, const struct agent_event *e, const cha
 	int err;
 
 	if (!parse_word(&p, &word, &end))
-		return trigger_error(-EINVAL, text, len, at, "A trigger is to be here: traceon, traceoff, stacktrace");
+		return trigger_error(-EINVAL, text, len, at, "A trigger is to be here: " NAMES);
 	colon = parse_find(word, end, ':');
 	for (t->kind = 0; t->kind < TRIGGER_KINDS; t->kind++)
 		if (ft_strlen(names[t->kind]) == (size_t)((colon ? colon : end) - word) &&
 		    !ft_memcmp(names[t->kind], word, ft_strlen(names[t->kind])))
 			break;
 	if (t->kind == TRIGGER_KINDS)
-		return trigger_error(-EINVAL, text, len, word, "There is no such trigger (there are traceon, traceoff, stacktrace)");
+		return trigger_error(-EINVAL, text, len, word, "There is no such trigger (there are " NAMES ")");
+	if (t->kind == TRIGGER_SNAPSHOT && !agent.session->overwrite)
+		return trigger_error(-EOPNOTSUPP, text, len, word, "There is no flight recorder to take a snapshot of (--overwrite)");
 	t->count = t->left = -1;
 	if (colon) {
 		if (!parse_all_number(colon + 1, end, &n) || !n || n > 1ull << 62)
@@ -199,7 +204,7 @@ void event_triggers_show(const struct agent_event *e, struct control_text *out)
 	const struct event_trigger *t;
 
 	if (!e->triggers)
-		control_puts(out, "# Available triggers:\n# traceon traceoff stacktrace\n");
+		control_puts(out, "# Available triggers:\n# traceon traceoff stacktrace snapshot\n");
 	for (t = e->triggers; t; t = t->next) {
 		control_puts(out, names[t->kind]);
 		if (t->count < 0)

@@ -356,8 +356,10 @@ int agent_refill(struct ftrace_thread *t, u64 now)
 	if (ring->overwrite) {
 		if (unlikely(!may_be_used(t, ring)))
 			return lost(t, -EBUSY);
-		if (ring->head >= ring->npackets)
+		if (ring->head >= ring->npackets) {
+			agent_snapshot_wait(r);
 			take_oldest(ring);
+		}
 	} else if (unlikely(is_full(ring))) {
 		err = wait_for_room(r);
 		if (err)

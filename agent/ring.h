@@ -25,6 +25,7 @@ struct agent_ring {
 	u64 open;			/* 1 + number of the packet that is open; see packet_is_open() */
 	u64 last;			/* time of the last record in completed packets */
 	u64 gave_up;			/* 1 + tail, when a wait for it to move was in vain */
+	u32 gave_up_snapshot;		/* its number, when a wait for a snapshot was */
 };
 
 /* Ring @k, NULL beyond those that were begun. */
@@ -33,6 +34,9 @@ u32 agent_nrings(void);
 
 /* Make one more ring, for @owner (0, or AGENT_RING_EVENTS: for nobody yet). NULL: no room of any kind, or too many. */
 struct agent_ring *agent_ring_make(s32 owner);
+
+/* snapshot.c: the oldest packet of @r is to be taken back: wait, not for long, for a snapshot that is under way. */
+void agent_snapshot_wait(struct agent_ring *r);
 
 /* In a child of fork: unmap the parent's, begin anew. */
 void agent_rings_forget(void);

@@ -100,7 +100,7 @@ static void sleep_until_rung(struct record *r, uint32_t bell, unsigned int us)
 	 * in the agent between its store of head, or asks, and its load of recorder_sleeps.
 	 */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (!anything_pending(r) && !record_plans_asked(r))
+	if (!anything_pending(r) && !record_plans_asked(r) && !record_snapshot_asked(r))
 		syscall(SYS_futex, &r->control->doorbell, FUTEX_WAIT, bell, &ts, NULL, 0);
 	__atomic_store_n(&r->control->recorder_sleeps, 0, __ATOMIC_RELAXED);
 }
@@ -116,6 +116,7 @@ void record_drain_loop(struct record *r)
 
 		record_run_poll(r);
 		record_files_look(r);
+		record_snapshots_look(r);
 		record_files_reap(r);
 		record_plans_reap(r);
 		record_plans_look(r);
@@ -130,6 +131,7 @@ void record_drain_loop(struct record *r)
 		us = us * 2 < SLEEP_MAX_US ? us * 2 : SLEEP_MAX_US;
 	}
 	record_files_look(r);
+	record_snapshots_look(r);
 	record_files_reap(r);
 	__atomic_store_n(&r->control->stopped, 1, __ATOMIC_SEQ_CST);
 	record_plans_end(r);

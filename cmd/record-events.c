@@ -90,7 +90,7 @@ int record_event_add(struct record_options *opt, const char *def)
 
 int record_event_trigger(struct record_options *opt, const char *text)
 {
-	static const char *const names[] = { "traceon", "traceoff", "stacktrace" };
+	static const char *const names[] = { "traceon", "traceoff", "stacktrace", "snapshot" };
 	struct record_event *e = last_event(opt);
 	size_t len = strcspn(text, ": \t"), known = 0;
 	const char *p = text + len;
@@ -102,7 +102,7 @@ int record_event_trigger(struct record_options *opt, const char *text)
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		known += strlen(names[i]) == len && !strncmp(names[i], text, len);
 	if (!known || strchr(text, '\n'))
-		return cmd_bad_use("record", "--trigger %s: no such trigger (there are traceon, traceoff, stacktrace)",
+		return cmd_bad_use("record", "--trigger %s: no such trigger (there are traceon, traceoff, stacktrace, snapshot)",
 				   text);
 	for (size_t i = 0; i < e->ntriggers; i++)
 		if (!strncmp(e->triggers[i], text, len))
@@ -122,6 +122,7 @@ int record_event_trigger(struct record_options *opt, const char *text)
 	if (e->ntriggers == sizeof(e->triggers) / sizeof(e->triggers[0]))
 		return cmd_bad_use("record", "--trigger %s: too many", text);
 	e->triggers[e->ntriggers++] = text;
+	opt->snapshot_trigger |= !strncmp(text, "snapshot", 8);
 	return 0;
 }
 

@@ -358,6 +358,8 @@ void record_files_reap(struct record *r)
 	/* It may have made a file just before its end. */
 	r->seen_files--;
 	record_files_look(r);
+	/* The last thing it did may have been to ask for one. */
+	record_snapshots_look(r);
 	for (size_t i = 0; i < RECORD_BUCKETS; i++) {
 		for (struct record_process *p = r->processes[i]; p; p = p->next)
 			if (p->gone) {

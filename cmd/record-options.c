@@ -31,7 +31,9 @@ static const struct cmd_option record_options[] = {
 	{ "event", 'e', "EVENT", "record an event with values: 'f open path=+0($arg1):string', the kernel's\n"
 				 "syntax of kprobe_events (p, r, f; SYM%return), or a USDT probe: 'u\n"
 				 "PROVIDER:NAME'; with 'if FILTER' at its end only calls whose values it is true for; may be given several times" },
-	{ "trigger", OPT_TRIGGER, "ACTION", "for the -e before: traceon, traceoff or stacktrace[:COUNT] [if FILTER]" },
+	{ "trigger", OPT_TRIGGER, "ACTION", "for the -e before: traceon, traceoff, stacktrace or snapshot[:COUNT]\n"
+				     "[if FILTER]; snapshot (with --overwrite) copies what is kept to\n"
+				     "DIR.snapshot-N" },
 	{ "argument", 'A', "FUNC[@VALUE...]", "record arguments of calls of FUNC, a name, glob or /regular\n"
 			       "expression/: arg1, arg2/s, arg3/x, fparg1/32, retval, parted by\n"
 			       "commas; without a VALUE all that its debug information tells" },
@@ -319,6 +321,8 @@ static int parse_options(struct record_options *opt, const struct cmd_usage *usa
 		if (err)
 			return err;
 	}
+	if (opt->snapshot_trigger && !opt->overwrite)
+		return cmd_bad_use("record", "--trigger snapshot: only a flight recorder (--overwrite) has something to take one of");
 	return 0;
 }
 

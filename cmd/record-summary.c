@@ -117,7 +117,8 @@ static void set_info(struct record *r, struct trace_info *info)
 	trace_info_set(info, "end_mono_ns", "%" PRIu64, r->end_mono_ns);
 	trace_info_set(info, "tick_hz", "%" PRIu64,
 		       rate(r->end_ticks - r->begin_ticks, r->end_mono_ns - r->begin_mono_ns));
-	trace_info_set(info, "status", "%d", record_run_status(r));
+	if (!r->is_snapshot)
+		trace_info_set(info, "status", "%d", record_run_status(r));
 	trace_info_set(info, "recorded", r->stopped_why ? "interrupted" : "complete");
 	trace_info_set(info, "calls", "%" PRIu64, t->calls);
 	trace_info_set(info, "records", "%" PRIu64, t->records);

@@ -89,6 +89,7 @@ static int record_in_session(struct record *r)
 	explain_nothing(r);
 	explain_no_events(r);
 	record_summary(r);
+	record_snapshots_summary(r);
 	show_results(r);
 	/* The program's own status matters more than what became of the recording. */
 	return 0;

@@ -17,6 +17,7 @@
  *	record-files.c		processes and rings that appear in the session, and their end
  *	record-count.c		what their maps add to the totals
  *	record-drain.c		the loop that moves packets to files
+ *	record-snapshot.c	what a flight recorder holds, copied while it goes on
  *	record-summary.c	what is said and kept at the end
  */
 #ifndef FTRACE_CMD_RECORD_H
@@ -73,6 +74,7 @@ struct record_options {
 	uint64_t buffer;		/* bytes of a thread's ring */
 	uint32_t wait_ms;
 	bool overwrite;
+	bool snapshot_trigger;		/* some event has one */
 	const char *targets;		/* -p: processes, parted by commas; NULL: a command is started */
 	struct record_thread *threads;	/* --tid: only these are recorded; none: all */
 	size_t nthreads;
@@ -160,6 +162,10 @@ struct record {
 	pthread_mutex_t heartbeat_lock;
 	pthread_cond_t heartbeat_end;
 	bool heartbeat_ends;
+
+	bool is_snapshot;		/* a copy of the recorder's for the moment of a snapshot */
+	uint32_t snapshots, first_snapshot, last_snapshot;	/* how many, and their numbers */
+	uint32_t snapshots_missed;	/* for want of room */
 
 	uint64_t begin_ticks, begin_mono_ns, begin_real_ns;
 	uint64_t end_ticks, end_mono_ns, end_real_ns;
@@ -346,6 +352,17 @@ int record_note_id(uint8_t *seen, uint32_t id);
 
 /* No process is to record any more; @why as part of a sentence, @err an errno or 0. */
 void record_stop(struct record *r, const char *why, int err);
+
+/* ---- record-snapshot.c ---- */
+
+/* Has a process asked for a snapshot that was not taken yet? */
+bool record_snapshot_asked(const struct record *r);
+
+/* Take it, if so. */
+void record_snapshots_look(struct record *r);
+
+/* What became of them, a line, if there were any. */
+void record_snapshots_summary(const struct record *r);
 
 /* ---- record-summary.c ---- */
 

@@ -224,7 +224,7 @@ struct ftrace_map_header {
 
 /* The session: shared by the recorder and every traced process. */
 #define FTRACE_SESSION_MAGIC	0x3173657366747266ull
-#define FTRACE_SESSION_VERSION	2u
+#define FTRACE_SESSION_VERSION	3u
 #define FTRACE_SESSION_SIZE	65536u
 #define FTRACE_SESSION_ENV	"FTRACE_SESSION"	/* environment: path of the session directory */
 
@@ -243,6 +243,14 @@ struct ftrace_session {
 	uint32_t settings_len;
 	uint32_t asks;			/* counts up when a process asks for a plan */
 	uint32_t plans;			/* futex: counts up when one has been answered */
+	/*
+	 * Flight recorders: a process that wants a snapshot stores taken + 1 in asked, or counts missed up
+	 * where that is there already; the recorder copies all rings, stores it in taken and wakes who waits for that.
+	 */
+	uint32_t snapshots_asked;
+	uint32_t snapshots_taken;	/* futex */
+	uint32_t snapshots_missed;
+	uint32_t reserved;
 	char settings[];		/* "file=value" lines for the control tree, in order */
 };
 
