@@ -47,13 +47,17 @@ static void note_thread(struct record *r, uint32_t tid)
 	r->totals.threads += (uint64_t)record_note_id(r->tids, tid);
 }
 
-/* One packet. 1: moved; 0: there was none, or it could not be written, which ends the recording. */
-static int move_packet(struct record *r, struct record_ring *ring)
+/* Up to @max packets. How many; 0: there was none, or it could not be written, which ends the recording. */
+static uint32_t drain(struct record *r, struct record_ring *ring, uint32_t max)
 {
 	struct trace_drain *d = &ring->drain;
-	uint64_t before = d->file_size;
-	int n = trace_drain_packet(d);
+	uint64_t before = d->file_size, room = r->max_size - r->written;
+	int n;
 
+	/* The one with which the limit is reached is still written. */
+	if (room / FTRACE_PACKET_SIZE < max)
+		max = (uint32_t)(room / FTRACE_PACKET_SIZE) + 1;
+	n = trace_drain_packets(d, max);
 	r->written += d->file_size - before;
 	if (n > 0)
 		note_thread(r, d->last_tid);
@@ -61,19 +65,23 @@ static int move_packet(struct record *r, struct record_ring *ring)
 		record_stop(r, "cannot be written", -n);
 	else if (r->written >= r->max_size)
 		record_stop(r, "is full", 0);
-	return n > 0;
+	return n > 0 ? (uint32_t)n : 0;
 }
 
 static bool move_packets(struct record *r)
 {
 	bool moved = false;
+	uint32_t k, n;
 
 	for (size_t i = 0; i < RECORD_BUCKETS; i++)
 		for (struct record_process *p = r->processes[i]; p; p = p->next)
 			for (struct record_ring *ring = p->rings; ring; ring = ring->next)
-				for (uint32_t k = 0; k < ROUND_PACKETS && !r->stopped_why &&
-						     trace_drain_pending(&ring->drain); k++)
-					moved |= move_packet(r, ring);
+				for (k = 0; k < ROUND_PACKETS && !r->stopped_why; k += n) {
+					n = drain(r, ring, ROUND_PACKETS - k);
+					if (!n)
+						break;
+					moved = true;
+				}
 	return moved;
 }
 
@@ -175,8 +183,7 @@ void record_drain_last(struct record *r, struct record_ring *ring)
 	uint64_t before;
 	int err;
 
-	/* One by one, so that each packet's thread is seen. */
-	while (!r->stopped_why && trace_drain_pending(d) && move_packet(r, ring))
+	while (!r->stopped_why && drain(r, ring, ROUND_PACKETS))
 		;
 	if (!r->stopped_why) {
 		before = d->file_size;

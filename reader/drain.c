@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -16,22 +17,18 @@
 #include <ftrace/trace-event.h>
 
 #include "reader/drain.h"
+#include "reader/packet-image.h"
 
-#define HEADER		sizeof(struct ftrace_packet)
-#define PACKET_RECORDS	((FTRACE_PACKET_SIZE - HEADER) / sizeof(uint64_t))
+#define HEADER		PACKET_HEADER
 #define MAX_PACKETS	(1u << 20)
+#define BATCH		16u		/* packets written at once: with what is read and written in a processor's cache */
+#define FILE_PAGE	4096u
+#define FILE_ALIGN_FROM	(64u << 10)	/* smaller files are left as small as they are */
+#define FILE_AHEAD_FROM	(1u << 20)
+#define FILE_AHEAD_MAX	(64ull << 20)
+#define FILE_AHEAD_SHARE	64u	/* of what is free, at most */
 
 _Static_assert(HEADER == 64, "the metadata describes this layout");
-
-/* A packet as it goes to the file: the header of our own making, the records where they lie. */
-struct image {
-	struct ftrace_packet header;
-	const uint64_t *records;
-	size_t count;		/* words */
-	size_t events;		/* records, or events of several words */
-	size_t slack;		/* bytes of the last word that are no payload */
-	uint32_t first, last;	/* their ticks */
-};
 
 static struct ftrace_packet *slot_of(const struct trace_drain *d, uint64_t k)
 {
@@ -39,169 +36,100 @@ static struct ftrace_packet *slot_of(const struct trace_drain *d, uint64_t k)
 			(k & (d->npackets - 1)) * (size_t)FTRACE_PACKET_SIZE);
 }
 
-static int is_padding(uint64_t word)
-{
-	return ftrace_record_id_event(word) ==
-	       FTRACE_ID_EVENT(FTRACE_EVENT_EXTENDED, FTRACE_EXT_PADDING);
-}
-
-/* One branchless pass, so that the usual case, no hole at all, costs a fraction of the copy. */
-static size_t count_unwritten(const uint64_t *records, size_t count)
-{
-	size_t holes = 0;
-
-	for (size_t i = 0; i < count; i++)
-		holes += (records[i] == 0) | ((uint32_t)(records[i] >> FTRACE_RECORD_ID_AT) == 0xffffffffu);
-	return holes;
-}
-
-/* Records: no trailing padding, no unwritten word, which a reader takes for a wrapped clock. */
-static void take_records(struct trace_drain *d, struct image *image, const uint64_t *records,
-			 size_t count)
-{
-	if (count_unwritten(records, count)) {
-		size_t used = 0;
-
-		for (size_t i = 0; i < count; i++) {
-			uint64_t word = records[i];
-
-			if (!ftrace_is_unwritten(word))
-				d->scratch[used++] = word;
-		}
-		records = d->scratch;
-		count = used;
-	}
-	while (count && is_padding(records[count - 1]))
-		count--;
-	image->records = records;
-	image->count = image->events = count;
-	image->slack = 0;
-	image->first = count ? ftrace_record_tick(records[0]) : 0;
-	image->last = count ? ftrace_record_tick(records[count - 1]) : 0;
-}
-
 /*
- * Events: as far as each header leads to the next, without padding. They are copied: the one that is
- * being written may become complete while we look.
+ * Have the file system find room for what comes, in pieces: it does that for each page otherwise, which
+ * costs as much as the copying. The size stays; trace_drain_close() gives back what was too much.
  */
-static void take_events(struct trace_drain *d, struct image *image, const uint64_t *records,
-			size_t count)
+static void allocate_ahead(struct trace_drain *d, uint64_t end)
 {
-	size_t used = 0, at = 0;
+	uint64_t from = d->file_size > d->allocated ? d->file_size : d->allocated;
+	uint64_t bytes = end < FILE_AHEAD_MAX ? end : FILE_AHEAD_MAX;
+	struct statvfs fs;
 
-	image->events = image->slack = 0;
-	while (at < count) {
-		uint64_t header = __atomic_load_n(&records[at], __ATOMIC_ACQUIRE);
-		size_t words = 1 + ftrace_event_words(header);
-
-		if (ftrace_is_unwritten(header) || words > count - at)
-			break;
-		if (ftrace_event_id(header) != FTRACE_EVENT_PADDING) {
-			d->scratch[used] = header;
-			memcpy(d->scratch + used + 1, records + at + 1, (words - 1) * sizeof(*records));
-			if (!image->events++)
-				image->first = ftrace_record_tick(header);
-			image->last = ftrace_record_tick(header);
-			image->slack = 8 * (words - 1) - ftrace_event_bytes(header);
-			used += words;
-		}
-		at += words;
-	}
-	image->records = d->scratch;
-	image->count = used;
-}
-
-/*
- * Look at @count words of a packet as its writer left it and make @image of it, with timestamps that
- * enclose the records.
- */
-static void make_image(struct trace_drain *d, struct image *image, const struct ftrace_packet *packet,
-		       size_t count, uint64_t k)
-{
-	const uint64_t *records = (const uint64_t *)(packet + 1);
-	struct ftrace_packet *h = &image->header;
-
-	*h = *packet;
-	if (d->stream_id == FTRACE_STREAM_EVENTS)
-		take_events(d, image, records, count);
+	if (end <= d->allocated || end < FILE_AHEAD_FROM || d->not_ahead)
+		return;
+	/* Others need room, too. */
+	if (fstatvfs(d->fd, &fs) || bytes / fs.f_frsize > fs.f_bavail / FILE_AHEAD_SHARE ||
+	    fallocate(d->fd, FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)(end + bytes - from)))
+		d->not_ahead = 1;
 	else
-		take_records(d, image, records, count);
-	count = image->count;
-	if (image->events) {
-		uint64_t upper = h->timestamp_begin & ~0xffffffffull;
-		uint64_t first = upper | image->first, last = upper | image->last;
-
-		if (h->timestamp_begin > first)
-			h->timestamp_begin = first;
-		if (h->timestamp_end < last)
-			h->timestamp_end = last;
-	}
-	if (h->timestamp_end < h->timestamp_begin)
-		h->timestamp_end = h->timestamp_begin;
-	h->magic = FTRACE_PACKET_MAGIC;
-	h->stream_id = d->stream_id;
-	h->packet_size = (HEADER + count * sizeof(uint64_t)) * 8;
-	/* Not one bit more than the last event: readers take what follows for another. */
-	h->content_size = h->packet_size - image->slack * 8;
-	h->packet_seq_num = k;
-	h->reserved = 0;
-	/* What this side could not write is lost too; the count never goes back. */
-	h->events_discarded += d->lost;
-	if (h->events_discarded < d->discarded)
-		h->events_discarded = d->discarded;
+		d->allocated = end + bytes;
 }
 
-/* Entries have an even event id: FTRACE_EVENT_ENTRY, FTRACE_EVENT_FUNCTION. */
-static size_t count_calls(const uint64_t *records, size_t count)
+/* Write all of @iov at the end of the file; the file is as before after an error. */
+static int append_bytes(struct trace_drain *d, struct iovec *iov, int count, uint64_t bytes)
 {
-	size_t calls = 0;
-
-	for (size_t i = 0; i < count; i++)
-		calls += ~ftrace_record_id_event(records[i]) & 1;
-	return calls;
-}
-
-/* Append @image; the file is as before after an error. */
-static int append(struct trace_drain *d, const struct image *image)
-{
-	struct iovec iov[2] = {
-		{ (void *)&image->header, HEADER },
-		{ (void *)image->records, image->count * sizeof(uint64_t) },
-	};
+	struct iovec *v = iov, *end = iov + count;
 	uint64_t at = d->file_size;
 	int err;
 
-	for (struct iovec *v = iov; v < iov + 2;) {
-		ssize_t n = pwritev(d->fd, v, iov + 2 - v, at);
+	allocate_ahead(d, at + bytes);
+	while (v < end) {
+		ssize_t n = pwritev(d->fd, v, (int)(end - v), at);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
 			err = n < 0 ? errno : ENOSPC;
-			goto cut;
+			return ftruncate(d->fd, d->file_size) ? -EIO : -err;
 		}
 		at += n;
-		while (v < iov + 2 && (size_t)n >= v->iov_len)
+		while (v < end && (size_t)n >= v->iov_len)
 			n -= v++->iov_len;
-		if (v < iov + 2) {
+		if (v < end) {
 			v->iov_base = (char *)v->iov_base + n;
 			v->iov_len -= n;
 		}
 	}
 	d->file_size = at;
-	d->records += image->events;
-	if (d->stream_id == FTRACE_STREAM_RECORDS)
-		d->calls += count_calls(image->records, image->count);
-	d->packets++;
-	d->discarded = image->header.events_discarded;
-	d->last_end = image->header.timestamp_end;
-	d->last_tid = image->header.tid;
-	d->next_seq = image->header.packet_seq_num + 1;
 	return 0;
-cut:
-	if (ftruncate(d->fd, d->file_size))
-		return -EIO;
-	return -err;
+}
+
+/*
+ * A packet that is to begin at @at: how many bytes of no meaning go behind its content. One that was full
+ * has one word of them, so that the next one, too, begins at a multiple of its size; one that was not
+ * gets as much as is needed to have whole pages written from then on, which is faster by half.
+ */
+static size_t fill_of(const struct packet_image *image, uint64_t at)
+{
+	size_t size = HEADER + image->count * sizeof(uint64_t);
+	size_t fill = -(at + size) & (FILE_PAGE - 1);
+
+	if (image->header.stream_id == FTRACE_STREAM_EVENTS || !image->count ||
+	    at + size < FILE_ALIGN_FROM - sizeof(uint64_t) || size + fill > FTRACE_PACKET_SIZE)
+		return 0;
+	return fill;
+}
+
+/* Append @n images, at most BATCH; the file is as before after an error. */
+static int append(struct trace_drain *d, struct packet_image *images, unsigned n)
+{
+	struct iovec iov[2 * BATCH];
+	uint64_t at = d->file_size;
+	int err;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct packet_image *image = &images[i];
+		size_t bytes = image->count * sizeof(uint64_t) + fill_of(image, at);
+
+		image->header.packet_size = (HEADER + bytes) * 8;
+		iov[2 * i] = (struct iovec){ &image->header, HEADER };
+		iov[2 * i + 1] = (struct iovec){ (void *)image->records, bytes };
+		at += HEADER + bytes;
+	}
+	err = append_bytes(d, iov, 2 * (int)n, at - d->file_size);
+	if (err)
+		return err;
+	for (unsigned i = 0; i < n; i++) {
+		d->records += images[i].events;
+		d->calls += images[i].calls;
+	}
+	d->packets += n;
+	d->discarded = images[n - 1].header.events_discarded;
+	d->last_end = images[n - 1].header.timestamp_end;
+	d->last_tid = images[n - 1].header.tid;
+	d->next_seq = images[n - 1].header.packet_seq_num + 1;
+	return 0;
 }
 
 /* Unwritten records of the next lap, then tail; pairs with the writer's acquire load of tail. */
@@ -237,17 +165,16 @@ static ssize_t complete_count(const struct ftrace_packet *packet)
 	return (bits / 8 - HEADER) / sizeof(uint64_t);
 }
 
-/* Records or events in the first @count words. */
-static size_t count_all(const struct trace_drain *d, const struct ftrace_packet *packet, size_t count)
+/* The image of @packet, number @k, behind one that said @discarded. */
+static void make_image(struct trace_drain *d, struct packet_image *image,
+		       const struct ftrace_packet *packet, size_t count, uint64_t k,
+		       uint64_t discarded)
 {
-	const uint64_t *records = (const uint64_t *)(packet + 1);
-	size_t n = 0;
-
-	if (d->stream_id != FTRACE_STREAM_EVENTS)
-		return count;
-	for (size_t at = 0; at < count; at += 1 + ftrace_event_words(records[at]))
-		n += ftrace_event_id(records[at]) != FTRACE_EVENT_PADDING;
-	return n;
+	packet_image(image, packet, count, k, d->stream_id, d->scratch);
+	/* What this side could not write is lost too; the count never goes back. */
+	image->header.events_discarded += d->lost;
+	if (image->header.events_discarded < discarded)
+		image->header.events_discarded = discarded;
 }
 
 static uint64_t tail_of(const struct trace_drain *d)
@@ -266,28 +193,59 @@ uint64_t trace_drain_pending(const struct trace_drain *d)
 	return pending > d->npackets ? d->npackets : pending;
 }
 
-int trace_drain_packet(struct trace_drain *d)
+/* Images of packets @k and those behind it, at most @max, that one thread wrote. How many there are. */
+static unsigned make_images(struct trace_drain *d, struct packet_image *images, uint64_t k,
+			    unsigned max)
 {
-	uint64_t k = tail_of(d);
-	struct ftrace_packet *packet = slot_of(d, k);
-	struct image image;
-	ssize_t count;
+	uint64_t discarded = d->discarded;
+	unsigned n = 0;
+
+	while (n < max) {
+		const struct ftrace_packet *packet = slot_of(d, k + n);
+		ssize_t count = complete_count(packet);
+
+		if (count < 0 || k + n < d->next_seq ||
+		    (n && packet->tid != images[0].header.tid))
+			break;
+		make_image(d, &images[n], packet, count, k + n, discarded);
+		discarded = images[n].header.events_discarded;
+		if (images[n++].records == d->scratch)
+			break;	/* there is one */
+	}
+	return n;
+}
+
+int trace_drain_packets(struct trace_drain *d, unsigned max)
+{
+	uint64_t k = tail_of(d), pending = trace_drain_pending(d);
+	struct packet_image images[BATCH];
+	unsigned n;
 	int err;
 
-	if (!trace_drain_pending(d))
+	if (max > BATCH)
+		max = BATCH;
+	if (max > pending)
+		max = (unsigned)pending;
+	if (!max)
 		return 0;
-	count = complete_count(packet);
-	if (count < 0) {
+	n = make_images(d, images, k, max);
+	if (!n) {
 		/* Not one that can be read: what it held is unknown, so say one record at least. */
-		d->lost++;
-	} else if (k >= d->next_seq) {
-		make_image(d, &image, packet, count, k);
-		err = append(d, &image);
-		if (err)
-			return err;
+		d->lost += complete_count(slot_of(d, k)) < 0;
+		give_back(d, k);
+		return 1;
 	}
-	give_back(d, k);
-	return 1;
+	err = append(d, images, n);
+	if (err && n > 1) {
+		/* For fewer there may be room. */
+		n = 1;
+		err = append(d, images, n);
+	}
+	if (err)
+		return err;
+	for (unsigned i = 0; i < n; i++)
+		give_back(d, k + i);
+	return (int)n;
 }
 
 int trace_drain_skip(struct trace_drain *d)
@@ -298,7 +256,7 @@ int trace_drain_skip(struct trace_drain *d)
 	if (!trace_drain_pending(d))
 		return 0;
 	count = complete_count(slot_of(d, k));
-	d->lost += count > 0 ? count_all(d, slot_of(d, k), count) : 1;
+	d->lost += count > 0 ? packet_count(slot_of(d, k), count, d->stream_id) : 1;
 	give_back(d, k);
 	return 1;
 }
@@ -332,7 +290,7 @@ static uint64_t all_discarded(const struct trace_drain *d)
 static int copy_packet(struct trace_drain *d, struct ftrace_packet *copy, uint64_t k, uint64_t head)
 {
 	struct ftrace_packet *packet = slot_of(d, k);
-	struct image image;
+	struct packet_image image;
 	ssize_t count;
 	int err;
 
@@ -363,17 +321,17 @@ static int copy_packet(struct trace_drain *d, struct ftrace_packet *copy, uint64
 	}
 	if (k == head && count == 0)
 		return 0;
-	make_image(d, &image, copy, count, k);
+	make_image(d, &image, copy, count, k, d->discarded);
 	if (k == head && image.header.events_discarded < all_discarded(d))
 		image.header.events_discarded = all_discarded(d);
-	err = append(d, &image);
+	err = append(d, &image, 1);
 	return err ? err : 1;
 }
 
 /* Records were lost after the last packet: an empty one tells of them. */
 static int append_discarded(struct trace_drain *d)
 {
-	struct image image = { .header = {
+	struct packet_image image = { .header = {
 		.magic = FTRACE_PACKET_MAGIC,
 		.stream_id = d->stream_id,
 		.timestamp_begin = d->last_end,
@@ -385,7 +343,7 @@ static int append_discarded(struct trace_drain *d)
 		.tid = d->last_tid,
 	} };
 
-	return append(d, &image);
+	return append(d, &image, 1);
 }
 
 int trace_drain_rest(struct trace_drain *d)
@@ -398,7 +356,7 @@ int trace_drain_rest(struct trace_drain *d)
 	copy = malloc(FTRACE_PACKET_SIZE);
 	if (!copy)
 		return -ENOMEM;
-	while ((err = trace_drain_packet(d)) > 0)
+	while ((err = trace_drain_packets(d, BATCH)) > 0)
 		;
 	if (err < 0)
 		goto out;
@@ -426,7 +384,7 @@ static int is_whole(const struct trace_drain *d, const struct ftrace_packet *h)
 
 	full.content_size = h->packet_size;
 	return complete_count(&full) >= 0 && h->content_size <= h->packet_size &&
-	       h->packet_size - h->content_size < (d->stream_id == FTRACE_STREAM_EVENTS ? 64 : 1);
+	       h->stream_id == d->stream_id;
 }
 
 /* Find the end of the last whole packet of an existing file and cut off what follows it. */
@@ -451,7 +409,8 @@ static int find_end(struct trace_drain *d)
 		d->last_tid = h.tid;
 		d->next_seq = h.packet_seq_num + 1;
 	}
-	if ((uint64_t)st.st_size > d->file_size && ftruncate(d->fd, d->file_size))
+	/* Also where it ends there: a drain that was killed may have allocated more. */
+	if (st.st_size && ftruncate(d->fd, d->file_size))
 		return -errno;
 	return 0;
 }
@@ -490,7 +449,7 @@ int trace_drain_open(struct trace_drain *d, int ring_fd, int dirfd, const char *
 	if ((uint64_t)st.st_size < d->ring_size)
 		return -EINVAL;
 
-	d->scratch = malloc(FTRACE_PACKET_SIZE);
+	d->scratch = calloc(1, FTRACE_PACKET_SIZE);
 	if (!d->scratch)
 		return -ENOMEM;
 	d->ring = mmap(NULL, d->ring_size, PROT_READ | PROT_WRITE, MAP_SHARED, ring_fd, 0);
@@ -516,6 +475,9 @@ void trace_drain_close(struct trace_drain *d)
 {
 	if (d->ring && d->ring != MAP_FAILED)
 		munmap(d->ring, d->ring_size);
+	/* Where that fails, the file takes more of the disk than it needs, no more. */
+	if (d->fd >= 0 && d->allocated > d->file_size && ftruncate(d->fd, d->file_size))
+		d->allocated = 0;
 	if (d->fd >= 0)
 		close(d->fd);
 	free(d->scratch);

@@ -20,9 +20,11 @@
  *  - packet_seq_num in the file is the packet's number k. A drain that opens an existing stream file
  *    continues behind its last whole packet and never writes one packet twice, so a drain that
  *    was killed at any moment can be repeated;
- *  - a packet in the file reads well whatever its writer was doing when it died: packet_size is
- *    content_size, trailing padding and unwritten records are left out, timestamps enclose
- *    the records.
+ *  - a packet in the file reads well whatever its writer was doing when it died: trailing
+ *    padding and unwritten records are not in its content, timestamps enclose
+ *    the records;
+ *  - behind the content there may be bytes of no meaning, so that in a long file packets begin with a
+ *    page: packet_size tells where the next one is.
  */
 #ifndef TRACE_DRAIN_H
 #define TRACE_DRAIN_H
@@ -46,10 +48,12 @@ struct trace_drain {
 	uint64_t next_seq;	/* packets below this one are in the file already */
 	uint64_t discarded;	/* events_discarded of the last packet in the file */
 	uint64_t last_end;	/* timestamp_end of the last packet in the file */
+	uint64_t allocated;	/* bytes of the file that have their room on the disk already */
 	uint64_t *scratch;	/* one packet: a copy without holes */
 	uint32_t npackets;	/* as checked at open; the ring's own may change under us */
 	uint32_t last_tid;
 	uint32_t stream_id;	/* of the ring */
+	int not_ahead;		/* room is not allocated ahead */
 	int fd;			/* the stream file */
 };
 
@@ -64,17 +68,23 @@ struct trace_drain {
  */
 int trace_drain_open(struct trace_drain *d, int ring_fd, int dirfd, const char *name);
 
-/* Unmap and close. The file stays as it is. */
+/* Unmap and close. The file stays as it is; what was allocated for it and not used is given back. */
 void trace_drain_close(struct trace_drain *d);
 
 /*
- * Write the oldest complete packet to the file and give it back to the ring.
+ * Write the oldest complete packets to the file and give them back to the ring: at most @max, and of one
+ * thread (@d->last_tid), so that more may be left.
  *
- * Returns 1 if there was one, 0 if not (a ring in overwrite mode never has one here), or a
- * negative errno (-ENOSPC, -EDQUOT, -EFBIG, -EIO): the packet is still in the ring, and the
- * caller may try again, trace_drain_skip() it, or stop the recording.
+ * Returns how many, 0 if there was none (a ring in overwrite mode never has one here), or a
+ * negative errno (-ENOSPC, -EDQUOT, -EFBIG, -EIO): all are still in the ring, and the
+ * caller may try again, trace_drain_skip() one, or stop the recording.
  */
-int trace_drain_packet(struct trace_drain *d);
+int trace_drain_packets(struct trace_drain *d, unsigned max);
+
+static inline int trace_drain_packet(struct trace_drain *d)
+{
+	return trace_drain_packets(d, 1);
+}
 
 /* Complete packets that wait in the ring now (0 in overwrite mode). Cheap: two loads. */
 uint64_t trace_drain_pending(const struct trace_drain *d);

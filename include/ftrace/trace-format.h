@@ -127,7 +127,7 @@ static inline int ftrace_is_unwritten(uint64_t word)
 
 /* Packet header and context of the CTF stream, in this order, without holes. */
 #define FTRACE_PACKET_MAGIC	0xc1fc1fc1u
-#define FTRACE_PACKET_SIZE	65536u		/* bytes in a ring; files keep the used part */
+#define FTRACE_PACKET_SIZE	65536u		/* bytes in a ring; files keep the used part, long ones in whole pages */
 
 struct ftrace_packet {
 	uint32_t magic;			/* FTRACE_PACKET_MAGIC */
@@ -135,7 +135,7 @@ struct ftrace_packet {
 	uint64_t timestamp_begin;	/* ticks, all 64 bits; every record shares its upper half */
 	uint64_t timestamp_end;		/* ticks; 0 while the packet is open */
 	uint64_t content_size;		/* bits, this header included; 0 while the packet is open */
-	uint64_t packet_size;		/* bits; in a file content_size, of events to the next multiple of 64 */
+	uint64_t packet_size;		/* bits, to the next packet; in a file hardly more than content_size */
 	uint64_t events_discarded;	/* records lost by this stream so far */
 	uint64_t packet_seq_num;	/* counts up by one within a stream file */
 	uint32_t tid;			/* the thread that wrote every record of this packet */
