@@ -4,11 +4,13 @@
  *
  * Tiny functions and fib, without and with whatever tracing this process runs under, beside their
  * floors. BENCH_CPU in the environment: the processor to run on. With THREADS each of that many threads makes the tiny calls at once, beside one thread
- * alone: the numbers are then nanoseconds of wall time a call of all threads together.
+ * alone: the numbers are then nanoseconds of wall time a call of all threads together. Each has a processor of its own
+ * where there are as many: how soon the kernel moves threads apart is not what is to be measured.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include "measure.h"
 #include "sites.h"
@@ -44,10 +46,26 @@ static struct span {
 	double start, end;
 } spans[MAX_THREADS];
 
+/* Run on the @k-th of the processors that this process may use, if it has as many as threads. */
+static void go_apart(int k)
+{
+	cpu_set_t all, one;
+	int cpu = 0;
+
+	if (sched_getaffinity(getpid(), sizeof(all), &all) || CPU_COUNT(&all) < nthreads)
+		return;
+	while (!CPU_ISSET(cpu, &all) || k--)
+		cpu++;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	sched_setaffinity(0, sizeof(one), &one);
+}
+
 static void *thread_main(void *arg)
 {
 	struct span *span = arg;
 
+	go_apart((int)(span - spans));
 	thread_work();
 	for (;;) {
 		pthread_barrier_wait(&gate);
