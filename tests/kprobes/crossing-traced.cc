@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: MIT */
+#define NAME(what)	traced_##what
+#include "crossing.inc"
