@@ -281,6 +281,15 @@ void ftrace_record_entry_checked(void);	/* entry and return with depth and thres
 void ftrace_record_exit_checked(void);
 void ftrace_caller(void);		/* dyn_ftrace.ops called with the minimum of registers */
 void ftrace_regs_caller(void);		/* with all of them */
+/*
+ * dyn_ftrace.ops is struct klp_ops, and says which function runs. Where there is none of its own it is one of those that
+ * do everything.
+ */
+#ifdef ARCH_HAS_REPLACE_CALLER
+void ftrace_replace_caller(void);
+#else
+#define ftrace_replace_caller	ftrace_graph_caller
+#endif
 void ftrace_graph_caller(void);		/* all of them, in C: any mixture of function and graph ops */
 void ftrace_graph_return(void);		/* return of a call entered through ftrace_graph_caller */
 
@@ -306,6 +315,12 @@ enum {
 
 /* All of a site's business with full registers: function ops and graph entry. */
 long ftrace_regs_func(struct pt_regs *regs, struct dyn_ftrace *site);
+
+/*
+ * Where a call of @site, which is replaced, goes on: the address, 0: the function's body. @regs: those of a
+ * callback without SAVE_REGS, and those that unwinding begins with.
+ */
+unsigned long ftrace_replace_func(struct pt_regs *regs, struct dyn_ftrace *site);
 
 /*
  * A detour was come to. *@ret: where it will be returned to, which may be changed. Nonzero: to regs' ip with

@@ -42,6 +42,11 @@ def livepatch(bench):
     bench.row("replaced function, during a transition", ns("transition"), "ns/call", during,
               "empty callback without all registers", at_most=1,
               samples=pool(samples, "transition"))
+    before = median([transition / callback for sample in samples for transition, callback
+                     in zip(sample["transition_before"], sample["callback_before"])])
+    bench.row("the same, a thread that has not gone over", ns("transition_before"), "ns/call", before,
+              "empty callback without all registers", at_most=1,
+              samples=pool(samples, "transition_before"))
     transitions = [us / 1000 for us in pool(samples, "transition_us")]
     bench.row("transition, 100 threads, half of them blocked", median(transitions), "ms",
               at_most=50, target_is="value", samples=transitions)

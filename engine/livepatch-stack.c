@@ -132,7 +132,8 @@ static const char *find_code(const struct klp_check *c, unsigned long pc)
 static bool in_trampoline(const struct unwind_objects *objects, unsigned long pc)
 {
 	static void (*const trampolines[])(void) = {
-		ftrace_caller, ftrace_regs_caller, ftrace_graph_caller, ftrace_graph_return,
+		ftrace_caller, ftrace_regs_caller, ftrace_replace_caller, ftrace_graph_caller,
+		ftrace_graph_return,
 	};
 	unsigned long lo, hi;
 

@@ -28,6 +28,13 @@ static bool started;			/* somebody has looked at the stacks */
 static struct klp_holder *holders;
 static u32 nholders;
 
+unsigned long klp_epoch = 2;
+
+void klp_next_epoch(void)
+{
+	__atomic_fetch_add(&klp_epoch, 2, __ATOMIC_SEQ_CST);
+}
+
 static bool is_target_patched(void)
 {
 	return view->target;
@@ -50,6 +57,15 @@ static u32 round;			/* counts looks at all stacks */
  */
 #define OWN_LOOKS	4u
 
+static bool may_look(struct ftrace_thread *t)
+{
+	if (t->klp_round != READ_ONCE(round)) {
+		t->klp_round = READ_ONCE(round);
+		t->klp_looks = 0;
+	}
+	return t->klp_looks < OWN_LOOKS;
+}
+
 static void go_over(struct klp_view *v, struct ftrace_thread *t, const struct dyn_ftrace *site,
 		    const struct pt_regs *regs)
 {
@@ -57,12 +73,7 @@ static void go_over(struct klp_view *v, struct ftrace_thread *t, const struct dy
 	struct unwind_regs caller;
 	const char *func, *why = "";
 
-	if (t->klp_round != READ_ONCE(round)) {
-		t->klp_round = READ_ONCE(round);
-		t->klp_looks = 0;
-	}
-	if (++t->klp_looks > OWN_LOOKS)
-		return;
+	t->klp_looks++;
 	__atomic_fetch_add(&check_readers, 1, __ATOMIC_SEQ_CST);
 	c = __atomic_load_n(&check, __ATOMIC_SEQ_CST);
 	arch_unwind_caller(regs, &caller);
@@ -104,7 +115,10 @@ static bool is_patched_in(struct klp_view *v, s32 tid)
 
 bool klp_thread_is_patched(const struct dyn_ftrace *site, const struct pt_regs *regs)
 {
+	/* Before all that changes with it. */
+	unsigned long epoch = smp_load_acquire(&klp_epoch);
 	struct klp_view *v = __atomic_load_n(&view, __ATOMIC_ACQUIRE);
+	struct ftrace_thread *t = ftrace_self;
 	s32 tid;
 
 	if (!v)
@@ -113,11 +127,20 @@ bool klp_thread_is_patched(const struct dyn_ftrace *site, const struct pt_regs *
 	if (!READ_ONCE(klp_process->same))
 		return !v->target;
 	/* 0: in a child of fork, of the thread that was its parent's. */
-	tid = ftrace_self && ftrace_self->tid ? ftrace_self->tid : ft_gettid();
-	if (is_patched_in(v, tid) == v->target)
+	tid = t && t->tid ? t->tid : ft_gettid();
+	if (is_patched_in(v, tid) == v->target) {
+		/* That stays so: nobody comes into a view who was not in it when it was closed. */
+		if (t && t->tid == tid)
+			WRITE_ONCE(t->klp_gone, v->seq);
 		return v->target;
-	if (ftrace_self && ftrace_self->tid == tid)
-		go_over(v, ftrace_self, site, regs);
+	}
+	if (!t || t->tid != tid)
+		return !v->target;
+	if (!may_look(t)) {
+		WRITE_ONCE(t->klp_stays, epoch);
+		return !v->target;
+	}
+	go_over(v, t, site, regs);
 	/* As it is now: if the direction was turned meanwhile, nothing has been done to this view. */
 	return is_patched_in(__atomic_load_n(&view, __ATOMIC_ACQUIRE), tid);
 }
@@ -173,6 +196,7 @@ static size_t view_size(u32 mask)
 /* A view with room for the threads there may be: nobody has gone over but those that @gone has. */
 static struct klp_view *new_view(bool target, const struct klp_view *gone)
 {
+	static unsigned long views;
 	u32 slots = 1024, wanted = 8 * (ftrace_count_threads() + 64);
 	struct klp_view *v;
 
@@ -182,10 +206,17 @@ static struct klp_view *new_view(bool target, const struct klp_view *gone)
 	if (!v)
 		return NULL;
 	v->target = target;
+	v->seq = (++views << 1) | target;
 	v->state = KLP_VIEW_OPEN;
 	v->mask = slots - 1;
 	v->gone = gone;
 	return v;
+}
+
+/* Whoever does not know @v yet, which has just come into force, knows nothing. */
+static void set_epoch(const struct klp_view *v)
+{
+	__atomic_fetch_add(&klp_epoch, (klp_epoch & 1) == !v->target ? 2 : 3, __ATOMIC_SEQ_CST);
 }
 
 /* In front of the others, which somebody may be looking at. */
@@ -193,6 +224,7 @@ static void publish(struct klp_view *v)
 {
 	v->next = view;
 	__atomic_store_n(&view, v, __ATOMIC_SEQ_CST);
+	set_epoch(v);
 }
 
 /* No callback is looking at them. */
@@ -223,6 +255,7 @@ int klp_transition_begin(struct klp_kpatch *p, bool enabling)
 	nholders = 0;
 	started = false;
 	__atomic_store_n(&view, v, __ATOMIC_RELEASE);
+	set_epoch(v);
 	klp_transition_patch = p;
 	mark(p, true);
 	return 0;
@@ -248,6 +281,8 @@ static void complete(bool patched)
 	set_check(NULL);
 	klp_free_check(retired);
 	retired = NULL;
+	/* Before anything that it leads to is changed; unregistering, or the barriers below, wait for who has read it. */
+	klp_set_gone(p, 0);
 	if (patched && p->pub->replace) {
 		drop_replaced(p);
 		klp_unpatch(p, true);
@@ -300,6 +335,7 @@ static int turn_round(void)
 	if (!v)
 		return -ENOMEM;
 	set_check(NULL);
+	klp_set_gone(klp_transition_patch, 0);
 	if (!wait_for_readers())
 		ftrace_synchronize();
 	/* From one that is open everybody goes back whom it has not had from the one before. */
@@ -411,7 +447,10 @@ static int look(void)
 	started = true;
 	nholders = look.nholders;
 	set_check(look.check);
+	if (nholders && view->state == KLP_VIEW_CLOSED)
+		klp_set_gone(klp_transition_patch, view->seq);
 	WRITE_ONCE(round, round + 1);
+	klp_next_epoch();
 	return (int)nholders;
 }
 

@@ -59,6 +59,7 @@ void klp_view_remove(struct klp_view *v, s32 tid)
 	for (u32 n = 0; n <= v->mask && READ_ONCE(v->tid[i]); n++, i = (i + 1) & v->mask)
 		if (READ_ONCE(v->tid[i]) == tid)
 			WRITE_ONCE(v->tid[i], -1);
+	klp_next_epoch();
 }
 
 bool klp_view_wants(const struct klp_view *v, s32 tid)

@@ -26,26 +26,51 @@ FTRACE_PUBLIC bool klp_is_enabled(const struct klp_patch *patch)
 
 /* ---- the callback ---- */
 
+/* What runs where @func is the version, 0: the original. */
+static unsigned long code_of(const struct klp_kfunc *func)
+{
+	return func && !func->nop ? (unsigned long)func->new_func : 0;
+}
+
 static void choose(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *op,
 		   struct pt_regs *regs, struct dyn_ftrace *site)
 {
 	struct klp_ops *ops = container_of(op, struct klp_ops, fops);
 	struct klp_kfunc *func = __atomic_load_n(&ops->top, __ATOMIC_ACQUIRE);
+	unsigned long to;
 
 	if (func && READ_ONCE(func->transition) && !klp_thread_is_patched(site, regs))
 		func = __atomic_load_n(&func->below, __ATOMIC_ACQUIRE);
 	/* A probe may have sent this call elsewhere: whoever comes first of the two, the probe has the last word. */
 	if (site->ops != op && instruction_pointer(regs) != arch_site_body(site))
 		return;
-	if (func && !func->nop)
-		instruction_pointer_set(regs, (unsigned long)func->new_func);
+	to = code_of(func);
+	if (to)
+		instruction_pointer_set(regs, to);
+}
+
+void klp_set_gone(struct klp_kpatch *p, unsigned long seq)
+{
+	for (u32 i = 0; i < p->nobjs; i++)
+		for (u32 k = 0; k < p->objs[i].nfuncs; k++) {
+			struct klp_kfunc *func = &p->objs[i].funcs[k];
+			struct klp_ops *ops = func->ops;
+
+			if (!func->patched || ops->top != func || ops->gone == seq)
+				continue;
+			if (seq) {
+				ops->gone_to[true] = code_of(func);
+				ops->gone_to[false] = code_of(func->below);
+			}
+			smp_store_release(&ops->gone, seq);
+		}
 }
 
 /* Past the stub, when there is nothing to choose. */
 static int set_target(struct klp_ops *ops)
 {
 	struct klp_kfunc *top = ops->top;
-	unsigned long to = top && !top->transition && !top->nop ? (unsigned long)top->new_func : 0;
+	unsigned long to = top && !top->transition ? code_of(top) : 0;
 	int err;
 
 	ft_lock(ftrace_lock);
@@ -114,6 +139,7 @@ static int patch_func(struct klp_kfunc *func, const char *patch)
 	}
 	func->ops = ops;
 	func->below = ops->top;
+	smp_store_release(&ops->gone, 0);
 	__atomic_store_n(&ops->top, func, __ATOMIC_RELEASE);
 	func->patched = true;
 	err = 0;
@@ -141,6 +167,7 @@ static void unpatch_func(struct klp_kfunc *func)
 		return;
 	for (at = &ops->top; *at != func; at = &(*at)->below)
 		;
+	smp_store_release(&ops->gone, 0);
 	/* func->below stays: a callback may be looking at it. */
 	__atomic_store_n(at, func->below, __ATOMIC_RELEASE);
 	func->patched = false;

@@ -37,6 +37,12 @@ struct klp_ops {
 	struct dyn_ftrace *site;
 	struct klp_kfunc *top;
 	struct klp_ranges old;		/* of the original */
+	/*
+	 * For ftrace_replace_caller: which klp_view tells who has gone over in the transition of @top, by its seq; 0:
+	 * nobody knows. And what runs in the unpatched version and in the patched one, 0: the body. As the latter stays
+	 * the same for all of a transition, the two need no order between them.
+	 */
+	unsigned long gone, gone_to[2];
 	struct klp_ops *next;
 };
 
@@ -91,6 +97,12 @@ void klp_unpatch(struct klp_kpatch *p, bool nops_only);
 /* Let every function of @p take, from now on, the way its state allows: past the stub or not. */
 void klp_set_targets(struct klp_kpatch *p);
 
+/*
+ * Whoever has gone over by the view @seq, of @p's transition, need not be asked about any more. 0: nobody is known to
+ * have.
+ */
+void klp_set_gone(struct klp_kpatch *p, unsigned long seq);
+
 /* Take @p off the list; free what is of it. No thread is in a callback of it. */
 void klp_forget(struct klp_kpatch *p);
 
@@ -120,6 +132,13 @@ struct unwind_objects *klp_hold_objects(u32 ms);
 /* ---- livepatch-transition.c ---- */
 
 extern struct klp_kpatch *klp_transition_patch;	/* NULL: no transition */
+
+/*
+ * Changes with everything by which a thread that has not gone over may find that it has, or may try again. The lowest
+ * bit: the version of those who have not is the patched one.
+ */
+extern unsigned long klp_epoch;
+void klp_next_epoch(void);
 
 /* Begin: every thread is in the version that is left, of which @p's functions are told. */
 int klp_transition_begin(struct klp_kpatch *p, bool enabling);
@@ -158,6 +177,7 @@ enum {
 /* Who has not gone over, of a transition in one direction. See livepatch-view.c. */
 struct klp_view {
 	bool target;			/* patched, or not */
+	unsigned long seq;		/* no two have the same; the lowest bit is @target */
 	u32 state;			/* KLP_VIEW_* */
 	u32 full;			/* somebody had no room, while it was open */
 	u32 mask;			/* a power of two less one */

@@ -176,6 +176,33 @@ long ftrace_regs_func(struct pt_regs *regs, struct dyn_ftrace *site)
 	return FTRACE_GO_ELSEWHERE;
 }
 
+/*
+ * For ftrace_replace_caller. When it was called the site had no other ops; if it has now, they are told from the
+ * next call on. The one ops asks for nobody's parent.
+ */
+unsigned long ftrace_replace_func(struct pt_regs *regs, struct dyn_ftrace *site)
+{
+	unsigned long body = arch_site_body(site), sp = user_stack_pointer(regs);
+	struct ftrace_thread *t = ftrace_thread_get();
+	struct ftrace_ops *ops;
+	bool nested = true;
+
+	instruction_pointer_set(regs, body);
+	if (t)
+		nested = ftrace_callback_begin(t, sp, (unsigned long)__builtin_frame_address(0));
+	ops = __atomic_load_n(&site->ops, __ATOMIC_ACQUIRE);
+	if (ops && !(ops->flags & FTRACE_OPS_FL_REPLACE)) {
+		ops = __atomic_load_n(&ftrace_ops_list, __ATOMIC_ACQUIRE);
+		while (ops && !(ops->flags & FTRACE_OPS_FL_REPLACE && ftrace_ops_wants(ops, site)))
+			ops = ftrace_ops_next(ops);
+	}
+	if (ops)
+		call_of(ops)(site->ip, 0, ops, regs, site);
+	if (t)
+		ftrace_callback_end(t, nested);
+	return instruction_pointer(regs) != body ? instruction_pointer(regs) : 0;
+}
+
 /* For ops that change what functions do: can they, and does nobody else? */
 static int check_permanent(struct ftrace_ops *ops, const char *what)
 {

@@ -59,6 +59,11 @@ struct ftrace_thread {
 	u32 stack_own;		/* the current stack is this thread's own, not a coroutine's */
 	u32 klp_looks;		/* looks at its own stack for patches, and since which look at all: */
 	u32 klp_round;		/* see klp_go_over() */
+	/*
+	 * What it knows of a live patching transition without looking into shared tables: the view in which it has
+	 * gone over (klp_view.seq); when it was seen that it has not (klp_epoch).
+	 */
+	unsigned long klp_gone, klp_stays;
 	/* Nonzero: handlers of a probe run, called by the code whose frame is there. */
 	unsigned long kprobe;
 	struct ftrace_thread *events;	/* its stream of events, see payload.h; NULL: it had none yet */

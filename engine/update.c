@@ -156,6 +156,8 @@ static bool apply(struct dyn_ftrace *site, bool callbacks_exist)
 		}
 	} else if (!w.graph && !w.regs && !ftrace_site_is_behind_prologue(site)) {
 		entry = ftrace_caller;
+	} else if (w.ops == 1 && !w.graph && w.first->flags & FTRACE_OPS_FL_REPLACE) {
+		entry = ftrace_replace_caller;
 	} else if (!w.graph && !needs_c(&w) && !ftrace_site_is_behind_prologue(site)) {
 		entry = ftrace_regs_caller;
 	} else {

@@ -22,8 +22,15 @@
  *	41  call *dyn_ftrace.exit(%rip)
  *	47  pop  %r11
  *	49  ret					sp = slot; the return address is back in it
- *	50  jmp  body				sp = slot
- *	55  (unused, int3)
+ *	50  jo   57				sp = slot; overflow: elsewhere, see below
+ *	52  jmp  body				sp = slot
+ *	57  jmp  *-24(%rsp)			sp = slot
+ *	61  (unused, int3)
+ *
+ * A handler that sends a call elsewhere has two ways. One goes past the stub by a return to that address, which the
+ * processor takes for one to the stub: any flags and stack pointer, and a return predicted wrong. The other
+ * returns to the stub with overflow set and the address in the red zone, ARCH_STUB_TARGET below slot, which signals
+ * leave alone: no return is unpaired and no register lost.
  *
  * The i386 stub. No register is free at an entry, so handlers find the id on the stack and take it
  * off themselves. Behind a return sp may be higher than slot + 4 by what the function took off
@@ -89,7 +96,10 @@
 #define ARCH_STUB_HOOKED	18	/* behind the branch: the call is hooked */
 #define ARCH_STUB_RET		28	/* return address of the body: the mark of a hooked call */
 #define ARCH_STUB_EXIT_RET	47	/* return address of the exit handler */
-#define ARCH_STUB_BODY		50	/* straight to the body */
+#define ARCH_STUB_GO		50	/* not hooked: to the body or elsewhere */
+#define ARCH_STUB_BODY		52	/* straight to the body */
+#define ARCH_STUB_ELSEWHERE	57	/* to the address ARCH_STUB_TARGET bytes below slot */
+#define ARCH_STUB_TARGET	24
 
 #define ARCH_SHADOW_BIT		45
 #define ARCH_SHADOW_XOR		(1ul << ARCH_SHADOW_BIT)
@@ -178,6 +188,11 @@
 #define ARCH_DETOUR_POST	139
 #define ARCH_DETOUR_POST_RET	150
 #define ARCH_DETOUR_REST	150
+#endif
+
+/* There is a ftrace_replace_caller. */
+#ifdef __x86_64__
+#define ARCH_HAS_REPLACE_CALLER
 #endif
 
 /* ftrace_regs_caller asks for FTRACE_SITE_LOUD. */

@@ -7,6 +7,7 @@
 #include <ftrace/trace-format.h>
 
 #include "arch.h"
+#include "livepatch.h"
 #include "ops.h"
 #include "site.h"
 #include "thread.h"
@@ -29,6 +30,8 @@ void asm_offsets(void)
 	OFFSET(T_STACK_LO, struct ftrace_thread, stack_lo);
 	OFFSET(T_STACK_SIZE, struct ftrace_thread, stack_size);
 	OFFSET(T_UNCHOSEN, struct ftrace_thread, unchosen);
+	OFFSET(T_KLP_GONE, struct ftrace_thread, klp_gone);
+	OFFSET(T_KLP_STAYS, struct ftrace_thread, klp_stays);
 
 	/* The mark of a tail call, as stubs say what to record. */
 	DEFINE(RECORD_TAIL, FTRACE_EXT_TAIL << 2 | FTRACE_EVENT_EXTENDED);
@@ -47,6 +50,10 @@ void asm_offsets(void)
 	OFFSET(OPS_FLAGS, struct ftrace_ops, flags);
 	DEFINE(OPS_SAVE_REGS, FTRACE_OPS_FL_SAVE_REGS);
 	DEFINE(OPS_GENERAL_REGS, FTRACE_OPS_FL_GENERAL_REGS);
+	DEFINE(OPS_REPLACE, FTRACE_OPS_FL_REPLACE);
+	OFFSET(OPS_TARGET, struct ftrace_ops, reserved[FTRACE_OPS_TARGET]);
+	OFFSET(KLP_GONE, struct klp_ops, gone);
+	OFFSET(KLP_GONE_TO, struct klp_ops, gone_to);
 
 	OFFSET(REGION_LO, struct ftrace_region, lo);
 	OFFSET(REGION_SIZE, struct ftrace_region, size);

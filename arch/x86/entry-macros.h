@@ -10,8 +10,9 @@
  *	slot-16	 return address into the stub		<- %rsp
  *
  * and %r11d = site id << 2 | event. An entry trampoline returns with the carry flag set to make
- * the stub call the body and come back (the return address must be in the shadow by then), clear to
- * make it jump to the body. Arithmetic flags are dead at a function's entry (the ABI passes nothing
+ * the stub call the body and come back (the return address must be in the shadow by then); with carry and
+ * overflow clear to make it jump to the body; with overflow alone to make it jump to the address in the
+ * word at slot - ARCH_STUB_TARGET. Arithmetic flags are dead at a function's entry (the ABI passes nothing
  * in them, and the switched-off site is itself a `test`), so the fast paths change them; the
  * paths with full registers restore them all the same.
  */
@@ -43,6 +44,11 @@
 .macro POP reg
 	popq	\reg
 	.cfi_adjust_cfa_offset -8
+.endm
+
+/* What an entry trampoline says to the stub: not hooked, into the body. */
+.macro SAY_BODY
+	testl	%eax, %eax
 .endm
 
 /* %rcx = this thread's state; to \none when it has none yet. */

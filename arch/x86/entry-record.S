@@ -113,11 +113,11 @@
 	IF_UNCHOSEN 3f
 .endif
 	RECORD	2f, 1f
-3:	clc
+3:	SAY_BODY
 	FAST_RETURN
 1:	shrq	$32, %r11
 2:	CALL_SLOW
-	clc
+	SAY_BODY
 	FAST_RETURN
 .endm
 
@@ -164,7 +164,7 @@ ENDFUNC ftrace_record_function_chosen
 
 1:	shrq	$32, %r11			/* the slow path starts over from the slot */
 2:	CALL_SLOW
-	cmpq	$1, %rax			/* carry: hooked (0) */
+	cmpq	$1, %rax			/* carry: hooked (0); never an overflow (1) */
 	FAST_RETURN
 
 4:	leaq	ftrace_regions(%rip), %rdx	/* %rax in any region of stubs? */
@@ -184,7 +184,7 @@ ENDFUNC ftrace_record_function_chosen
 	RECORD	2b, 1b
 	movl	$RECORD_TAIL, %r11d
 	RECORD	2b, 1b
-9:	clc
+9:	SAY_BODY
 	FAST_RETURN
 .endm
 

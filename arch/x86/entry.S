@@ -6,7 +6,7 @@
 
 /* Nobody is told of this call. */
 FUNC ftrace_stub_pass
-	clc
+	SAY_BODY
 	ret
 ENDFUNC ftrace_stub_pass
 
@@ -61,7 +61,7 @@ FUNC ftrace_caller
 	leaq	FRAME_STUB(%rsp), %rsp
 	.cfi_remember_state
 	.cfi_adjust_cfa_offset -FRAME_STUB
-	clc
+	SAY_BODY
 	ret
 	.cfi_restore_state
 	.cfi_rel_offset %rbp, PT_RBP
@@ -111,12 +111,98 @@ FUNC ftrace_caller
 ENDFUNC ftrace_caller
 
 /*
- * The ends of the trampolines that saved every register. On into the function, not hooked: a
- * return with the carry clear says so to the stub. A carry that is to be set can only be had by a
- * jump past the stub, \elsewhere.
+ * A function that is replaced, and that nobody else has (FTRACE_OPS_FL_REPLACE). Where it goes on is found
+ * here, in three registers, if it is the same for everybody, or it is known whether the thread has gone over
+ * to the version a transition leads to (livepatch-transition.c); else ftrace_replace_func() is asked,
+ * which may unwind the stack from pt_regs and is given the registers for that. No flag or vector register
+ * is anybody's business here.
  */
+FUNC ftrace_replace_caller
+	leaq	-FRAME_STUB(%rsp), %rsp
+	.cfi_adjust_cfa_offset FRAME_STUB
+	movq	%rax, PT_RAX(%rsp)
+	movq	%rcx, PT_RCX(%rsp)
+	movq	%rdx, PT_RDX(%rsp)
+	SELF	4f
+	movq	FRAME_STUB(%rsp), %rdx
+	CALLBACK_BEGIN 4f
+	movq	(SITE_FROM_ENTRY_RET + SITE_OPS)(%rdx), %rdx
+	testq	%rdx, %rdx			/* %rdx = the ops, or it is gone, */
+	jz	3f
+	testl	$OPS_REPLACE, OPS_FLAGS(%rdx)	/* or others have come */
+	jz	3f
+	movq	OPS_TARGET(%rdx), %rax		/* for everybody? */
+	testq	%rax, %rax
+	jnz	1f
+	movq	KLP_GONE(%rdx), %rax		/* the transition, if there are some who have gone over */
+	testq	%rax, %rax
+	jz	3f
+	cmpq	T_KLP_GONE(%rcx), %rax		/* has this thread? */
+	jne	5f
+6:	andl	$1, %eax			/* in this direction: */
+	movq	KLP_GONE_TO(%rdx, %rax, 8), %rax
+1:	movq	$0, T_CALLBACK(%rcx)
+2:	movq	%rax, (FRAME_SLOT - ARCH_STUB_TARGET)(%rsp)
+	testq	%rax, %rax			/* %rax = where to, 0: the body */
+	setnz	%al
+	addb	$0x7f, %al			/* overflow: elsewhere; no carry */
+	movq	PT_RAX(%rsp), %rax
+	movq	PT_RCX(%rsp), %rcx
+	movq	PT_RDX(%rsp), %rdx
+	.cfi_remember_state
+	FRAME_LEAVE
+	ret
+	.cfi_restore_state
+
+5:	movq	klp_epoch(%rip), %rax		/* has it not, and nothing happened since it looked? */
+	cmpq	T_KLP_STAYS(%rcx), %rax
+	je	6b
+
+3:	movq	$0, T_CALLBACK(%rcx)		/* it will be set again */
+4:	movq	%rdi, PT_RDI(%rsp)
+	movq	%rsi, PT_RSI(%rsp)
+	movq	%r8, PT_R8(%rsp)
+	movq	%r9, PT_R9(%rsp)
+	movq	%r10, PT_R10(%rsp)
+	movq	%rbp, PT_RBP(%rsp)
+	.cfi_rel_offset %rbp, PT_RBP
+	movq	%rbx, PT_RBX(%rsp)		/* the callee keeps these five */
+	movq	%r12, PT_R12(%rsp)
+	movq	%r13, PT_R13(%rsp)
+	movq	%r14, PT_R14(%rsp)
+	movq	%r15, PT_R15(%rsp)
+	movq	FRAME_R11(%rsp), %rax
+	movq	%rax, PT_R11(%rsp)
+	leaq	FRAME_SLOT(%rsp), %rax
+	movq	%rax, PT_RSP(%rsp)
+	movq	FRAME_STUB(%rsp), %rsi
+	addq	$SITE_FROM_ENTRY_RET, %rsi	/* the site */
+	movq	%rsp, %rdi
+	ON_RBP
+	movq	$0, FRAME_VEC(%rbp)
+	andq	$-16, %rsp
+	call	ftrace_replace_func
+	OFF_RBP
+	movq	PT_RDI(%rsp), %rdi
+	movq	PT_RSI(%rsp), %rsi
+	movq	PT_R8(%rsp), %r8
+	movq	PT_R9(%rsp), %r9
+	movq	PT_R10(%rsp), %r10
+	movq	PT_RBP(%rsp), %rbp
+	.cfi_restore %rbp
+	jmp	2b
+ENDFUNC ftrace_replace_caller
+
+/*
+ * The ends of the trampolines that saved every register. On into the function, not hooked: a
+ * return with carry and overflow clear says so to the stub. If one of them is to be set, that can only
+ * be had by a jump past the stub, \elsewhere.
+ */
+#define FLAGS_CF	0x1
+#define FLAGS_OF	0x800
+
 .macro GO_ON elsewhere
-	testl	$1, PT_EFLAGS(%rsp)
+	testl	$(FLAGS_CF | FLAGS_OF), PT_EFLAGS(%rsp)
 	jnz	\elsewhere
 	.cfi_remember_state
 	RESTORE_REST

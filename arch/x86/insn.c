@@ -238,6 +238,7 @@ void arch_stub_write(u8 *out, const struct dyn_ftrace *site, unsigned long stub)
 	static const u8 push_r11[] = { 0x41, 0x53 }, pop_r11[] = { 0x41, 0x5b };
 	static const u8 drop_slot[] = { 0x48, 0x8d, 0x64, 0x24, 0x08 };	/* lea 8(%rsp), %rsp */
 	static const u8 make_slot[] = { 0x48, 0x8d, 0x64, 0x24, 0xf8 };	/* lea -8(%rsp), %rsp */
+	static const u8 go_elsewhere[] = { 0xff, 0x64, 0x24, (u8)-ARCH_STUB_TARGET };	/* jmp *-24(%rsp) */
 	u8 *p = out;
 
 #define EMIT(bytes)	do { ft_memcpy(p, bytes, sizeof(bytes)); p += sizeof(bytes); } while (0)
@@ -248,7 +249,7 @@ void arch_stub_write(u8 *out, const struct dyn_ftrace *site, unsigned long stub)
 	p = call_site_member(p, out, offsetof(struct dyn_ftrace, entry));
 	EMIT(pop_r11);
 	*p++ = 0x73;					/* jnc */
-	*p = (u8)(ARCH_STUB_BODY - (p + 1 - out));
+	*p = (u8)(ARCH_STUB_GO - (p + 1 - out));
 	p++;
 	EMIT(drop_slot);
 	*p = OP_CALL;
@@ -260,9 +261,13 @@ void arch_stub_write(u8 *out, const struct dyn_ftrace *site, unsigned long stub)
 	p = call_site_member(p, out, offsetof(struct dyn_ftrace, exit));
 	EMIT(pop_r11);
 	*p++ = 0xc3;
+	*p++ = 0x70;					/* jo, at ARCH_STUB_GO */
+	*p = (u8)(ARCH_STUB_ELSEWHERE - (p + 1 - out));
+	p++;
 	*p = OP_JMP;					/* at ARCH_STUB_BODY */
 	displacement(p + 1, stub + (p - out), arch_site_body(site));
 	p += 5;
+	EMIT(go_elsewhere);				/* at ARCH_STUB_ELSEWHERE */
 	ft_memset(p, 0xcc, FTRACE_STUB_SIZE - (p - out));
 #undef EMIT
 #undef EMIT_ID

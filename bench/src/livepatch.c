@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * livepatch ROUNDS REPS: what a call of a replaced function costs, beside plain ones, and during a
- * transition, and what an empty callback costs there; how long a transition takes in a process of 100 threads,
+ * transition, in a thread that has gone over and in one that has not, and what an empty callback costs there; how long a transition takes in a process of 100 threads,
  * half of them blocked, and the longest that any of them was stopped meanwhile.
  */
 #include <pthread.h>
@@ -14,6 +14,7 @@
 
 int patched(int x);
 int wait_in(int fd);
+void call_in(void (*func)(void));
 
 __attribute__((noinline)) static int plain(int x)
 {
@@ -35,6 +36,15 @@ static int wait2(int fd)
 static struct klp_func funcs[] = { { .old_name = "patched", .new_func = replacement }, { } };
 static struct klp_object objs[] = { { .funcs = funcs }, { } };
 static struct klp_patch patch = { .name = "bench", .objs = objs };
+static void call_in2(void (*func)(void))
+{
+	func();
+}
+
+static struct klp_func own_funcs[] = { { .old_name = "patched", .new_func = replacement },
+				       { .old_name = "call_in", .new_func = call_in2 }, { } };
+static struct klp_object own_objs[] = { { .funcs = own_funcs }, { } };
+static struct klp_patch own = { .name = "own", .objs = own_objs };
 static struct klp_func held_funcs[] = { { .old_name = "patched", .new_func = replacement },
 					{ .old_name = "wait_in", .new_func = wait2 }, { } };
 static struct klp_object held_objs[] = { { .funcs = held_funcs }, { } };
@@ -127,6 +137,34 @@ static void end_held(void)
 	check(klp_wait_transition(2000), "transition");
 }
 
+/* In call_in(), where this thread holds up the transition itself. */
+static void begin_own(void)
+{
+	check(klp_enable_patch(&own), "enable");
+	if (klp_transition_work() != 1) {
+		fprintf(stderr, "livepatch: the transition was not held up by its own thread\n");
+		exit(1);
+	}
+}
+
+static void end_own(void)
+{
+	check(klp_disable_patch(&own), "disable");
+	check(klp_wait_transition(2000), "transition");
+}
+
+static int rounds, reps;
+
+static void measure_before(void)
+{
+	struct kind kinds[] = {
+		{ "callback_before", trace, call_patched, untrace, CALLS, reps, { 0 } },
+		{ "transition_before", begin_own, call_patched, end_own, CALLS, reps, { 0 } },
+	};
+
+	measure(kinds, sizeof(kinds) / sizeof(kinds[0]), rounds);
+}
+
 static volatile int stop;
 static int block_fds[2];
 
@@ -155,7 +193,7 @@ extern struct {
 	unsigned long long count, last_ns, max_ns, total_ns;
 } ftrace_stops;
 
-static void transitions(int rounds)
+static void transitions(void)
 {
 	static pthread_t threads[THREADS];
 
@@ -184,7 +222,8 @@ static void transitions(int rounds)
 
 int main(int argc, char **argv)
 {
-	int rounds = argc > 1 ? atoi(argv[1]) : 3, reps = argc > 2 ? atoi(argv[2]) : 400;
+	rounds = argc > 1 ? atoi(argv[1]) : 3;
+	reps = argc > 2 ? atoi(argv[2]) : 400;
 	struct kind kinds[] = {
 		{ "plain", NULL, call_plain, NULL, CALLS, reps, { 0 } },
 		{ "unpatched", NULL, call_patched, NULL, CALLS, reps, { 0 } },
@@ -195,6 +234,7 @@ int main(int argc, char **argv)
 
 	check(ftrace_set_filter(&empty_ops, "patched", 7, 1), "filter");
 	measure(kinds, sizeof(kinds) / sizeof(kinds[0]), rounds);
-	transitions(rounds);
+	call_in(measure_before);
+	transitions();
 	return 0;
 }

@@ -142,11 +142,25 @@
 fidelity_target:
 	.cfi_startproc
 	patchable_entry
+	movl	$1, fidelity_ran(%rip)
 	store	fidelity_inside
 	load	fidelity_result
 	ret
 	.cfi_endproc
 	.size	fidelity_target, . - fidelity_target
+
+	/* What replaces it, where it is replaced. */
+	.balign 16
+	.globl	fidelity_replacement
+	.type	fidelity_replacement, @function
+fidelity_replacement:
+	.cfi_startproc
+	movl	$2, fidelity_ran(%rip)
+	store	fidelity_inside
+	load	fidelity_result
+	ret
+	.cfi_endproc
+	.size	fidelity_replacement, . - fidelity_replacement
 
 	.balign 16
 	.globl	fidelity_tail
@@ -170,6 +184,8 @@ fidelity_tail:
 saved:	.skip	512
 	.globl	fidelity_sp
 fidelity_sp: .skip 8
+	.globl	fidelity_ran
+fidelity_ran: .skip 8
 	.globl	fidelity_level
 fidelity_level: .skip 8
 	.section .note.GNU-stack, "", @progbits

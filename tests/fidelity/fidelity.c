@@ -5,7 +5,9 @@
  * Random values in every register across the entry and the return of a traced function, compared
  * register by register. MODE says who traces it: none (nobody, or whoever recorded this program),
  * minimal, regs, general, several, graph, graph-general, both, twice (two graphs), change (the
- * callback changes the registers: the function must see the changed ones).
+ * callback changes the registers: the function must see the changed ones); replaced, replaced-gone,
+ * replaced-stays (the function is replaced; while another thread holds the transition up; in the thread that
+ * holds it up itself, and stays in the old version).
  *
  * Compared at the entry: every general register, sp, all vector registers 0-15 in full width,
  * x87 and mxcsr; flags in the modes that save them (otherwise arithmetic flags are dead at an
@@ -24,7 +26,10 @@
 #include "arch.h"
 #endif
 #ifdef WITH_LIBRARY
+#include <pthread.h>
+#include <unistd.h>
 #include <ftrace/fgraph.h>
+#include <ftrace/livepatch.h>
 #endif
 
 #define UNTRACED	__attribute__((noinline, patchable_function_entry(0)))
@@ -42,6 +47,7 @@ union state {
 extern union state fidelity_before, fidelity_inside, fidelity_result, fidelity_after;
 extern uint64_t fidelity_sp;
 extern int fidelity_level;
+extern int fidelity_ran;	/* fidelity_target: 1, or what has replaced it: 2 */
 void fidelity_call(void);
 void fidelity_call_tail(void);
 void fidelity_target(void);
@@ -52,7 +58,7 @@ static const char *const general_names[] = {
 };
 enum { RAX, RBX, RCX, RDX, RSI, RDI, RBP, R8, R9, R10, R11, R12, R13, R14, R15 };
 static uint64_t random_state;
-static int upper, flags_kept, failed;
+static int upper, flags_kept, failed, expected_ran = 1;
 static int tail;	/* by fidelity_tail, whose switched-off site may change arithmetic flags */
 
 static UNTRACED uint64_t random64(void)
@@ -334,6 +340,79 @@ static UNTRACED void graph_ops(struct fgraph_ops *gops)
 	must(register_ftrace_graph(gops), "register_ftrace_graph");
 }
 
+/* ---- replaced ---- */
+
+void fidelity_replacement(void);
+static int replaced;
+static void (*in_hold)(void);
+
+/* What a thread is in that holds a transition up. */
+#ifdef MOVED
+#define TRACED	__attribute__((noinline))
+#else
+#define TRACED	__attribute__((noinline, patchable_function_entry(5)))
+#endif
+TRACED void fidelity_hold(int fd)
+{
+	char c;
+
+	if (fd < 0)
+		in_hold();
+	else if (read(fd, &c, 1) < 0)
+		exit(1);
+	__asm__ volatile("");
+}
+
+static void not_held(int fd)
+{
+	(void)fd;
+}
+
+static struct klp_func replaced_funcs[] = {
+	{ .old_name = "fidelity_target", .new_func = (void *)fidelity_replacement },
+	{ .old_name = "fidelity_hold", .new_func = (void *)not_held }, { }
+};
+static struct klp_object replaced_objs[] = { { .funcs = replaced_funcs }, { } };
+static struct klp_patch patch = { .name = "fidelity", .objs = replaced_objs };
+
+static UNTRACED void *holder(void *fds)
+{
+	fidelity_hold(*(int *)fds);
+	return NULL;
+}
+
+/* @holders: who must be in the way of the transition. */
+static UNTRACED void replace(int holders)
+{
+	int left;
+
+	replaced = 1;
+	must(klp_enable_patch(&patch), "klp_enable_patch");
+	left = klp_transition_work();
+	if (left != holders) {
+		printf("%d threads are in the way of the transition, not %d\n", left, holders);
+		exit(1);
+	}
+}
+
+static UNTRACED void replace_held(void)
+{
+	static int fds[2];
+	pthread_t t;
+
+	if (pipe(fds) || pthread_create(&t, NULL, holder, fds))
+		exit(1);
+	usleep(50000);
+	replace(1);
+}
+
+/* Now and then what is known of the thread is to be found out again. */
+static UNTRACED void between_rounds(long round)
+{
+	if (replaced && round % 16 == 0)
+		klp_transition_work();
+}
+
 static UNTRACED int start(const char *mode)
 {
 	int known = 0;
@@ -350,22 +429,32 @@ static UNTRACED int start(const char *mode)
 	MODE("both", graph_ops(&graph); function(&regs); flags_kept = 1)
 	MODE("twice", graph_ops(&graph); graph_ops(&graph_two))
 	MODE("change", function(&change); flags_kept = 1)
+	MODE("replaced", replace(0); expected_ran = 2)
+	MODE("replaced-gone", replace_held(); expected_ran = 2)
+	MODE("replaced-stays", replace(1))
 	MODE("off", function(&regs); must(unregister_ftrace_function(&regs), "unregister"))
 	return known;
 }
 #else
 static UNTRACED int start(const char *mode) { return !strcmp(mode, "none"); }
+static UNTRACED void between_rounds(long round) { (void)round; }
 static union state changed;
+static int replaced;
 #endif
+
+static const char *mode;
+static int set_df = 1;
+static long rounds;
+
+static UNTRACED void go(void);
 
 UNTRACED int main(int argc, char **argv)
 {
 	unsigned int a, b, c, d, low = 0;
-	int set_df = 1, changes;
-	long rounds;
 
 	if (argc < 4)
 		return 2;
+	mode = argv[1];
 	rounds = atol(argv[2]);
 	random_state = strtoull(argv[3], NULL, 0) | 1;
 	for (int i = 4; i < argc; i++) {
@@ -381,10 +470,23 @@ UNTRACED int main(int argc, char **argv)
 		fidelity_level = LEVEL_AVX;
 	if (__builtin_cpu_supports("avx512f") && (b & bit_AVX512BW) && (low & 0xe6) == 0xe6)
 		fidelity_level = LEVEL_AVX512;
-	if (!start(argv[1]))
-		return 2;
-	changes = !strcmp(argv[1], "change");
+#ifdef WITH_LIBRARY
+	if (!strcmp(mode, "replaced-stays")) {
+		in_hold = go;
+		fidelity_hold(-1);
+		return failed;
+	}
+#endif
+	go();
+	return failed;
+}
 
+static UNTRACED void go(void)
+{
+	int changes = !strcmp(mode, "change");
+
+	if (!start(mode))
+		exit(2);
 	for (long i = 0; i < rounds && !failed; i++) {
 		union state expected;
 		unsigned long before = callbacks;
@@ -408,7 +510,10 @@ UNTRACED int main(int argc, char **argv)
 		compare("entry", &expected, &fidelity_inside, fidelity_sp - sizeof(long),
 			FLAGS_DF | (flags_kept && !tail ? FLAGS_ARITHMETIC : 0));
 		compare("return", &fidelity_result, &fidelity_after, fidelity_sp, FLAGS_DF);
-		if (strcmp(argv[1], "none") && strcmp(argv[1], "off") && callbacks == before) {
+		between_rounds(i);
+		if (fidelity_ran != expected_ran)
+			differ("version", "of fidelity_target", 0, &expected_ran, &fidelity_ran, 4);
+		if (strcmp(mode, "none") && strcmp(mode, "off") && !replaced && callbacks == before) {
 			printf("no callback ran\n");
 			failed = 1;
 		}
@@ -417,5 +522,4 @@ UNTRACED int main(int argc, char **argv)
 	}
 	if (!failed)
 		printf("ok %ld vectors %d\n", rounds, 16 << fidelity_level);
-	return failed;
 }

@@ -32,11 +32,12 @@ def test_nobody_traces():
 
 @pytest.mark.parametrize("seed", ["11", "12"])
 @pytest.mark.parametrize("mode", ["minimal", "regs", "general", "regs-general", "several", "graph",
-                                  "graph-general", "both", "twice", "change", "off"])
+                                  "graph-general", "both", "twice", "change", "off", "replaced",
+                                  "replaced-gone", "replaced-stays"])
 def test_library(mode, seed):
     ftracetest.need_library()
     command = [program("-DWITH_LIBRARY", *library_flags(), name="fidelity-api"), mode, ROUNDS, seed]
-    if mode in ("minimal", "general"):
+    if mode in ("minimal", "general", "replaced-gone", "replaced-stays"):
         # The ABI has the direction flag clear at an entry; these trampolines rely on it (ftrace.h).
         command.append("no-df")
     expect_ok(run(command, timeout=60))

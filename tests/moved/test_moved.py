@@ -74,15 +74,17 @@ def test_unwinding(tmp_path, tracer):
 
 
 @pytest.mark.parametrize("mode", ["minimal", "regs", "general", "regs-general", "several", "graph",
-                                  "graph-general", "both", "twice", "change", "off"])
+                                  "graph-general", "both", "twice", "change", "off", "replaced",
+                                  "replaced-gone", "replaced-stays"])
 def test_fidelity(tmp_path, mode):
     """Every register, zmm16-31 and the masks too: callers know what such a function leaves alone.
     (The planner refuses this target, which reads flags.)"""
     path = program("../fidelity/fidelity.c", "../fidelity/driver.S",
                    flags=["-DMOVED", "-DWITH_LIBRARY", "-Wno-unused-function"], name="fidelity-moved")
     command = [path, mode, "20000", "31", "upper", plan(path, tmp_path, ["fidelity_target",
-                                                                         "fidelity_tail"])]
-    if mode in ("minimal", "general"):
+                                                                         "fidelity_tail",
+                                                                         "fidelity_hold"])]
+    if mode in ("minimal", "general") or mode.startswith("replaced"):
         command.append("no-df")
     result = ft.run(command, timeout=60)
     assert result.status == 0 and result.stdout.startswith(b"ok 20000"), str(result)

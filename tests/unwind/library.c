@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The stubs are the library's. STUBS_OPS in the environment says what is registered: "graph" (the
- * default), "function", "regs", or "all" three.
+ * default), "function", "regs", or "all" three. "replaced": nothing, but leaf() is replaced, and back, over and
+ * over, by a transition that another thread holds up for some time.
  */
 #include "stubs.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <ftrace/fgraph.h>
 #include <ftrace/ftrace.h>
+#include <ftrace/livepatch.h>
 
 long stubs_entered, stubs_returned;
 const bool stubs_counted = true;
-bool stubs_hook;
+bool stubs_hook, stubs_replaced;
 
 static void count(long *counter)
 {
@@ -56,6 +60,66 @@ static void check(int err)
 	exit(99);
 }
 
+/* ---- replaced ---- */
+
+static int leaf2(int x)
+{
+	count(&stubs_entered);
+	return x * 3;
+}
+
+TRACED int stubs_held(int fd)
+{
+	char c;
+
+	return (int)read(fd, &c, 1) + 1;
+}
+
+static int not_held(int fd)
+{
+	return fd;
+}
+
+static void *hold(void *fds)
+{
+	stubs_held(*(int *)fds);
+	return NULL;
+}
+
+/* The threads that do all this outlive the test: the program ends when its main thread does. */
+static void *replace_and_back(void *arg)
+{
+	static struct klp_func funcs[] = { { .old_name = "_Z4leafi", .new_func = leaf2 },
+					   { .old_name = "stubs_held", .new_func = not_held }, { } };
+	static struct klp_object objs[] = { { .funcs = funcs }, { } };
+	static struct klp_patch patch = { .name = "leaf", .objs = objs };
+
+	(void)arg;
+	for (;;) {
+		check(klp_enable_patch(&patch));
+		for (int i = 0; i < 20; i++) {
+			usleep(2000);
+			klp_transition_work();
+		}
+		check(klp_disable_patch(&patch));	/* turns it round */
+		while (klp_wait_transition(1000))
+			;
+	}
+	return NULL;
+}
+
+static void start_replacing(void)
+{
+	static int fds[2];
+	pthread_t t;
+
+	if (pipe(fds) || pthread_create(&t, NULL, hold, fds))
+		exit(99);
+	usleep(50000);
+	if (pthread_create(&t, NULL, replace_and_back, NULL))
+		exit(99);
+}
+
 void stubs_start(void)
 {
 	static struct fgraph_ops graph = {
@@ -77,5 +141,8 @@ void stubs_start(void)
 		check(register_ftrace_function(&function));
 	if (all || !strcmp(ops, "regs"))
 		check(register_ftrace_function(&regs));
+	stubs_replaced = !strcmp(ops, "replaced");
+	if (stubs_replaced)
+		start_replacing();
 	stubs_look();
 }

@@ -30,6 +30,7 @@ void stubs_look(void);		/* look for regions: stubs_start() does */
 extern long stubs_entered, stubs_returned;
 extern const bool stubs_counted;
 extern bool stubs_hook;			/* returns are hooked: callers' stubs are on the stack */
+extern bool stubs_replaced;		/* leaf() is being replaced, and nothing else has a stub */
 
 #ifdef __cplusplus
 }

@@ -72,6 +72,14 @@ def test_library_ops(source, ops):
     check_tap(run([program(source, "library.c")], timeout=100, env={"STUBS_OPS": ops}), "libgcc_s")
 
 
+@pytest.mark.parametrize("unwinder", UNWINDERS)
+def test_library_replaced(unwinder):
+    """Through the trampoline of replaced functions, while transitions begin and end."""
+    need_library()
+    check_tap(run([program("step.cc", "library.c", unwinder)], timeout=100,
+                  env={"STUBS_OPS": "replaced"}), unwinder)
+
+
 @pytest.mark.parametrize("flags", [[], ["-static-libgcc"], ["-static-pie"], ["-static"]])
 def test_static_library(flags):
     """libftrace.a: the program itself defines what unwinders ask; without a dynamic linker the
