@@ -298,7 +298,7 @@ static struct ftrace_ops *ops_of(u32 kind)
 }
 
 /* Events at other places than entries and returns; and at entries of functions that cannot be traced. */
-static int attach_probe(struct agent_event *e)
+int event_probe_attach(struct agent_event *e)
 {
 	char name[256];
 	u32 at;
@@ -353,7 +353,7 @@ static int attach_probes(void)
 			continue;
 		one = event_is_return(e) ?
 		      ft_log(-EOPNOTSUPP, "%s/%s: the function cannot be traced, so its return cannot be "
-			     "hooked", e->group, e->name) : attach_probe(e);
+			     "hooked", e->group, e->name) : event_probe_attach(e);
 		if (one && !err)
 			err = one;
 	}
@@ -546,6 +546,7 @@ void event_sites_begin(void)
 	if (!table_lock)
 		table_lock = ft_wipeonfork(FT_PAGE_SIZE);
 	ftrace_ops_choose = choose;
+	event_objects_begin();
 }
 
 int event_sites_update(void)

@@ -91,6 +91,17 @@ int event_usdt_attach(struct agent_event *e)
 	return err;
 }
 
+int event_usdt_follow(struct agent_event *e, const char *path, unsigned long base)
+{
+	int err;
+
+	e->usdt.handler = hit;
+	e->usdt.flags = KPROBE_FLAG_GENERAL_REGS;
+	err = ftrace_usdt_follow(&e->usdt, path, base);
+	e->usdt_registered = e->usdt.nsites > 0;
+	return err;
+}
+
 void event_usdt_detach(struct agent_event *e)
 {
 	if (e->usdt_registered)

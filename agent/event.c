@@ -25,10 +25,21 @@ void event_lock(void)
 		ft_lock(lock);
 }
 
-void event_unlock(void)
+bool event_trylock(void)
+{
+	return lock && ft_trylock(lock);
+}
+
+void event_unlock_only(void)
 {
 	if (lock)
 		ft_unlock(lock);
+}
+
+void event_unlock(void)
+{
+	event_unlock_only();
+	event_objects_later();
 }
 
 struct agent_event *event_list(void)

@@ -5,6 +5,7 @@
  *	event.c		definitions (kprobe_events), their ids, the process map
  *	event-sites.c	which functions they are hit at: one set of ops for all
  *	event-usdt.c	USDT probes
+ *	event-objects.c	probes in libraries that come and go
  *	event-hit.c	a hit: values, filter, record, triggers
  *	event-filter.c	filters on values, understood; event-match.c: asked
  *	event-trigger.c	triggers
@@ -111,6 +112,28 @@ int event_usdt_arguments(struct probe_def *def);
 /* Watch the probe wherever it is now. 0 also if that is nowhere. */
 int event_usdt_attach(struct agent_event *e);
 void event_usdt_detach(struct agent_event *e);
+
+/* Forget what went with its object, and watch it in the object at @path, NULL: none, that was loaded at @base. 0 or -errno. */
+int event_usdt_follow(struct agent_event *e, const char *path, unsigned long base);
+
+/* ---- event-objects.c ---- */
+
+/* The recording begins: what is loaded by now is known. */
+void event_objects_begin(void);
+
+/*
+ * Objects were loaded or unloaded: probes that are not at sites (those follow by themselves) are placed and forgotten. Never
+ * waits for event_lock(): who has it does this when it lets go, by event_objects_later().
+ */
+void event_objects_changed(void);
+void event_objects_later(void);
+
+/* Place @e at an instruction, its symbol's. As event_sites_update(). */
+int event_probe_attach(struct agent_event *e);
+
+/* As event_lock() and _unlock(), for event-objects.c: without waiting, and without looking for objects. */
+bool event_trylock(void);
+void event_unlock_only(void);
 
 /* ---- event-hit.c ---- */
 

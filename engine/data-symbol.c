@@ -38,6 +38,19 @@ static u64 find_in(const struct elf *e, u32 type, const struct wanted *w)
 	return 0;
 }
 
+FTRACE_INTERNAL bool ftrace_symbol_in(const char *path, const char *name, size_t len)
+{
+	struct wanted w = { name, len };
+	struct elf e;
+	bool found;
+
+	if (elf_open(&e, path, NULL))
+		return false;
+	found = find_in(&e, SHT_SYMTAB, &w) || find_in(&e, SHT_DYNSYM, &w);
+	elf_close(&e);
+	return found;
+}
+
 FTRACE_INTERNAL unsigned long ftrace_symbol_address(const char *name, size_t len)
 {
 	const struct link_map *map = ftrace_loaded_objects();

@@ -10,4 +10,7 @@
  */
 FTRACE_INTERNAL unsigned long ftrace_symbol_address(const char *name, size_t len);
 
+/* Does the object at @path define the symbol @name of @len letters? */
+FTRACE_INTERNAL bool ftrace_symbol_in(const char *path, const char *name, size_t len);
+
 #endif /* FTRACE_ENGINE_DATA_SYMBOL_H */

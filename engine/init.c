@@ -24,6 +24,7 @@ enum { NOT_YET, UNDER_WAY, DONE, FAILED };
 
 static s32 holder;		/* the thread that holds the lock for the loader, 0: none */
 static bool scanning;		/* it looks at objects now */
+FTRACE_INTERNAL void (*ftrace_objects_changed)(void);
 
 /* Under a seccomp filter: without a system call. Somebody else has the lock: the next event does it. */
 static void loader_event_quietly(void)
@@ -93,6 +94,8 @@ static void loader_event(void)
 	WRITE_ONCE(holder, 0);
 	ft_unlock(ftrace_lock);
 	klp_objects_changed();
+	if (ftrace_objects_changed)
+		ftrace_objects_changed();
 }
 
 /* What stood at the loader's notification function, while the jump stands there. */

@@ -121,6 +121,18 @@ bool probe_loaded_object(u32 i, char *path, size_t size, unsigned long *base)
 	return true;
 }
 
+static s32 loading;		/* the thread that ftrace_probes_unrelocated() is about, 0: none */
+
+FTRACE_INTERNAL void ftrace_probes_unrelocated(bool on)
+{
+	WRITE_ONCE(loading, on ? ft_gettid() : 0);
+}
+
+static bool probe_is_loading(void)
+{
+	return unlikely(READ_ONCE(loading)) && READ_ONCE(loading) == ft_gettid();
+}
+
 static void look_in(const struct symbols *s, const struct wanted *w, unsigned long base,
 		    struct found *f)
 {
@@ -133,6 +145,8 @@ static void look_in(const struct symbols *s, const struct wanted *w, unsigned lo
 		bool global = sym->rank % SYMBOL_RANK_IFUNC < SYMBOL_RANK_LOCAL;
 
 		if (ft_strncmp(sym->name, w->name, len) || symbols_name_length(sym->name) != len)
+			continue;
+		if (sym->rank >= SYMBOL_RANK_IFUNC && probe_is_loading())
 			continue;
 		/* Its address is that of the function that chooses. */
 		if (sym->rank >= SYMBOL_RANK_IFUNC)
@@ -221,6 +235,23 @@ static struct dyn_ftrace *site_over(unsigned long addr)
 	return NULL;
 }
 
+#ifdef ARCH_HAS_DETOURS
+/* Does the loader change text of the object that @addr is in? It is the one that begins nearest below. */
+static bool text_is_relocated(unsigned long addr)
+{
+	const struct link_map *map = ftrace_loaded_objects(), *in = NULL;
+	const ElfW(Dyn) *d;
+
+	for (; map; map = map->l_next)
+		if (map->l_addr <= addr && (!in || map->l_addr > in->l_addr))
+			in = map;
+	for (d = in ? in->l_ld : NULL; d && d->d_tag != DT_NULL; d++)
+		if (d->d_tag == DT_TEXTREL || (d->d_tag == DT_FLAGS && d->d_un.d_val & DF_TEXTREL))
+			return true;
+	return false;
+}
+#endif
+
 int probe_place_check(struct probe_place *place, const struct kprobe *p, const char *what)
 {
 	struct dyn_ftrace *site = ftrace_site_at(place->addr);
@@ -247,6 +278,9 @@ int probe_place_check(struct probe_place *place, const struct kprobe *p, const c
 		return ft_log(-EINVAL, "%s: 0x%lx is not the entry of a function that can be traced",
 			      what, place->addr);
 #ifdef ARCH_HAS_DETOURS
+	if (probe_is_loading() && text_is_relocated(place->addr))
+		return ft_log(-EOPNOTSUPP, "%s: 0x%lx is in an object whose text is relocated (DT_TEXTREL), and "
+			      "has just been loaded", what, place->addr);
 	return detour_look(place, what);
 #else
 	return ft_log(-EOPNOTSUPP, "%s: 0x%lx is not the entry of a function that can be traced, "

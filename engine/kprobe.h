@@ -125,6 +125,12 @@ void probes_put_back(unsigned long addr, u8 *buf, size_t len);
 /* The loader's list has changed: probes in what is gone are gone. ftrace_lock is held. */
 void probes_objects_changed(void);
 
+/*
+ * What the calling thread registers until it says otherwise may be in objects that were loaded just now and are not relocated yet: no
+ * IFUNC can be asked, and text that relocations will change cannot be copied. One thread at a time.
+ */
+FTRACE_INTERNAL void ftrace_probes_unrelocated(bool on);
+
 /* Has anybody a post_handler? Not whether it is to be called now. */
 static inline bool probe_has_post(const struct probe_point *p)
 {

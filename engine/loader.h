@@ -44,4 +44,10 @@ static inline bool ftrace_links_library(const struct link_map *map)
 	return false;
 }
 
+/*
+ * Called, when the agent has set it, behind each change of the loader's list, by the thread that loads or unloads, which
+ * holds the loader's lock and none of ours. Objects that came are neither relocated nor initialised.
+ */
+extern FTRACE_INTERNAL void (*ftrace_objects_changed)(void);
+
 #endif /* FTRACE_ENGINE_LOADER_H */

@@ -200,6 +200,53 @@ FTRACE_PUBLIC void unregister_usdt(struct usdt_probe *u)
 		forget(u);
 }
 
+/* Those whose object is gone. */
+static void drop_gone(struct usdt_probe *u)
+{
+	struct watched **at = (struct watched **)&u->reserved[USDT_WATCHED], *w;
+
+	while ((w = *at)) {
+		if (!(w->kp.flags & KPROBE_FLAG_GONE)) {
+			at = &w->next;
+			continue;
+		}
+		unregister_kprobe(&w->kp);
+		*at = w->next;
+		ft_free(w, w->size);
+		u->nsites--;
+	}
+}
+
+FTRACE_INTERNAL int ftrace_usdt_follow(struct usdt_probe *u, const char *path, unsigned long base)
+{
+	struct watched *before, *fresh, *next;
+	int err;
+
+	drop_gone(u);
+	before = u->reserved[USDT_WATCHED];
+	u->reserved[USDT_WATCHED] = NULL;
+	err = path ? in_object(path, base, take, u) : 0;
+	fresh = u->reserved[USDT_WATCHED];
+	u->reserved[USDT_WATCHED] = before;
+	for (; fresh; fresh = next) {
+		struct kprobe *kp = &fresh->kp;
+
+		next = fresh->next;
+		if (!err)
+			err = register_kprobes(&kp, 1);
+		if (err) {
+			u->nsites--;
+			ft_free(fresh, fresh->size);
+			continue;
+		}
+		count(fresh, 1);
+		fresh->next = u->reserved[USDT_WATCHED];
+		u->reserved[USDT_WATCHED] = fresh;
+	}
+	u->reserved[USDT_REGISTERED] = u->nsites ? u : NULL;
+	return err;
+}
+
 /* ---- arguments ---- */
 
 /* "-4@OPERAND": its size and sign. */

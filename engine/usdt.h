@@ -27,4 +27,13 @@ FTRACE_INTERNAL int ftrace_usdt_operand(const char *args, unsigned int n, struct
 /* As many of the lowest bytes of @v as @size says, with its sign. */
 FTRACE_INTERNAL u64 ftrace_usdt_extend(u64 v, int size);
 
+struct usdt_probe;
+
+/*
+ * Objects came or went: what @u watches in those that are gone is forgotten, and places in the object at @path, which is
+ * at @base (NULL: none), are watched from now on. @u may be registered or not; it is where nsites is not 0. 0 or -errno,
+ * logged.
+ */
+FTRACE_INTERNAL int ftrace_usdt_follow(struct usdt_probe *u, const char *path, unsigned long base);
+
 #endif /* FTRACE_ENGINE_USDT_H */
