@@ -263,7 +263,9 @@ static const struct cmd_usage control_usage = {
 	.synopsis = "PID FILE[=VALUE]...",
 	.about = "Read or write the tracer's control files in process PID, which is attached to.\n"
 		 "FILE is one of current_tracer, available_tracers, tracing_on, set_ftrace_filter,\n"
-		 "set_ftrace_notrace, available_filter_functions, max_graph_depth, tracing_thresh.\n"
+		 "set_ftrace_notrace, available_filter_functions, max_graph_depth, tracing_thresh,\n"
+		 "set_ftrace_pid, set_event_pid, snapshot, kprobe_events, available_events, error_log, or\n"
+		 "one below events/ (ftrace-control(1)).\n"
 		 "FILE+=VALUE appends. 'current_tracer=nop' leaves the code as it was, until another is set.",
 	.tables = { no_options },
 };
@@ -273,7 +275,7 @@ static int parse(const struct cmd_usage *usage, int argc, char **argv, int least
 {
 	struct cmd_getopt g;
 
-	cmd_getopt_init(&g, usage, argc, argv, 0);
+	cmd_getopt_init(&g, usage, argc, argv, 1);
 	while (cmd_getopt(&g) != -1)
 		;
 	if (argc - optind < least)

@@ -315,7 +315,8 @@ static int parse_options(struct record_options *opt, const struct cmd_usage *usa
 		.wait_ms = 1000,
 		.begun_fd = -1,
 	};
-	cmd_getopt_init(&g, usage, argc, argv, 0);
+	/* Behind the first word of record's come the program's own. */
+	cmd_getopt_init(&g, usage, argc, argv, usage == &attach_usage);
 	while ((key = cmd_getopt(&g)) != -1) {
 		err = set_option(opt, key, g.arg);
 		if (err)

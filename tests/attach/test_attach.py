@@ -769,3 +769,13 @@ def test_bad_use(tmp_path):
                  "--duration", "x"]):
         done = ft.run([ft.FTRACE, "record", "-o", str(tmp_path / "data"), *args])
         assert done.status == 2, done
+
+
+def test_options_behind_the_process(tmp_path, loop):
+    """attach, detach, status and control take no command of the program's, so options may stand anywhere."""
+    with Target([loop, "sleep"]) as target:
+        ftrace("attach", target.pid, "-o", tmp_path / "data", "--tracer", "nop")
+        assert (tmp_path / "data").is_dir()
+        assert "FILE[=VALUE]" in ftrace("control", target.pid, "--help")
+        ftrace("detach", target.pid)
+        target.check_end()
