@@ -112,6 +112,25 @@ def test_signal_at_every_instruction_api(how, mode):
 
 
 @pytest.mark.limit(240)
+@pytest.mark.parametrize("how", ["return", "jump", "unwind"])
+def test_signal_at_every_instruction_replaced(how, tmp_path):
+    """The same while a function is being replaced, and back: each call is of one version or the other."""
+    if (how, ftracetest.ARCH) == ("unwind", "i386"):
+        pytest.skip("system calls with six arguments have pushes that no unwind table tells of")
+    program = build("step.c", *O2, "-pthread", name="step")
+    counter = tmp_path / "counter"
+    counter.write_bytes(bytes(16))
+    native = run([program, how])
+    replaced = run([program, how], timeout=200,
+                   env={"LD_PRELOAD": ftracetest.api_all(), "FTRACE_TEST_API": "replaced",
+                        "FTRACE_TEST_COUNTER": str(counter)})
+    assert (replaced.status, replaced.stdout) == (native.status, native.stdout), str(replaced)
+    new = int.from_bytes(counter.read_bytes()[:8], "little")
+    # Who jumps out of every look at its own stack does not go over.
+    assert new > 10 or how == "jump", f"{new} calls of the new version"
+
+
+@pytest.mark.limit(240)
 @pytest.mark.parametrize("tracer", ["function_graph", "function"])
 def test_stepped_from_outside(tracer, record):
     """A debugger-like parent single-steps a child by ptrace and delivers a signal at each step."""

@@ -190,10 +190,7 @@
 #define ARCH_DETOUR_REST	150
 #endif
 
-/* There is a ftrace_replace_caller. */
-#ifdef __x86_64__
-#define ARCH_HAS_REPLACE_CALLER
-#endif
+#define ARCH_HAS_REPLACE_CALLER		/* there is a ftrace_replace_caller */
 
 /* ftrace_regs_caller asks for FTRACE_SITE_LOUD. */
 #define ARCH_REGS_CALLER_KNOWS_LOUD

@@ -124,6 +124,93 @@ FUNC ftrace_caller
 ENDFUNC ftrace_caller
 
 /*
+ * A function that is replaced, and that nobody else has: see entry.S. There is no red zone here to take an
+ * address to the stub, so the way elsewhere is a return past it, which is predicted wrong.
+ */
+FUNC ftrace_replace_caller
+	leal	-ENTRY_FRAME(%esp), %esp
+	.cfi_adjust_cfa_offset ENTRY_FRAME
+	movl	%eax, (REGS + PT_EAX)(%esp)
+	movl	%ecx, (REGS + PT_ECX)(%esp)
+	movl	%edx, (REGS + PT_EDX)(%esp)
+	movl	%ebx, (REGS + PT_EBX)(%esp)
+	.cfi_rel_offset %ebx, REGS + PT_EBX
+	GOT
+	SELF	%ecx, 4f
+	movl	(FRAME_TOP - 8)(%esp), %edx
+	CALLBACK_BEGIN 4f
+	movl	(SITE_FROM_ENTRY_RET + SITE_OPS)(%edx), %edx
+	testl	%edx, %edx			/* %edx = the ops, or it is gone, */
+	jz	3f
+	testl	$OPS_REPLACE, OPS_FLAGS(%edx)	/* or others have come */
+	jz	3f
+	movl	OPS_TARGET(%edx), %eax		/* for everybody? */
+	testl	%eax, %eax
+	jnz	1f
+	movl	KLP_GONE(%edx), %eax		/* the transition, if there are some who have gone over */
+	testl	%eax, %eax
+	jz	3f
+	cmpl	T_KLP_GONE(%ecx), %eax		/* has this thread? */
+	jne	5f
+6:	andl	$1, %eax			/* in this direction: */
+	movl	KLP_GONE_TO(%edx, %eax, 4), %eax
+1:	movl	$0, T_CALLBACK(%ecx)
+2:	testl	%eax, %eax			/* %eax = where to, 0: the body */
+	jz	7f
+	movl	%eax, (FRAME_TOP - 4)(%esp)
+	.cfi_remember_state
+	movl	(REGS + PT_EAX)(%esp), %eax
+	movl	(REGS + PT_ECX)(%esp), %ecx
+	movl	(REGS + PT_EDX)(%esp), %edx
+	movl	(REGS + PT_EBX)(%esp), %ebx
+	.cfi_restore %ebx
+	leal	(FRAME_TOP - 4)(%esp), %esp
+	.cfi_def_cfa %esp, 8			/* the caller's frame, as at a function's entry */
+	.cfi_offset %eip, -4
+	ret
+	.cfi_restore_state
+
+7:	.cfi_remember_state
+	movl	(REGS + PT_EAX)(%esp), %eax
+	movl	(REGS + PT_ECX)(%esp), %ecx
+	movl	(REGS + PT_EDX)(%esp), %edx
+	movl	(REGS + PT_EBX)(%esp), %ebx
+	.cfi_restore %ebx
+	leal	ENTRY_FRAME(%esp), %esp
+	.cfi_adjust_cfa_offset -ENTRY_FRAME
+	clc
+	ret	$4
+	.cfi_restore_state
+
+5:	movl	klp_epoch@GOTOFF(%ebx), %eax	/* has it not, and nothing happened since it looked? */
+	cmpl	T_KLP_STAYS(%ecx), %eax
+	je	6b
+
+3:	movl	$0, T_CALLBACK(%ecx)		/* it will be set again */
+4:	movl	%esi, (REGS + PT_ESI)(%esp)
+	movl	%edi, (REGS + PT_EDI)(%esp)
+	movl	%ebp, (REGS + PT_EBP)(%esp)
+	.cfi_rel_offset %esi, REGS + PT_ESI
+	.cfi_rel_offset %edi, REGS + PT_EDI
+	.cfi_rel_offset %ebp, REGS + PT_EBP
+	movl	(FRAME_TOP - 8)(%esp), %esi
+	addl	$SITE_FROM_ENTRY_RET, %esi	/* the site */
+	ON_EBP
+	movl	$0, FRAME_VEC(%ebp)
+	movl	$0, FRAME_X87(%ebp)
+	leal	REGS(%ebp), %eax
+	CALL_C	ftrace_replace_func, %eax, %esi
+	OFF_EBP
+	movl	(REGS + PT_ESI)(%esp), %esi
+	movl	(REGS + PT_EDI)(%esp), %edi
+	movl	(REGS + PT_EBP)(%esp), %ebp
+	.cfi_restore %esi
+	.cfi_restore %edi
+	.cfi_restore %ebp
+	jmp	2b
+ENDFUNC ftrace_replace_caller
+
+/*
  * The function tracer with every register: as ftrace_caller, and the callback may change them all,
  * ip included. The stack pointer is where pt_regs is, and cannot be changed.
  */

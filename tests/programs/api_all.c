@@ -3,12 +3,18 @@
  * Preloaded into any test program: traces all of its functions through the library's API, with
  * callbacks that overwrite every register the ABI lets a callback overwrite.
  *
- * FTRACE_TEST_API: minimal, regs, general, several, graph, all. FTRACE_TEST_COUNTER: a file of 16
+ * FTRACE_TEST_API: minimal, regs, general, several, graph, all; replaced: nothing is traced, but step.c's leaf() is
+ * replaced, and back, again and again, by a transition that a thread holds up for some time. FTRACE_TEST_COUNTER: a file of 16
  * bytes, mapped shared: callbacks at entries and at returns are counted there.
  */
+#define _GNU_SOURCE
 #include <ftrace/fgraph.h>
+#include <ftrace/livepatch.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,6 +120,80 @@ static NO_TRACE void must(int error, const char *what)
 	}
 }
 
+/* ---- replaced ---- */
+
+static int hold_fds[2];
+
+/* What a thread is in that holds the transition up. */
+__attribute__((noinline, patchable_function_entry(5))) int api_hold(int fd)
+{
+	char c;
+
+	return (int)read(fd, &c, 1) + 1;
+}
+
+static NO_TRACE int not_held(int fd)
+{
+	return fd;
+}
+
+static NO_TRACE long leaf2(long n)
+{
+	__atomic_fetch_add(&counters[0], 1, __ATOMIC_RELAXED);
+	clobber(1);
+	return n * 3;
+}
+
+static NO_TRACE void *hold(void *arg)
+{
+	(void)arg;
+	api_hold(hold_fds[0]);
+	return NULL;
+}
+
+/* Until the program ends. */
+static NO_TRACE void *replace_and_back(void *arg)
+{
+	static struct klp_func leaf[] = { { .old_name = "leaf", .new_func = (void *)leaf2 }, { } };
+	static struct klp_func held[] = { { .old_name = "api_hold", .new_func = (void *)not_held },
+					  { } };
+	static struct klp_object objs[] = { { .funcs = leaf }, { .funcs = held }, { } };
+	static struct klp_patch patch = { .name = "leaf", .objs = objs };
+	Dl_info info;
+
+	(void)arg;
+	if (!dladdr((void *)api_hold, &info))
+		_exit(97);
+	objs[1].name = info.dli_fname;
+	for (;;) {
+		must(klp_enable_patch(&patch), "enable");
+		for (int i = 0; i < 20; i++) {
+			usleep(2000);
+			klp_transition_work();
+		}
+		must(klp_disable_patch(&patch), "disable");	/* turns it round */
+		while (klp_wait_transition(1000))
+			;
+	}
+	return NULL;
+}
+
+static NO_TRACE void start_replacing(void)
+{
+	sigset_t all, before;
+	pthread_t t;
+
+	sigfillset(&all);		/* signals are the program's own threads' */
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	if (pipe(hold_fds) || pthread_create(&t, NULL, hold, NULL))
+		_exit(97);
+	usleep(50000);
+	if (pthread_create(&t, NULL, replace_and_back, NULL))
+		_exit(97);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	usleep(20000);
+}
+
 static __attribute__((constructor)) NO_TRACE void begin(void)
 {
 	const char *mode = getenv("FTRACE_TEST_API"), *path = getenv("FTRACE_TEST_COUNTER");
@@ -142,4 +222,6 @@ static __attribute__((constructor)) NO_TRACE void begin(void)
 		must(register_ftrace_graph(&graph), "graph");
 	if (!strcmp(mode, "all"))
 		must(register_ftrace_graph(&graph_two), "second graph");
+	if (!strcmp(mode, "replaced"))
+		start_replacing();
 }
