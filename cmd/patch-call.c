@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <link.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,11 +150,11 @@ int patch_call_open(struct patch_call *call, pid_t pid)
 	if (target_check(pid))
 		goto fail;
 	abi = target_abi(pid);
-	if (!abi || !abi->wide) {
-		cmd_error("process %d (%s): a 32-bit program, and those are not patched from outside yet; link it with the library, and use its functions (libftrace(3))",
-			  pid, call->comm);
+	if (!abi) {
+		cmd_error("process %d (%s): has ended", pid, call->comm);
 		goto fail;
 	}
+	call->wide = abi->wide;
 	call->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (call->pidfd < 0) {
 		cmd_error("process %d (%s): %s", pid, call->comm, strerror(errno));
@@ -291,20 +290,19 @@ static int load_patch(struct agent_call *agent, struct borrowed *b)
 	struct preparation *p = agent->data;
 	struct patch_file *file = p->check->file;
 	const char *slash = strrchr(file->path, '/');
-	unsigned long map_at;
-	struct link_map map;
+	unsigned long map_at, base;
 	char *text = NULL;
 	size_t size;
 	FILE *out;
 	int err = agent_load_object(b, slash ? slash + 1 : file->path, file->data, file->size, &map_at);
 
-	if (!err && target_read(b->t, map_at, &map, sizeof(map)))
+	if (!err && target_read_word(b->t, map_at, &base))	/* of a struct link_map */
 		err = cmd_error("process %d (%s): where the patch was loaded cannot be read", b->t->pid,
 				b->t->comm);
 	out = err ? NULL : open_memstream(&text, &size);
 	if (out) {
-		fprintf(out, "livepatch/load=%s %lx %lx %s %s\n", file->name, map.l_addr + file->root,
-			(unsigned long)map.l_addr, file->id, file->path);
+		fprintf(out, "livepatch/load=%s %lx %lx %s %s\n", file->name, base + file->root, base,
+			file->id, file->path);
 		patch_call_print_found(out, p->check);
 		fputs(p->text, out);
 		err = fclose(out) ? cmd_error("no memory") : fill_request(p->call, text);
@@ -345,15 +343,25 @@ static int wait_for_answer(struct patch_call *call)
 	return 0;
 }
 
-static int find_agent(struct agent_call *agent)
+#ifndef FTRACE_LIB_NARROW
+#define FTRACE_LIB_NARROW FTRACE_LIB_WIDE	/* none such is attached to: target_check() */
+#endif
+
+/* The agent for programs of this width. */
+static int find_agent(struct agent_call *agent, bool wide)
 {
-	static char files[2][PATH_MAX];
+	static struct {
+		char agent[PATH_MAX], library[PATH_MAX];
+	} found[2], *files;
 	static struct record r;
 
-	if (!files[0][0] && (record_find_agent(&r) || agent_find_files(r.preload, FTRACE_LIB_WIDE, files[0], files[1])))
+	files = &found[wide];
+	if ((!r.preload[0] && record_find_agent(&r)) ||
+	    (!files->agent[0] && agent_find_files(r.preload, wide ? FTRACE_LIB_WIDE : FTRACE_LIB_NARROW,
+						  files->agent, files->library)))
 		return -1;
-	agent->agent = files[0];
-	agent->library = files[1];
+	agent->agent = files->agent;
+	agent->library = files->library;
 	return 0;
 }
 
@@ -365,7 +373,7 @@ int patch_call_ask(struct patch_call *call, const char *text, bool load, struct 
 	int err = 0;
 
 	forget_request(call);
-	if ((load && find_agent(&agent)) || (call->dirfd < 0 && make_dir(call)))
+	if ((load && find_agent(&agent, call->wide)) || (call->dirfd < 0 && make_dir(call)))
 		return -1;
 	snprintf(call->request_name, sizeof(call->request_name), "request-%u", call->asked++);
 	snprintf(path, sizeof(path), "%s/%s", call->dir + call->prefix, call->request_name);

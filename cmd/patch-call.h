@@ -9,6 +9,7 @@
 struct patch_call {
 	pid_t pid;
 	char comm[32];
+	bool wide;			/* its words have 64 bits */
 	int lock, pidfd;
 	char dir[128];			/* of our own, as the process sees it behind @prefix */
 	size_t prefix;

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <link.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,46 +90,6 @@ int patch_check_use_file(struct patch_check *c, const char *path)
 
 /* ---- a process ---- */
 
-/* The build-id that stands in the memory of the process, which its file may not have any more. "": none. */
-static void read_build_id(const struct target *t, const struct target_object *obj, char hex[41])
-{
-	unsigned long phdr = t->phdr, phnum = t->phnum;
-	ElfW(Phdr) ph;
-	ElfW(Ehdr) eh;
-
-	hex[0] = 0;
-	if (obj != t->objects) {
-		if (target_read(t, obj->base, &eh, sizeof(eh)) || memcmp(eh.e_ident, ELFMAG, SELFMAG))
-			return;
-		phdr = obj->base + eh.e_phoff;
-		phnum = eh.e_phnum;
-	}
-	for (unsigned long i = 0; i < phnum && i < 64 && !hex[0]; i++) {
-		uint8_t note[4096];
-
-		if (target_read(t, phdr + i * sizeof(ph), &ph, sizeof(ph)))
-			return;
-		if (ph.p_type != PT_NOTE || ph.p_memsz > sizeof(note) ||
-		    target_read(t, obj->base + ph.p_vaddr, note, ph.p_memsz))
-			continue;
-		for (size_t at = 0; at + sizeof(ElfW(Nhdr)) <= ph.p_memsz;) {
-			ElfW(Nhdr) nh;
-			size_t align = ph.p_align == 8 ? 8 : 4, desc, end;
-
-			memcpy(&nh, note + at, sizeof(nh));
-			desc = at + sizeof(nh) + ((nh.n_namesz + align - 1) & -align);
-			end = desc + ((nh.n_descsz + align - 1) & -align);
-			if (end > ph.p_memsz || end <= at)
-				break;
-			if (nh.n_type == NT_GNU_BUILD_ID && nh.n_namesz == 4 && nh.n_descsz <= 20 &&
-			    !memcmp(note + at + sizeof(nh), "GNU", 4))
-				for (size_t k = 0; k < nh.n_descsz; k++)
-					snprintf(hex + 2 * k, 3, "%02x", note[desc + k]);
-			at = end;
-		}
-	}
-}
-
 static struct target_object *find_loaded(struct target *t, const char *name)
 {
 	if (!name)
@@ -155,7 +114,7 @@ static int use_loaded(struct patch_check *c, struct target *t, struct patch_obje
 	else
 		snprintf(o->path, sizeof(o->path), "/proc/%d/exe", t->pid);
 	o->base = obj->base;
-	read_build_id(t, obj, memory);
+	target_build_id(t, obj, memory);
 	err = elf_open(&e, o->path, NULL);
 	if (err)
 		return cmd_error("%s: the file of %s cannot be read: %s; was it removed since it was loaded?",
@@ -273,6 +232,12 @@ int patch_check(struct patch_check *c)
 		}
 		if (!o->open && patch_object_open(o)) {
 			c->problems++;
+			continue;
+		}
+		if (o->e.wide != c->file->wide) {
+			problem(c, "it is a %s-bit patch, and %s is a %s-bit one; build it with 'cc %s'",
+				c->file->wide ? "64" : "32", o->name ? o->name : "the program",
+				o->e.wide ? "64" : "32", o->e.wide ? "-m64" : "-m32");
 			continue;
 		}
 		if (!check_build(c, o))

@@ -17,6 +17,7 @@
 #include <ftrace/patch-records.h>
 
 #include "cmd/cmd.h"
+#include "arch/inject.h"
 #include "engine/elf-file.h"
 #include "recognise.h"
 
@@ -96,6 +97,34 @@ static int make_image(struct patch_file *p, struct elf *e)
 	return 0;
 }
 
+/* The word at @addr, as wide as the patch's are; 0: it is not in the image. */
+static uint64_t word_at(const struct patch_file *p, uint64_t addr)
+{
+	uint64_t wide = 0;
+	uint32_t narrow = 0;
+
+	if (p->wide && in_image(p, addr, sizeof(wide)))
+		memcpy(&wide, p->image + addr, sizeof(wide));
+	if (!p->wide && in_image(p, addr, sizeof(narrow)))
+		memcpy(&narrow, p->image + addr, sizeof(narrow));
+	return p->wide ? wide : narrow;
+}
+
+static uint32_t word_size(const struct patch_file *p)
+{
+	return p->wide ? 8 : 4;
+}
+
+static void set_word(struct patch_file *p, uint64_t addr, uint64_t word)
+{
+	uint32_t narrow = (uint32_t)word;
+
+	if (p->wide)
+		memcpy(p->image + addr, &word, sizeof(word));
+	else
+		memcpy(p->image + addr, &narrow, sizeof(narrow));
+}
+
 static void relocate(struct patch_file *p, const struct elf *e)
 {
 	struct elf_section s, symbols;
@@ -113,26 +142,46 @@ static void relocate(struct patch_file *p, const struct elf *e)
 			elf_symtab(e, &symbols, &table);
 		}
 		for (uint64_t k = 0; k < elf_nrels(e, &s); k++) {
-			unsigned long word;
+			uint64_t word;
 
 			elf_rel(e, &s, k, &rel);
-			if (!in_image(p, rel.offset, sizeof(word)))
+			if (!in_image(p, rel.offset, word_size(p)))
 				continue;
-			memcpy(&word, p->image + rel.offset, sizeof(word));
-			if (s.type == SHT_RELA)
-				word = rel.addend;
+			word = s.type == SHT_RELA ? (uint64_t)rel.addend : word_at(p, rel.offset);
 			if (rel.type == ARCH_R_WORD && rel.sym < table.count) {
 				elf_symbol(e, &table, rel.sym, &sym);
 				word += sym.section == SHN_UNDEF ? 0 : sym.value;
 			} else if (rel.type != ARCH_R_RELATIVE) {
 				continue;
 			}
-			memcpy(p->image + rel.offset, &word, sizeof(word));
+			set_word(p, rel.offset, word);
 		}
 	}
 }
 
 /* ---- its records ---- */
+
+/* Where in a record, and in the root, is what (<ftrace/patch-records.h>): words behind the first 8 bytes. */
+enum { RECORD_POS, RECORD_OBJECT, RECORD_FILE, RECORD_NAME, RECORD_TEXT, RECORD_FUNC, RECORD_WORDS = RECORD_FUNC + 4 };
+enum { ROOT_RECORDS, ROOT_END, ROOT_STAMPS = 7 };
+
+static uint64_t nth_word(const struct patch_file *p, uint64_t at, unsigned int n)
+{
+	return word_at(p, at + 8 + n * word_size(p));
+}
+
+static uint64_t record_size(const struct patch_file *p)
+{
+	return (8 + RECORD_WORDS * word_size(p) + 7) & -8ull;
+}
+
+static uint64_t root_size(const struct patch_file *p)
+{
+	return 8 + ROOT_STAMPS * word_size(p) + KLP_MAX_STAMPS * sizeof(struct klp_stamp);
+}
+
+_Static_assert(offsetof(struct klp_record, func) == 8 + RECORD_FUNC * sizeof(long) &&
+	       offsetof(struct klp_patch_root, stamps) == 8 + ROOT_STAMPS * sizeof(long), "as it is read here");
 
 static bool find_root(struct patch_file *p, const struct elf *e)
 {
@@ -152,25 +201,26 @@ static bool find_root(struct patch_file *p, const struct elf *e)
 			if (sym.value - e->load[k].vaddr < e->load[k].size)
 				p->root_offset = sym.value - e->load[k].vaddr +
 						 (uint64_t)(e->load[k].data - e->data);
-		return in_image(p, p->root, sizeof(struct klp_patch_root)) && p->root_offset &&
-		       p->root_offset + sizeof(struct klp_patch_root) <= p->size;
+		return in_image(p, p->root, root_size(p)) && p->root_offset &&
+		       p->root_offset + root_size(p) <= p->size;
 	}
 	return false;
 }
 
-static const struct klp_patch_root *root_of(const struct patch_file *p)
+static const struct klp_stamp *stamps_of(const struct patch_file *p)
 {
-	return (const void *)(p->image + p->root);
+	return (const void *)(p->image + p->root + 8 + ROOT_STAMPS * word_size(p));
 }
 
 /* -1: it points out of the image. */
-static int string_at(const struct patch_file *p, const char *pointer, const char **string)
+static int string_at(const struct patch_file *p, uint64_t pointer, const char **string)
 {
-	*string = pointer ? (const char *)p->image + (unsigned long)pointer : NULL;
-	return !pointer || in_image(p, (unsigned long)pointer, 1) ? 0 : -1;
+	*string = pointer ? (const char *)p->image + pointer : NULL;
+	return !pointer || in_image(p, pointer, 1) ? 0 : -1;
 }
 
-static int add_record(struct patch_file *p, const struct klp_record *rec, uint32_t number)
+/* The one at @at, of which the @number-th it is. */
+static int add_record(struct patch_file *p, uint64_t at, uint32_t kind, uint32_t number)
 {
 	struct patch_record *more = realloc(p->records, (p->nrecords + 1) * sizeof(*more)), *r;
 
@@ -178,12 +228,14 @@ static int add_record(struct patch_file *p, const struct klp_record *rec, uint32
 		return cmd_error("%s: no memory", p->path);
 	p->records = more;
 	r = &more[p->nrecords++];
-	*r = (struct patch_record){ .kind = rec->kind, .number = number, .pos = rec->pos };
-	if (string_at(p, rec->object, &r->object) || string_at(p, rec->file, &r->file) ||
-	    string_at(p, rec->name, &r->name) || string_at(p, rec->text, &r->text))
+	*r = (struct patch_record){ .kind = kind, .number = number, .pos = nth_word(p, at, RECORD_POS) };
+	if (string_at(p, nth_word(p, at, RECORD_OBJECT), &r->object) ||
+	    string_at(p, nth_word(p, at, RECORD_FILE), &r->file) ||
+	    string_at(p, nth_word(p, at, RECORD_NAME), &r->name) ||
+	    string_at(p, nth_word(p, at, RECORD_TEXT), &r->text))
 		return damaged(p);
-	for (int i = 0; i < 4; i++)
-		r->func[i] = (unsigned long)rec->func[i];
+	for (unsigned int i = 0; i < 4; i++)
+		r->func[i] = nth_word(p, at, RECORD_FUNC + i);
 	if (((r->kind == KLP_RECORD_FUNC || r->kind == KLP_RECORD_SYMBOL) && (!r->name || !*r->name)) ||
 	    (r->kind == KLP_RECORD_SYMBOL && !r->text) ||
 	    (r->kind == KLP_RECORD_FUNC && !in_image(p, r->func[0], 1)) ||
@@ -205,29 +257,31 @@ static void set_name(struct patch_file *p, const char *name)
 
 static int read_records(struct patch_file *p)
 {
-	const struct klp_patch_root *root = root_of(p);
-	uint64_t at = (unsigned long)root->records, end = (unsigned long)root->records_end;
-	uint32_t number = 0, nfuncs = 0;
+	uint64_t at = nth_word(p, p->root, ROOT_RECORDS), end = nth_word(p, p->root, ROOT_END), magic;
+	uint32_t number = 0, nfuncs = 0, head[2];	/* of a record: magic, kind */
 
-	if (root->magic != KLP_ROOT_MAGIC)
+	memcpy(&magic, p->image + p->root, sizeof(magic));
+	if (magic != KLP_ROOT_MAGIC)
 		return cmd_error("%s: was built for another version of libftrace; build it again with the headers of this one",
 				 p->path);
 	if (at > end || !in_image(p, at, end - at) || at % 8)
 		return damaged(p);
-	for (; at + sizeof(struct klp_record) <= end; at += 8) {
-		const struct klp_record *rec = (const void *)(p->image + at);
+	for (; at + record_size(p) <= end; at += 8) {
+		const struct patch_record *r;
 
-		if (rec->magic != KLP_RECORD_MAGIC)
+		memcpy(head, p->image + at, sizeof(head));
+		if (head[0] != KLP_RECORD_MAGIC)
 			continue;
-		if (number == MAX_RECORDS || add_record(p, rec, number++))
+		if (number == MAX_RECORDS || add_record(p, at, head[1], number++))
 			return -1;
-		if (rec->kind == KLP_RECORD_PATCH && p->records[p->nrecords - 1].name)
-			set_name(p, p->records[p->nrecords - 1].name);
-		if (rec->kind == KLP_RECORD_PATCH && p->records[p->nrecords - 1].text)
-			snprintf(p->version, sizeof(p->version), "%s", p->records[p->nrecords - 1].text);
-		p->replace |= rec->kind == KLP_RECORD_REPLACE;
-		nfuncs += rec->kind == KLP_RECORD_FUNC;
-		at += sizeof(struct klp_record) - 8;
+		r = &p->records[p->nrecords - 1];
+		if (r->kind == KLP_RECORD_PATCH && r->name)
+			set_name(p, r->name);
+		if (r->kind == KLP_RECORD_PATCH && r->text)
+			snprintf(p->version, sizeof(p->version), "%s", r->text);
+		p->replace |= r->kind == KLP_RECORD_REPLACE;
+		nfuncs += r->kind == KLP_RECORD_FUNC;
+		at += record_size(p) - 8;
 	}
 	return nfuncs ? 0 : cmd_error("%s: replaces nothing; KLP_REPLACE() says what", p->path);
 }
@@ -264,9 +318,9 @@ static int check_elf(struct patch_file *p, struct elf *e)
 		return err == -ENOEXEC ? no_patch(p) : damaged(p);
 	if (e->type != ET_DYN)
 		return cmd_error("%s: not a shared object; link it with 'cc -shared'", p->path);
-	if (e->machine != ARCH_ELF_MACHINE || e->wide != ARCH_ELF_WIDE)
-		return cmd_error("%s: for another kind of processor; build it for this machine's%s", p->path,
-				 e->wide ? "" : " 64-bit programs");
+	if (!inject_abi(p->data, e->machine))
+		return cmd_error("%s: for another kind of processor; build it for this machine's programs", p->path);
+	p->wide = e->wide;
 	if (elf_load_segments(e))
 		return damaged(p);
 	return 0;
@@ -323,12 +377,12 @@ const char *patch_object_name(const char *object)
 
 const char *patch_file_build_id(const struct patch_file *p, const char *object)
 {
-	const struct klp_patch_root *root = root_of(p);
+	const struct klp_stamp *stamps = stamps_of(p);
 
 	for (int i = 0; i < KLP_MAX_STAMPS; i++)
-		if (root->stamps[i].build_id[0] &&
-		    patch_same_object(root->stamps[i].object[0] ? root->stamps[i].object : NULL, object))
-			return root->stamps[i].build_id;
+		if (stamps[i].build_id[0] &&
+		    patch_same_object(stamps[i].object[0] ? stamps[i].object : NULL, object))
+			return stamps[i].build_id;
 	for (size_t i = 0; i < p->nrecords; i++)
 		if (p->records[i].kind == KLP_RECORD_BUILD_ID &&
 		    patch_same_object(p->records[i].object, object))
@@ -366,16 +420,16 @@ static int write_file(const struct patch_file *p)
 
 int patch_file_stamp(struct patch_file *p, const char *object, const char *build_id)
 {
-	struct klp_patch_root *root = (void *)((char *)p->data + p->root_offset);
+	struct klp_stamp *stamps = (void *)((char *)p->data + p->root_offset + 8 + ROOT_STAMPS * word_size(p));
 	struct klp_stamp *s = NULL;
 
 	for (int i = KLP_MAX_STAMPS - 1; i >= 0; i--)
-		if (!root->stamps[i].build_id[0] && !s)
-			s = &root->stamps[i];
+		if (!stamps[i].build_id[0] && !s)
+			s = &stamps[i];
 	for (int i = 0; i < KLP_MAX_STAMPS; i++)
-		if (root->stamps[i].build_id[0] &&
-		    patch_same_object(root->stamps[i].object[0] ? root->stamps[i].object : NULL, object))
-			s = &root->stamps[i];
+		if (stamps[i].build_id[0] &&
+		    patch_same_object(stamps[i].object[0] ? stamps[i].object : NULL, object))
+			s = &stamps[i];
 	if (!s || (object && strlen(object) >= sizeof(s->object)) || strlen(build_id) >= sizeof(s->build_id))
 		return cmd_error("%s: has no room for the build-id of %s", p->path, patch_object_name(object));
 	memset(s, 0, sizeof(*s));

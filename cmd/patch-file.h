@@ -21,6 +21,7 @@ struct patch_file {
 	char name[64], version[64];
 	char id[20];			/* tells these contents from others' */
 	bool replace;
+	bool wide;			/* for 64-bit programs */
 	uint64_t root;			/* address of klp_patch_root */
 	struct patch_record *records;
 	size_t nrecords;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch-elf.h"
 #include "cmd/cmd.h"
 #include "planner/planner.h"
 
@@ -187,12 +188,27 @@ const char *patch_object_find(struct patch_object *o, const struct patch_name *n
 
 /* ---- can it be replaced? ---- */
 
+/* Tables of places for tracers, which a finder of the other width does not read. */
+static bool has_tables(const struct elf *e)
+{
+	struct elf_section s;
+
+	return elf_find_section(e, "__patchable_function_entries", &s) || elf_find_section(e, "__mcount_loc", &s);
+}
+
 static void look(struct patch_object *o)
 {
 	const void *plan = NULL;
 	const char *why = "";
-	int err = ftrace_find(o->path, &o->find);
+	int err;
 
+	if (o->e.wide != ARCH_ELF_WIDE) {
+		memset(&o->find, 0, sizeof(o->find));
+		o->narrow_compiled = has_tables(&o->e);
+		err = 0;
+	} else {
+		err = ftrace_find(o->path, &o->find);
+	}
 	o->looked = true;
 	if (err) {
 		memset(&o->find, 0, sizeof(o->find));
@@ -200,7 +216,7 @@ static void look(struct patch_object *o)
 		o->no_plan = "its file cannot be read";
 		return;
 	}
-	if (o->find.nfound)
+	if (o->find.nfound || o->narrow_compiled)
 		return;
 	err = planner_get(o->path, &plan, &o->plan_size, &why);
 	if (err)
@@ -240,5 +256,7 @@ const char *patch_object_refuses(struct patch_object *o, u64 vaddr)
 		look(o);
 	if (o->no_plan)
 		return o->no_plan;
+	if (o->narrow_compiled)
+		return NULL;
 	return o->plan ? refused_planned(o, vaddr) : refused_found(o, vaddr);
 }

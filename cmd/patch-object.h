@@ -18,6 +18,7 @@ struct patch_object {
 	struct elf e;
 	struct symbols symbols;		/* of functions, as the library in the process will find them */
 	bool looked;			/* the following are known */
+	bool narrow_compiled;		/* of the other width, and compiled for tracing: only the library there can tell */
 	struct ftrace_finding find;
 	const struct ftrace_plan_header *plan;	/* NULL: it was compiled for tracing */
 	size_t plan_size;

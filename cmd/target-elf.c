@@ -52,6 +52,7 @@ static bool read_phdr(const struct target *t, unsigned long at, unsigned long i,
 		.p_flags = narrow.p_flags,
 		.p_vaddr = narrow.p_vaddr,
 		.p_memsz = narrow.p_memsz,
+		.p_align = narrow.p_align,
 	};
 	return true;
 }
@@ -169,25 +170,77 @@ int target_read_objects(struct target *t)
 	return err;
 }
 
-void target_find_text(const struct target *t, struct target_object *obj)
+/* Where the program headers of the object whose ELF header is at @base are, and how many. False: it is none. */
+static bool find_phdrs(const struct target *t, unsigned long base, unsigned long *phdr, unsigned long *phnum)
 {
 	union {
 		Elf64_Ehdr wide;
 		Elf32_Ehdr narrow;
 	} eh;
-	unsigned long phoff, phnum;
+
+	if (target_read(t, base, &eh, t->abi->wide ? sizeof(eh.wide) : sizeof(eh.narrow)) ||
+	    memcmp(eh.wide.e_ident, ELFMAG, SELFMAG))
+		return false;
+	*phdr = base + (t->abi->wide ? eh.wide.e_phoff : eh.narrow.e_phoff);
+	*phnum = t->abi->wide ? eh.wide.e_phnum : eh.narrow.e_phnum;
+	return true;
+}
+
+void target_find_text(const struct target *t, struct target_object *obj)
+{
+	unsigned long phdr, phnum;
 	Elf64_Phdr ph;
 
-	if (target_read(t, obj->base, &eh, t->abi->wide ? sizeof(eh.wide) : sizeof(eh.narrow)) ||
-	    memcmp(eh.wide.e_ident, ELFMAG, SELFMAG))
+	if (!find_phdrs(t, obj->base, &phdr, &phnum))
 		return;
-	phoff = t->abi->wide ? eh.wide.e_phoff : eh.narrow.e_phoff;
-	phnum = t->abi->wide ? eh.wide.e_phnum : eh.narrow.e_phnum;
 	for (unsigned long i = 0; i < phnum; i++)
-		if (read_phdr(t, obj->base + phoff, i, &ph) && ph.p_type == PT_LOAD &&
+		if (read_phdr(t, phdr, i, &ph) && ph.p_type == PT_LOAD &&
 		    ph.p_flags & PF_X)
 			obj->text = (struct target_range){ obj->base + ph.p_vaddr,
 							   obj->base + ph.p_vaddr + ph.p_memsz };
+}
+
+/* The build-id in the notes at @note, @size bytes, which are aligned to @align; "": none. */
+static void find_build_id(const uint8_t *note, size_t size, size_t align, char hex[41])
+{
+	for (size_t at = 0; at + sizeof(Elf64_Nhdr) <= size;) {
+		Elf64_Nhdr nh;		/* in both widths the same */
+		size_t desc, end;
+
+		memcpy(&nh, note + at, sizeof(nh));
+		desc = at + sizeof(nh) + ((nh.n_namesz + align - 1) & -align);
+		end = desc + ((nh.n_descsz + align - 1) & -align);
+		if (end > size || end <= at)
+			return;
+		if (nh.n_type == NT_GNU_BUILD_ID && nh.n_namesz == 4 && nh.n_descsz <= 20 &&
+		    !memcmp(note + at + sizeof(nh), "GNU", 4))
+			for (size_t k = 0; k < nh.n_descsz; k++)
+				snprintf(hex + 2 * k, 3, "%02x", note[desc + k]);
+		at = end;
+	}
+}
+
+void target_build_id(const struct target *t, const struct target_object *obj, char hex[41])
+{
+	unsigned long phdr = t->phdr, phnum = t->phnum;
+	uint8_t note[4096];
+	Elf64_Phdr ph;
+
+	hex[0] = 0;
+	if (obj != t->objects && !find_phdrs(t, obj->base, &phdr, &phnum))
+		return;
+	for (unsigned long i = 0; i < phnum && i < 64 && !hex[0]; i++) {
+		if (!read_phdr(t, phdr, i, &ph))
+			return;
+		if (ph.p_type == PT_NOTE && ph.p_memsz <= sizeof(note) &&
+		    !target_read(t, obj->base + ph.p_vaddr, note, ph.p_memsz))
+			find_build_id(note, ph.p_memsz, ph.p_align == 8 ? 8 : 4, hex);
+	}
+}
+
+int target_read_word(const struct target *t, unsigned long addr, unsigned long *word)
+{
+	return read_words(t, addr, word, 1);
 }
 
 /* ---- symbols ---- */

@@ -84,6 +84,12 @@ int target_read_symbols(const struct target *t, struct target_object *obj);
 /* Where the function @name that @obj defines is (one of its versions). 0: none. */
 unsigned long target_function(const struct target *t, struct target_object *obj, const char *name);
 
+/* The build-id that stands in the memory of the process, which its file may not have any more. "": none. */
+void target_build_id(const struct target *t, const struct target_object *obj, char hex[41]);
+
+/* The first word of what is at @addr: a struct link_map's is where its object was loaded. 0 or -errno. */
+int target_read_word(const struct target *t, unsigned long addr, unsigned long *word);
+
 /* ---- target-check.c ---- */
 
 /* Of what kind its program is, NULL: none whose threads can be borrowed, or it cannot be read. */

@@ -104,13 +104,17 @@ int arch_clone_thread(void *stack_end, void *tp, u32 *tid, void (*func)(void *ar
 	__asm__ volatile("int $0x80\n\t"
 			 "testl %%eax, %%eax\n\t"
 			 "jnz 1f\n\t"
+			 /* It has no caller: whoever unwinds it has come to its start. */
+			 ".cfi_remember_state\n\t"
+			 ".cfi_undefined eip\n\t"
 			 "xorl %%ebp, %%ebp\n\t"
 			 "popl %%eax\n\t"
 			 "call *%%eax\n\t"
 			 "xorl %%ebx, %%ebx\n\t"
 			 "movl %[exit], %%eax\n\t"
 			 "int $0x80\n\t"
-			 "hlt\n"
+			 "hlt\n\t"
+			 ".cfi_restore_state\n"
 			 "1:"
 			 : "=a"(ret)
 			 : "a"(SYS_clone), "b"(flags), "c"(sp), "d"(tid), "S"(&desc), "D"(tid),

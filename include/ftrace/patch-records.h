@@ -20,7 +20,11 @@ enum klp_record_kind {
 
 #define KLP_RECORD_MAGIC	0x3172706bu	/* "kpr1" */
 
-struct klp_record {
+/*
+ * Words and pointers are as wide as the patch's own, also to a reader of another width: two numbers of 32 bits, nine
+ * words, up to a multiple of 8 bytes.
+ */
+struct __attribute__((aligned(8))) klp_record {
 	uint32_t magic;
 	uint32_t kind;			/* enum klp_record_kind */
 	unsigned long pos;
@@ -37,12 +41,12 @@ struct klp_stamp {
 #define KLP_MAX_STAMPS	16
 #define KLP_ROOT_MAGIC	0x31686374617066ull	/* "fpatch1" */
 
-/* Where a patch begins: the dynamic symbol klp_patch_root. */
+/* Where a patch begins: the dynamic symbol klp_patch_root. A number of 64 bits, seven words, the stamps. */
 struct klp_patch_root {
 	uint64_t magic;
 	struct klp_record *records, *records_end;
 	struct klp_patch *patch;	/* filled in */
-	uint64_t reserved[4];
+	unsigned long reserved[4];
 	struct klp_stamp stamps[KLP_MAX_STAMPS];
 };
 
