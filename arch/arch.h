@@ -399,6 +399,13 @@ void arch_unwind_caller(const struct pt_regs *entry, struct unwind_regs *regs);
  */
 int arch_unwind_stopped(int tid, struct unwind_regs *regs, unsigned long *thread_pointer);
 
+/*
+ * Where ARCH_SIGNAL_FRAMES is defined, no table tells of the kernel's frames: is @w's frame at the system call that
+ * returns from a signal's handler? Then *@interrupted is what the signal has interrupted.
+ */
+struct unwind_walk;
+bool arch_unwind_signal(const struct unwind_walk *w, struct unwind_regs *interrupted);
+
 /* ---- unwind.c ---- */
 
 /*

@@ -157,7 +157,7 @@ static int add_tails(struct klp_check *c, const struct klp_ranges *ranges, unsig
 			continue;
 		to = leads_to(o, kind, target);
 		if (to && !in_ranges(ranges, to))
-			err = add_place(&c->tails, to, name);
+			err = add_place(&c->tails, unwind_begin_of(c->objects, to), name);
 	}
 	return err;
 }
@@ -184,14 +184,16 @@ const char *klp_passed_on(const struct klp_check *c, unsigned long ret, unsigned
 	unsigned long func = called(c->objects, ARCH_CODE_ADDRESS(ret));
 	const char *name = func ? find_place(&c->calls, func) : NULL;
 
-	return name || func == runs ? name : find_place(&c->tails, runs);
+	return name || (func && unwind_begin_of(c->objects, func) == runs) ? name :
+	       find_place(&c->tails, runs);
 }
 
 bool klp_calls(const struct klp_check *c, unsigned long ret, unsigned long func)
 {
 	unsigned long to = called(c->objects, ARCH_CODE_ADDRESS(ret));
 
-	return to == func || (!find_place(&c->calls, to) && !find_place(&c->tails, func));
+	return to == func || (!find_place(&c->calls, to) &&
+			      !find_place(&c->tails, unwind_begin_of(c->objects, func)));
 }
 
 /* ---- on the way ---- */

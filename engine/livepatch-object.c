@@ -130,7 +130,7 @@ static void ranges_of(struct klp_ranges *ranges, unsigned long addr, unsigned lo
 	unsigned long lo, hi;
 
 	ranges->n = 0;
-	if (unwind_function(objects, addr, &lo, &hi))
+	if (unwind_function(objects, unwind_begin_of(objects, addr), &lo, &hi))
 		add_range(ranges, lo, hi);
 	if (sym) {
 		add_range(ranges, addr, addr + sym->size);

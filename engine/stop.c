@@ -234,11 +234,22 @@ bool stop_take_event(struct stop *s, struct ftrace_stopped **what)
 	return true;
 }
 
+/* As the kernel has it: words of a long's size, the first signals in the first. */
+struct signals {
+	unsigned long word[sizeof(u64) / sizeof(long)];
+};
+
+static void add_signal(struct signals *set, unsigned int sig)
+{
+	set->word[(sig - 1) / (8 * sizeof(long))] |= 1ul << (sig - 1) % (8 * sizeof(long));
+}
+
 void stop_wait(long ns)
 {
-	const u64 sigchld = 1ull << (SIGCHLD - 1);
+	struct signals sigchld = { 0 };
 	struct timespec pause = { 0, ns };
 
+	add_signal(&sigchld, SIGCHLD);
 	arch_syscall(SYS_rt_sigtimedwait, (long)&sigchld, 0, (long)&pause, sizeof(sigchld), 0, 0);
 }
 
@@ -487,11 +498,13 @@ static void set_signals(void)
 		void (*handler)(int signal);
 		unsigned long flags;
 		void (*restorer)(void);
-		u64 mask;
+		struct signals mask;
 	} sa = { 0 };
-	const u64 faults = 1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1);
+	struct signals faults = { 0 };
 
 	arch_syscall(SYS_rt_sigaction, SIGCHLD, (long)&sa, 0, sizeof(sa.mask), 0, 0);
+	add_signal(&faults, SIGSEGV);
+	add_signal(&faults, SIGBUS);
 	sa.handler = crashed;
 	arch_syscall(SYS_rt_sigaction, SIGSEGV, (long)&sa, 0, sizeof(sa.mask), 0, 0);
 	arch_syscall(SYS_rt_sigaction, SIGBUS, (long)&sa, 0, sizeof(sa.mask), 0, 0);

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
+#include "arch.h"
 #include "loader.h"
 #include "unwind-expr.h"
 #include "unwind.h"
@@ -237,6 +238,16 @@ bool unwind_function(const struct unwind_objects *all, unsigned long pc, unsigne
 	return true;
 }
 
+unsigned long unwind_begin_of(const struct unwind_objects *all, unsigned long entry)
+{
+	unsigned long lo, hi;
+
+	for (unsigned long at = entry; at <= entry + ARCH_ENTRY_UNTOLD; at++)
+		if (unwind_function(all, at, &lo, &hi))
+			return lo == at ? at : entry;
+	return entry;
+}
+
 /* ---- a walk ---- */
 
 void unwind_begin(struct unwind_walk *w, const struct unwind_objects *all,
@@ -298,6 +309,14 @@ enum unwind_result unwind_step(struct unwind_walk *w)
 	struct unwind_row row;
 	u32 entry;
 
+#ifdef ARCH_SIGNAL_FRAMES
+	if (arch_unwind_signal(w, &caller)) {
+		w->callee = 0;
+		w->regs = caller;
+		w->exact = true;
+		return ++w->depth > MAX_DEPTH ? UNWIND_LOST : UNWIND_FRAME;
+	}
+#endif
 	o = find_entry(w->all, pc, &entry);
 	if (!o || ++w->depth > MAX_DEPTH || !unwind_row(&o->table, entry, pc - o->base, &row))
 		return UNWIND_LOST;

@@ -81,6 +81,12 @@ const struct unwind_object *unwind_object_of(const struct unwind_objects *all, u
 bool unwind_function(const struct unwind_objects *all, unsigned long pc, unsigned long *lo,
 		     unsigned long *hi);
 
+/*
+ * Where the unwind table has the function at @entry begin: some compilers leave the nops for tracing out of it (gcc's
+ * for s390). What it knows nothing of begins where it is.
+ */
+unsigned long unwind_begin_of(const struct unwind_objects *all, unsigned long entry);
+
 /* A walk up one stack. */
 struct unwind_walk {
 	const struct unwind_objects *all;

@@ -92,6 +92,10 @@
 #define ARCH_UNWIND_PC		32
 #define ARCH_UNWIND_SP		15
 
+#define ARCH_ENTRY_UNTOLD	ARCH_SITE_SIZE	/* of a function's first bytes, that unwind tables may leave out */
+
+#define ARCH_SIGNAL_FRAMES		/* no unwind table tells of them: arch_unwind_signal() */
+
 #define ARCH_DWARF_SP		15	/* the stack pointer in unwind tables */
 
 /* The machine, as recordings name it. */

@@ -26,18 +26,3 @@ unsigned long arch_resolve(unsigned long resolver)
 {
 	return 0;
 }
-
-int arch_clone_helper(void *stack_end, int (*func)(void *arg), void *arg)
-{
-	return -EOPNOTSUPP;
-}
-
-int arch_stopped_get(int tid, struct arch_stopped *s)
-{
-	return -EOPNOTSUPP;
-}
-
-int arch_stopped_set_pc(int tid, unsigned long pc)
-{
-	return -EOPNOTSUPP;
-}

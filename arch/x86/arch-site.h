@@ -143,6 +143,8 @@
 /* Of the calls that compilers make where the callee is known by its address or a slot. */
 #define ARCH_CALL_LENGTHS	{ 5, 6 }
 
+#define ARCH_ENTRY_UNTOLD	0	/* of a function's first bytes, that unwind tables may leave out */
+
 #define ARCH_SYSCALL_SIZE	2	/* of the instruction that makes a system call */
 
 /* Registers as call frame information numbers them: how many matter, which are pc and sp. */

@@ -6,7 +6,6 @@ whose recordings are read here, on a machine of the other byte order."""
 import os
 import re
 import shutil
-import subprocess
 
 import pytest
 
@@ -25,24 +24,6 @@ def test_selftest_in_user_mode(tree):
     done = run(*QEMU, program, "--run-with", " ".join(QEMU), timeout=300)
     assert done.returncode == 0, done.stdout
     assert re.search(r"^[1-9]\d+ passed, 0 failed", done.stdout, re.M)
-
-
-def test_live_patching_in_user_mode(tree, tmp_path):
-    """The core tests; threads cannot be stopped there."""
-    tests = os.path.join(SOURCE, "tests/livepatch")
-    flags = ["-O2", f"-I{SOURCE}/include", f"-I{SOURCE}/arch/s390/include"]
-    targets = [str(tmp_path / name) for name in ("targets.o", "targets2.o")]
-    for target in targets:
-        source = os.path.basename(target)[:-1] + "c"
-        subprocess.run(["s390x-linux-gnu-gcc", *flags, "-fpatchable-function-entry=3", "-c",
-                        os.path.join(tests, source), "-o", target], check=True)
-    program = str(tmp_path / "core")
-    subprocess.run(["s390x-linux-gnu-gcc", *flags, os.path.join(tests, "core.c"), *targets, "-o", program,
-                    os.path.join(tree, "engine/libftrace.so.0"),
-                    f"-Wl,-rpath,{os.path.abspath(tree)}/engine", "-pthread"], check=True)
-    done = run(*QEMU, program, timeout=120)
-    assert done.returncode == 0 and "not ok" not in done.stdout, done.stdout
-    assert re.search(r"^1\.\.\d\d$", done.stdout, re.M), done.stdout
 
 
 def executed(program, calls, where, folder):

@@ -15,7 +15,10 @@
 	CALL(io_uring_enter),
 #endif
 #ifdef __NR_semtimedop
-	CALL(semtimedop), CALL(semop),
+	CALL(semtimedop),
+#endif
+#ifdef __NR_semop
+	CALL(semop),
 #endif
 #ifdef __NR_accept
 	CALL(accept),
