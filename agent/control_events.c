@@ -43,6 +43,8 @@ static int kprobe_events_read(struct control_text *out)
 		const char *place = e->text;
 		char kind[] = { (char)(e->kind == PROBE_F_RETURN ? 'f' : e->kind), '\0' };
 
+		if (e->is_command)
+			continue;
 		while (*place && *place != ' ' && *place != '\t')
 			place++;
 		control_puts(out, kind);
@@ -75,6 +77,8 @@ static int available_events_read(struct control_text *out)
 
 	event_lock();
 	for (e = event_list(); e; e = e->next) {
+		if (e->is_command)
+			continue;
 		control_puts(out, e->group);
 		control_puts(out, ":");
 		control_puts(out, e->name);
@@ -136,7 +140,7 @@ static bool is(const char *s, size_t len, const char *word)
 /* Is @e one that the path is about? */
 static bool covers(const struct path *path, const struct agent_event *e)
 {
-	return (!path->group || is(path->group, path->group_len, e->group)) &&
+	return !e->is_command && (!path->group || is(path->group, path->group_len, e->group)) &&
 	       (!path->name || is(path->name, path->name_len, e->name));
 }
 

@@ -3,6 +3,7 @@
 #include <ftrace/ftrace.h>
 
 #include "agent/control.h"
+#include "agent/event.h"
 #include "engine/find.h"
 #include "tracers/tracer.h"
 
@@ -48,9 +49,55 @@ static int set_all(set_patterns_t set, struct patterns *p, const char *value, si
 	return err ? err : keep(p, value, len, mode);
 }
 
+static bool is_separator(char c)
+{
+	return c == ' ' || c == ',' || c == '\n' || c == '\t';
+}
+
+/*
+ * Words that are commands ("FUNC:traceoff") are done, the others go to @rest, which has room for all. The length of that, or
+ * -errno. @found: commands.
+ */
+static long do_commands(const char *value, size_t len, char *rest, u32 *found)
+{
+	size_t i = 0, begin, n = 0;
+	int err;
+
+	for (;;) {
+		while (i < len && is_separator(value[i]))
+			i++;
+		for (begin = i; i < len && !is_separator(value[i]); i++)
+			;
+		if (begin == len)
+			return (long)n;
+		if (event_is_command(value + begin, (u32)(i - begin))) {
+			err = event_command_write(value + begin, (u32)(i - begin));
+			if (err)
+				return err;
+			++*found;
+			continue;
+		}
+		if (n)
+			rest[n++] = '\n';
+		ft_memcpy(rest + n, value + begin, i - begin);
+		n += i - begin;
+	}
+}
+
+/* Commands alone leave the choice of functions as it is. */
 static int set_ftrace_filter_write(const char *value, size_t len, enum control_mode mode)
 {
-	return set_all(ftrace_set_filter, &filter, value, len, mode);
+	char *rest = ft_alloc(len + 1);
+	u32 commands = 0;
+	long n;
+
+	if (!rest)
+		return ft_log(-ENOMEM, "set_ftrace_filter: no memory");
+	n = do_commands(value, len, rest, &commands);
+	if (n > 0 || (!n && !commands))
+		n = set_all(ftrace_set_filter, &filter, rest, (size_t)n, mode);
+	ft_free(rest, len + 1);
+	return (int)n;
 }
 
 static int set_ftrace_notrace_write(const char *value, size_t len, enum control_mode mode)
@@ -79,6 +126,7 @@ static int set_ftrace_filter_read(struct control_text *out)
 	if (!filter.len)
 		control_puts(out, "#### all functions enabled ####\n");
 	show(out, &filter);
+	event_commands_show(out);
 	return 0;
 }
 
@@ -120,11 +168,6 @@ static int set_object_filter_read(struct control_text *out)
 {
 	show(out, &objects);
 	return 0;
-}
-
-static bool is_separator(char c)
-{
-	return c == ' ' || c == ',' || c == '\n';
 }
 
 static bool matches(const struct patterns *p, const char *name)

@@ -199,22 +199,41 @@ free:
 	return err;
 }
 
+bool event_trigger_is(const char *name, u32 len)
+{
+	for (u32 i = 0; i < TRIGGER_KINDS; i++)
+		if (ft_strlen(names[i]) == len && !ft_memcmp(names[i], name, len))
+			return true;
+	return false;
+}
+
+static void show_one(const struct event_trigger *t, struct control_text *out)
+{
+	control_puts(out, names[t->kind]);
+	if (t->count < 0)
+		control_puts(out, ":unlimited");
+	else
+		control_printf(out, ":count=%lld", (long long)READ_ONCE(t->left));
+	if (t->filter) {
+		control_puts(out, " if ");
+		control_puts(out, event_filter_text(t->filter));
+	}
+	control_puts(out, "\n");
+}
+
+void event_triggers_each_line(const struct agent_event *e, const char *before, struct control_text *out)
+{
+	for (const struct event_trigger *t = e->triggers; t; t = t->next) {
+		control_puts(out, before);
+		control_puts(out, ":");
+		show_one(t, out);
+	}
+}
+
 void event_triggers_show(const struct agent_event *e, struct control_text *out)
 {
-	const struct event_trigger *t;
-
 	if (!e->triggers)
 		control_puts(out, "# Available triggers:\n# traceon traceoff stacktrace snapshot\n");
-	for (t = e->triggers; t; t = t->next) {
-		control_puts(out, names[t->kind]);
-		if (t->count < 0)
-			control_puts(out, ":unlimited");
-		else
-			control_printf(out, ":count=%lld", (long long)READ_ONCE(t->left));
-		if (t->filter) {
-			control_puts(out, " if ");
-			control_puts(out, event_filter_text(t->filter));
-		}
-		control_puts(out, "\n");
-	}
+	for (const struct event_trigger *t = e->triggers; t; t = t->next)
+		show_one(t, out);
 }

@@ -17,6 +17,12 @@ struct event_trigger;
 /* Add or remove as @text says. 0 or -errno, in the error log. event_lock() is held. */
 int event_trigger_write(struct agent_event *e, const char *text, u32 len);
 void event_triggers_show(const struct agent_event *e, struct control_text *out);
+
+/* "BEFORE:TRIGGER" lines. */
+void event_triggers_each_line(const struct agent_event *e, const char *before, struct control_text *out);
+
+/* Is there a trigger called @name? */
+bool event_trigger_is(const char *name, u32 len);
 void event_triggers_free(struct event_trigger *triggers);
 
 /* Triggers of a hit, those that come before it is recorded and those behind. @slot: the stack pointer. */

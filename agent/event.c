@@ -57,7 +57,7 @@ struct agent_event *event_find(const char *group, size_t group_len, const char *
 	struct agent_event *e;
 
 	for (e = events; e; e = e->next)
-		if ((!group_len || equals(e->group, group, group_len)) && equals(e->name, name, len))
+		if (!e->is_command && (!group_len || equals(e->group, group, group_len)) && equals(e->name, name, len))
 			return e;
 	return NULL;
 }
@@ -103,7 +103,7 @@ static int delete_events(const struct probe_def *d, const char *text, u32 len)
 	u32 found = 0;
 
 	for (e = events; e; e = e->next)
-		if ((!d->group[0] || !ft_strcmp(e->group, d->group)) &&
+		if (!e->is_command && (!d->group[0] || !ft_strcmp(e->group, d->group)) &&
 		    (!d->event[0] || !ft_strcmp(e->name, d->event))) {
 			found++;
 			if (e->attached)
@@ -114,7 +114,7 @@ static int delete_events(const struct probe_def *d, const char *text, u32 len)
 		return event_error(-ENOENT, "trace_kprobe", text, len, 2, "There is no such event");
 	for (e = events; e; e = next) {
 		next = e->next;
-		if ((!d->group[0] || !ft_strcmp(e->group, d->group)) &&
+		if (!e->is_command && (!d->group[0] || !ft_strcmp(e->group, d->group)) &&
 		    (!d->event[0] || !ft_strcmp(e->name, d->event)))
 			unlink_event(e);
 	}
@@ -123,13 +123,16 @@ static int delete_events(const struct probe_def *d, const char *text, u32 len)
 
 int event_clear(void)
 {
-	struct agent_event *e;
+	struct agent_event *e, *next;
 
 	for (e = events; e; e = e->next)
-		if (e->attached)
+		if (e->attached && !e->is_command)
 			return ft_log(-EBUSY, "kprobe_events: %s/%s is enabled", e->group, e->name);
-	while (events)
-		unlink_event(events);
+	for (e = events; e; e = next) {
+		next = e->next;
+		if (!e->is_command)
+			unlink_event(e);
+	}
 	return 0;
 }
 
@@ -290,14 +293,12 @@ static void prepare(void)
 	WRITE_ONCE(agent_rings_for_events, 1);
 }
 
-static int add_event(const char *text, u32 len)
+/* Of def, which was made of @text. */
+static int add_event(const char *text, u32 len, struct agent_event **made)
 {
 	struct agent_event *e;
 	int err;
 
-	if (event_find(def.group, ft_strlen(def.group), def.event, ft_strlen(def.event)))
-		return event_error(-EEXIST, system_of(&def), text, len, 0,
-				   "There is an event of that name already");
 	if (next_id > FTRACE_EVENT_LAST)
 		return event_error(-ENOSPC, system_of(&def), text, len, 0,
 				   "More events than can be numbered were defined in this process");
@@ -320,7 +321,18 @@ static int add_event(const char *text, u32 len)
 	*last = e;
 	last = &e->next;
 	event_list_unlock();
+	*made = e;
 	return 0;
+}
+
+static int add_named(const char *text, u32 len)
+{
+	struct agent_event *e;
+
+	if (event_find(def.group, ft_strlen(def.group), def.event, ft_strlen(def.event)))
+		return event_error(-EEXIST, system_of(&def), text, len, 0,
+				   "There is an event of that name already");
+	return add_event(text, len, &e);
 }
 
 int event_define(const char *text, u32 len)
@@ -335,9 +347,30 @@ int event_define(const char *text, u32 len)
 	else if (def.kind == PROBE_DELETE)
 		err = delete_events(&def, text, len);
 	else
-		err = add_event(text, len);
+		err = add_named(text, len);
 	event_unlock();
 	return err;
+}
+
+int event_define_command(const char *text, u32 len, struct agent_event **e)
+{
+	static const char group[] = "set_ftrace_filter";
+	struct probe_error error;
+	int err = probe_parse(&def, text, len, &error);
+
+	if (err)
+		return event_error(err, "function", text, len, error.at, error.what);
+	err = add_event(text, len, e);
+	if (err)
+		return err;
+	ft_memcpy((*e)->group, group, sizeof(group));
+	(*e)->is_command = true;
+	return 0;
+}
+
+void event_drop_command(struct agent_event *e)
+{
+	unlink_event(e);
 }
 
 int event_filter_set(struct agent_event *e, const char *text, u32 len)
@@ -372,6 +405,7 @@ void event_reset(void)
 		event_sites_update();
 		event_triggers_free(triggers);
 	}
-	event_clear();
+	while (events)
+		unlink_event(events);
 	event_unlock();
 }

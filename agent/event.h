@@ -9,6 +9,7 @@
  *	event-hit.c	a hit: values, filter, record, triggers
  *	event-filter.c	filters on values, understood; event-match.c: asked
  *	event-trigger.c	triggers
+ *	event-command.c	triggers of functions: commands in set_ftrace_filter
  *	error-log.c	the kernel's error_log
  *	control_events.c the control files
  */
@@ -34,6 +35,7 @@ struct agent_event {
 	bool changes;			/* event_sites_update() is at it */
 	bool linked;			/* it is at some site */
 	bool described;			/* in the process map */
+	bool is_command;		/* of set_ftrace_filter: shown nowhere else */
 	/* The definition; pointers are into own, a copy of text that is cut in pieces. */
 	char *text, *own;
 	u32 text_len;
@@ -82,6 +84,21 @@ void event_unlock(void);
 
 /* The recording begins: nothing of an earlier one is in its map. It ends: everything is disabled and deleted. */
 void event_reset(void);
+
+/* An event for commands of set_ftrace_filter, and its end: it has no trigger any more. event_lock() is held. */
+int event_define_command(const char *text, u32 len, struct agent_event **e);
+void event_drop_command(struct agent_event *e);
+
+/* ---- event-command.c ---- */
+
+/* Is @word, "[!]FUNC:COMMAND[:COUNT]", a command in set_ftrace_filter, and no function? */
+bool event_is_command(const char *word, u32 len);
+
+/* Do as it says. 0 or -errno, logged. */
+int event_command_write(const char *word, u32 len);
+
+/* All of them, a line each. */
+void event_commands_show(struct control_text *out);
 
 /* ---- event-sites.c ---- */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * For flight recorders: BEFORE calls of before(), one of moment(), so many of after() that a small ring holds nothing
- * else; all that ROUNDS times. With "wait" it does the last part until SIGTERM.
+ * else; all that ROUNDS times. With "wait" before ROUNDS it begins with before() until SIGTERM.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@ static void end(int sig)
 
 int main(int argc, char **argv)
 {
-	unsigned int calls = 200000, rounds = argc > 1 ? (unsigned int)atoi(argv[1]) : 1;
+	unsigned int calls = 200000, rounds = argc > 1 ? (unsigned int)atoi(argv[argc - 1]) : 1;
 
 	if (argc > 1 && !strcmp(argv[1], "wait")) {
 		signal(SIGTERM, end);
