@@ -353,6 +353,26 @@ int cmd_status(int argc, char **argv)
 	return err;
 }
 
+/*
+ * A setting as the process takes it: tracing_thresh with a unit, as 'record -t' has it, in ticks. Nonzero: no such time.
+ */
+static int put_setting(FILE *out, const char *setting)
+{
+	static const char thresh[] = "tracing_thresh=";
+	const char *value = setting + sizeof(thresh) - 1;
+	uint64_t ns;
+
+	if (strncmp(setting, thresh, sizeof(thresh) - 1) || !value[strspn(value, "0123456789")]) {
+		fprintf(out, "%s%s\n", setting, strchr(setting, '=') ? "" : "?");
+		return 0;
+	}
+	if (cmd_parse_duration(value, &ns) || ns > 3600000000000ull)
+		return cmd_bad_use("control", "%s: not a time of at most an hour, like 500ns or 10us, nor a number of ticks",
+				   setting);
+	fprintf(out, "%s%llu\n", thresh, (unsigned long long)((unsigned __int128)ns * record_tick_rate() / 1000000000u));
+	return 0;
+}
+
 int cmd_control(int argc, char **argv)
 {
 	char *text = NULL;
@@ -367,11 +387,12 @@ int cmd_control(int argc, char **argv)
 	if (find_session(&s, pid))
 		return not_attached(pid);
 	out = open_memstream(&text, &size);
-	for (int i = optind + 1; out && i < argc; i++)
-		fprintf(out, "%s%s\n", argv[i], strchr(argv[i], '=') ? "" : "?");
+	for (int i = optind + 1; out && !err && i < argc; i++)
+		err = put_setting(out, argv[i]);
 	if (out)
 		fclose(out);
-	err = text ? ask(&s, text, false) : cmd_error("no memory");
+	if (!err)
+		err = text ? ask(&s, text, false) : cmd_error("no memory");
 	free(text);
 	close(s.fd);
 	return err;

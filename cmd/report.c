@@ -9,13 +9,15 @@
 #include "cmd/format.h"
 #include "cmd/options.h"
 #include "cmd/pager.h"
+#include "cmd/report-events.h"
 #include "cmd/report-stack.h"
+#include "reader/events.h"
 #include "reader/message.h"
 #include "reader/profile.h"
 #include "reader/results.h"
 #include "reader/stats.h"
 
-enum { KEY_JSON = 256, KEY_CSV, KEY_STACK };
+enum { KEY_JSON = 256, KEY_CSV, KEY_STACK, KEY_EVENTS };
 
 static const struct cmd_option options[] = {
 	{ "sort", 's', "KEY", "calls, total, self, min, avg, max, p50, p90, p99 or name;\n"
@@ -25,6 +27,8 @@ static const struct cmd_option options[] = {
 	{ "csv", KEY_CSV, NULL, "comma-separated values; times in nanoseconds" },
 	{ "stack", KEY_STACK, NULL, "the deepest stack of each process, where --tracer stack\n"
 	  "recorded it (the default for such a recording)" },
+	{ "events", KEY_EVENTS, NULL, "how often each event (record -e) happened, and the values of its\n"
+	  "integer fields" },
 	{ NULL, 0, NULL, NULL },
 };
 
@@ -234,12 +238,25 @@ static int show_stacks(struct trace_recording *recording, const struct cmd_read 
 	return n < 0 ? 1 : cmd_finish_stdout();
 }
 
+static int show_events(struct trace_recording *recording, const struct cmd_read *read, enum report_form form,
+		       uint64_t limit)
+{
+	if (!trace_has_events(recording))
+		return cmd_error("%s: no event in it; record some with 'ftrace record -e'", read->dir);
+	cmd_color_init(read->color);
+	cmd_pager(read->pager && form == REPORT_TABLE);
+	if (report_events(recording, &read->select, form, limit))
+		return cmd_error("%s: no memory for its events", read->dir);
+	trace_warnings_done();
+	return cmd_finish_stdout();
+}
+
 int cmd_report(int argc, char **argv)
 {
 	struct trace_recording recording;
 	struct trace_stats stats;
 	uint64_t limit = UINT64_MAX;
-	int key, json = 0, csv = 0, stack = 0, status = 1;
+	int key, json = 0, csv = 0, stack = 0, events = 0, status = 1;
 	struct cmd_read read;
 	struct cmd_getopt g;
 	struct row *rows;
@@ -257,14 +274,21 @@ int cmd_report(int argc, char **argv)
 		json |= key == KEY_JSON;
 		csv |= key == KEY_CSV;
 		stack |= key == KEY_STACK;
+		events |= key == KEY_EVENTS;
 	}
 	if (optind < argc)
 		return cmd_bad_use("report", "%s: report takes no arguments; a recording is named with -i",
 				   argv[optind]);
 	if (json + csv + stack > 1)
 		return cmd_bad_use("report", "--json, --csv and --stack: only one of them");
+	if (events && stack)
+		return cmd_bad_use("report", "--events and --stack: only one of them");
 	if (cmd_read_open(&read, &recording))
 		goto out;
+	if (events) {
+		status = show_events(&recording, &read, json ? REPORT_JSON : csv ? REPORT_CSV : REPORT_TABLE, limit);
+		goto out_close;
+	}
 	if (stack || trace_has_results(&recording, "stack")) {
 		status = show_stacks(&recording, &read);
 		goto out_close;

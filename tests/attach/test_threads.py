@@ -136,3 +136,17 @@ def test_errors(target, tmp_path):
     assert "none of its threads is one of --tid" in refused("--tid", str(target.pid), "-p",
                                                              f"{target.pid},{os.getpid()}")
     assert "more than 64 threads" in refused("--tid", ",".join(str(n) for n in range(1, 66)))
+
+
+def test_threshold(target, tmp_path):
+    """Ticks, or a time as ftrace record -t takes it."""
+    assert ft.run([ft.FTRACE, "attach", "-o", str(tmp_path / "data"), str(target.pid)], timeout=60).status == 0
+    control(target, "tracing_thresh=12345")
+    assert control(target, "tracing_thresh") == "12345\n"
+    control(target, "tracing_thresh=10us")
+    ticks = int(control(target, "tracing_thresh"))
+    bad = ft.run([ft.FTRACE, "control", str(target.pid), "tracing_thresh=10parsec"], timeout=60)
+    assert bad.status == 2 and b"not a time" in bad.stderr, bad
+    assert ft.run([ft.FTRACE, "detach", str(target.pid)], timeout=60).status == 0
+    info = ft.run([ft.FTRACE, "info", "-i", str(tmp_path / "data")]).stdout.decode()
+    assert abs(ticks - 10 * float(re.search(r"clock\s+([0-9.]+) MHz", info).group(1))) < 1000, (ticks, info)
