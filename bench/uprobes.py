@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""usage: uprobes.py PROGRAM SYMBOL COMMAND...
+"""usage: uprobes.py [--entry | --exit] PROGRAM SYMBOL COMMAND...
 
 Runs COMMAND while the kernel's uprobe and uretprobe at SYMBOL of PROGRAM write events into a ring
-of the kernel. Mounts a tracefs where it is alone with it: to be run by `unshare -m`, as root.
+of the kernel; --entry, --exit: one of the two, with a filter that lets no event through. Mounts a tracefs where it is alone with it: to be run by `unshare -m`, as root.
 Prints what COMMAND prints. Exit status 3, with the reason: uprobes are not to be had here."""
 import os
 import re
@@ -37,30 +37,31 @@ def put(path, text):
         os.close(descriptor)
 
 
-def main():
-    program, symbol, command = os.path.realpath(sys.argv[1]), sys.argv[2], sys.argv[3:]
-    tracefs = tempfile.mkdtemp()
-    mounted = subprocess.run(["mount", "-t", "tracefs", "nodev", tracefs], stderr=subprocess.PIPE,
-                             text=True)
-    if mounted.returncode or not os.path.exists(f"{tracefs}/uprobe_events"):
-        print(f"no uprobe_events: {mounted.stderr.strip()}", file=sys.stderr)
-        return 3
-    where = f"{program}:{file_offset(program, symbol):#x}"
+def hits(tracefs, name):
+    """How often the kernel counts that the probe was hit."""
+    with open(f"{tracefs}/uprobe_profile") as profile:
+        for line in profile:
+            words = line.split()
+            if words[-2] == name:
+                return int(words[-1])
+    return 0
+
+
+def measure(tracefs, probes, where, quiet, command):
+    """@command's exit status. 3: no probes."""
     instance = f"{tracefs}/instances/{GROUP}"
+    events = f"{instance}/events/{GROUP}"
     try:
-        put(f"{tracefs}/uprobe_events", f"p:{GROUP}/entry {where}\n")
-        put(f"{tracefs}/uprobe_events", f"r:{GROUP}/exit {where}\n")
+        for name in probes:
+            put(f"{tracefs}/uprobe_events", f"{'p' if name == 'entry' else 'r'}:{GROUP}/{name} {where}\n")
         os.mkdir(instance)
-        put(f"{instance}/events/{GROUP}/enable", "1")
+        if quiet:
+            for name in probes:
+                put(f"{events}/{name}/filter", "common_pid == 0")
+        put(f"{events}/enable", "1")
         status = subprocess.run(command).returncode
-        with open(f"{instance}/trace_pipe") as events:
-            os.set_blocking(events.fileno(), False)
-            try:
-                seen = events.read(4096)
-            except (OSError, TypeError):
-                seen = ""
-        if not status and "entry" not in (seen or ""):
-            print("uprobes were set, but no event came", file=sys.stderr)
+        if not status and not all(hits(tracefs, name) for name in probes):
+            print("uprobes were set, but none was hit", file=sys.stderr)
             status = 1
         return status
     except OSError as error:
@@ -68,14 +69,30 @@ def main():
         return 3
     finally:
         if os.path.isdir(instance):
-            put(f"{instance}/events/{GROUP}/enable", "0")
+            put(f"{events}/enable", "0")
             os.rmdir(instance)
-        for name in ("entry", "exit"):
+        for name in probes:
             try:
                 put(f"{tracefs}/uprobe_events", f"-:{GROUP}/{name}\n")
             except OSError:
                 pass
-        subprocess.run(["umount", tracefs])
+
+
+def main():
+    quiet = sys.argv[1] in ("--entry", "--exit")
+    probes = [sys.argv.pop(1)[2:]] if quiet else ["entry", "exit"]
+    program, symbol, command = os.path.realpath(sys.argv[1]), sys.argv[2], sys.argv[3:]
+    tracefs = tempfile.mkdtemp()
+    mounted = subprocess.run(["mount", "-t", "tracefs", "nodev", tracefs], stderr=subprocess.PIPE,
+                             text=True)
+    try:
+        if mounted.returncode or not os.path.exists(f"{tracefs}/uprobe_events"):
+            print(f"no uprobe_events: {mounted.stderr.strip() or 'this kernel has none'}", file=sys.stderr)
+            return 3
+        return measure(tracefs, probes, f"{program}:{file_offset(program, symbol):#x}", quiet, command)
+    finally:
+        if not mounted.returncode:
+            subprocess.run(["umount", tracefs])
         os.rmdir(tracefs)
 
 

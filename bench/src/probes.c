@@ -2,6 +2,8 @@
 /*
  * probes ROUNDS REPS: what a probe with an empty handler costs a call, beside the callback it rides on, a bare
  * breakpoint to the return from its signal's handler, and a call without anything. x86_64.
+ *
+ * probes ROUNDS REPS FUNCTION: what a call of uprobed() or uprobed5() costs; somebody else has a probe there.
  */
 #include <errno.h>
 #include <signal.h>
@@ -48,6 +50,28 @@ static void run_trapped(void)
 {
 	for (int i = 0; i < CALLS; i++)
 		trapped();
+}
+
+/* For the kernel's probes: at a nop, which it need not step over, and at one of five bytes, where newer ones put a call. */
+void uprobed(void);
+void uprobed5(void);
+__asm__(".text\n"
+	".globl uprobed, uprobed5\n"
+	".p2align 4\n.type uprobed, @function\nuprobed: .cfi_startproc\n"
+	"nop\nret\n.cfi_endproc\n.size uprobed, . - uprobed\n"
+	".p2align 4\n.type uprobed5, @function\nuprobed5: .cfi_startproc\n"
+	".byte 0x0f, 0x1f, 0x44, 0, 0\nret\n.cfi_endproc\n.size uprobed5, . - uprobed5\n");
+
+static void run_uprobed(void)
+{
+	for (int i = 0; i < CALLS; i++)
+		uprobed();
+}
+
+static void run_uprobed5(void)
+{
+	for (int i = 0; i < CALLS; i++)
+		uprobed5();
 }
 
 static void run_bare(void)
@@ -213,6 +237,13 @@ int main(int argc, char **argv)
 		  .calls = CALLS, .reps = reps / 20 + 1 },
 	};
 
+	if (argc > 3) {
+		struct kind one = { .name = argv[3], .calls = CALLS, .reps = reps,
+				    .run = strcmp(argv[3], "uprobed") ? run_uprobed5 : run_uprobed };
+
+		measure(&one, 1, rounds);
+		return 0;
+	}
 	prove(add_callback, run_entry, drop_callback);
 	prove(add_entry, run_entry, drop);
 	prove(add_jump, run_jumped, drop);
