@@ -11,7 +11,8 @@
  * What is on the stack is where the call returns to. The instruction before tells whom it has called, so:
  * a call of a function that is changed holds up the transition until it has returned, whoever runs in it by now. Where
  * the bytes do not tell (a call through a register), the functions that are changed are asked: is there a jump in any
- * to the one that runs, or to where the table of linkage says that it is?
+ * to the one that runs, or to where the table of linkage says that it is? The way there may lead through others, which
+ * are not changed and end in a jump as well: so all that can be reached by jumps counts.
  */
 #include "arch.h"
 #include "livepatch.h"
@@ -45,22 +46,25 @@ static unsigned long word_at(const struct unwind_object *o, unsigned long addr)
 	return p && avail >= sizeof(long) ? READ_ONCE(*(const unsigned long *)p) : 0;
 }
 
-/* The function that a call or jump in @o leads to, through linkage tables or not. 0: not known. */
-static unsigned long leads_to(const struct unwind_object *o, enum arch_call kind, u64 target)
+/*
+ * The function that a call or jump in @o leads to, through linkage tables or not. 0: not known. *@slot: of the table; 0:
+ * none.
+ */
+static unsigned long leads_to(const struct unwind_object *o, enum arch_call kind, u64 target, u64 *slot)
 {
 	unsigned long addr = (unsigned long)target;
 	const u8 *code;
 	size_t avail;
-	u64 slot;
 
+	*slot = 0;
 	if (kind == ARCH_CALL_SLOT) {
-		addr = word_at(o, addr);
+		*slot = addr;
 	} else if (addr - o->lo < o->hi - o->lo) {
 		code = bytes_at(o, addr, &avail);
-		if (code && arch_plt_entry(code, avail, target, o->got, &slot))
-			addr = word_at(o, (unsigned long)slot);
+		if (!code || !arch_plt_entry(code, avail, target, o->got, slot))
+			*slot = 0;
 	}
-	return addr;
+	return *slot ? word_at(o, (unsigned long)*slot) : addr;
 }
 
 /* The function that the call before @ret was of. 0: its bytes do not tell. */
@@ -74,12 +78,12 @@ static unsigned long called(const struct unwind_objects *all, unsigned long ret)
 		enum arch_call kind;
 		size_t avail = 0;
 		const u8 *code = bytes_at(o, at, &avail);
-		u64 target;
+		u64 target, slot;
 		u8 len = 0;
 
 		kind = code ? arch_call(code, avail, at, o->got, &target, &len) : ARCH_CALL_NONE;
 		if (kind != ARCH_CALL_NONE && len == lengths[i])
-			return leads_to(o, kind, target);
+			return leads_to(o, kind, target, &slot);
 	}
 	return 0;
 }
@@ -101,7 +105,7 @@ static const char *find_place(const struct klp_places *places, unsigned long add
 	return lo < places->n && places->p[lo].addr == addr ? places->p[lo].name : NULL;
 }
 
-static int add_place(struct klp_places *places, unsigned long addr, const char *name)
+static int add_place(struct klp_places *places, struct klp_place place)
 {
 	if (places->n == places->room) {
 		u32 room = places->room ? 2 * places->room : 256;
@@ -114,7 +118,7 @@ static int add_place(struct klp_places *places, unsigned long addr, const char *
 		places->p = p;
 		places->room = room;
 	}
-	places->p[places->n++] = (struct klp_place){ addr, name };
+	places->p[places->n++] = place;
 	return 0;
 }
 
@@ -129,6 +133,20 @@ static bool in_ranges(const struct klp_ranges *ranges, unsigned long addr)
 		if (addr - ranges->r[i].lo < ranges->r[i].hi - ranges->r[i].lo)
 			return true;
 	return false;
+}
+
+#define MAX_TAILS	4096u	/* beyond that, every function counts as one */
+
+static int add_tail(struct klp_check *c, unsigned long to, const char *name)
+{
+	for (u32 i = 0; i < c->tails.n; i++)
+		if (c->tails.p[i].addr == to)
+			return 0;
+	if (c->tails.n == MAX_TAILS) {
+		c->tails_many = true;
+		return 0;
+	}
+	return add_place(&c->tails, (struct klp_place){ to, name, 0 });
 }
 
 /*
@@ -149,15 +167,17 @@ static int add_tails(struct klp_check *c, const struct klp_ranges *ranges, unsig
 		avail = hi - lo;
 	for (size_t at = arch_next_jump(code, 0, avail); at < avail && !err;
 	     at = arch_next_jump(code, at + 1, avail)) {
-		u64 target;
+		u64 target, slot;
 		enum arch_call kind = arch_jump(code + at, avail - at, lo + at, o->got, &target);
 		unsigned long to;
 
 		if (kind == ARCH_CALL_NONE)
 			continue;
-		to = leads_to(o, kind, target);
+		to = leads_to(o, kind, target, &slot);
 		if (to && !in_ranges(ranges, to))
-			err = add_place(&c->tails, unwind_begin_of(c->objects, to), name);
+			err = add_tail(c, unwind_begin_of(c->objects, to), name);
+		if (slot && !err)
+			err = add_place(&c->slots, (struct klp_place){ slot, name, to });
 	}
 	return err;
 }
@@ -165,18 +185,57 @@ static int add_tails(struct klp_check *c, const struct klp_ranges *ranges, unsig
 int klp_add_calls(struct klp_check *c, unsigned long entry, const struct klp_ranges *code,
 		  const char *name)
 {
-	int err = add_place(&c->calls, entry, name);
+	int err = add_place(&c->calls, (struct klp_place){ entry, name, 0 });
 
 	for (u32 i = 0; i < code->n && !err; i++)
 		err = add_tails(c, code, code->r[i].lo, code->r[i].hi, name);
 	return err;
 }
 
+/* From each function that a jump leads to, where its own jumps lead. */
+static int follow_tails(struct klp_check *c)
+{
+	int err = 0;
+
+	for (u32 i = 0; i < c->tails.n && !err; i++) {
+		struct klp_ranges code = { .n = 1 };
+		const struct klp_place tail = c->tails.p[i];
+
+		/* What leads into the middle of a function is no call of it. */
+		if (unwind_function(c->objects, (unsigned long)tail.addr, &code.r[0].lo, &code.r[0].hi) &&
+		    code.r[0].lo == tail.addr)
+			err = add_tails(c, &code, code.r[0].lo, code.r[0].hi, tail.name);
+	}
+	return err;
+}
+
 int klp_sort_calls(struct klp_check *c)
 {
-	int err = c->calls.n ? ft_sort(c->calls.p, c->calls.n, sizeof(*c->calls.p)) : 0;
+	int err = follow_tails(c);
 
+	if (!err && c->calls.n)
+		err = ft_sort(c->calls.p, c->calls.n, sizeof(*c->calls.p));
 	return err || !c->tails.n ? err : ft_sort(c->tails.p, c->tails.n, sizeof(*c->tails.p));
+}
+
+bool klp_calls_outdated(const struct klp_check *c)
+{
+	for (u32 i = 0; i < c->slots.n; i++) {
+		unsigned long at = (unsigned long)c->slots.p[i].addr;
+		const struct unwind_object *o = unwind_object_of(c->objects, at);
+
+		if (o && word_at(o, at) != c->slots.p[i].value)
+			return true;
+	}
+	return false;
+}
+
+/* Whose jumps may lead to the function that begins at @func? NULL: nobody's. */
+static const char *find_tail(const struct klp_check *c, unsigned long func)
+{
+	if (c->tails.n && (c->tails_many || klp_calls_outdated(c)))
+		return c->tails.p[0].name;
+	return find_place(&c->tails, func);
 }
 
 const char *klp_passed_on(const struct klp_check *c, unsigned long ret, unsigned long runs)
@@ -184,8 +243,7 @@ const char *klp_passed_on(const struct klp_check *c, unsigned long ret, unsigned
 	unsigned long func = called(c->objects, ARCH_CODE_ADDRESS(ret));
 	const char *name = func ? find_place(&c->calls, func) : NULL;
 
-	return name || (func && unwind_begin_of(c->objects, func) == runs) ? name :
-	       find_place(&c->tails, runs);
+	return name || (func && unwind_begin_of(c->objects, func) == runs) ? name : find_tail(c, runs);
 }
 
 bool klp_calls(const struct klp_check *c, unsigned long ret, unsigned long func)
@@ -193,7 +251,7 @@ bool klp_calls(const struct klp_check *c, unsigned long ret, unsigned long func)
 	unsigned long to = called(c->objects, ARCH_CODE_ADDRESS(ret));
 
 	return to == func || (!find_place(&c->calls, to) &&
-			      !find_place(&c->tails, unwind_begin_of(c->objects, func)));
+			      !find_tail(c, unwind_begin_of(c->objects, func)));
 }
 
 /* ---- on the way ---- */

@@ -79,6 +79,7 @@ void klp_free_check(struct klp_check *c)
 	scratch_free(c->code, c->max_code * sizeof(*c->code));
 	klp_free_places(&c->calls);
 	klp_free_places(&c->tails);
+	klp_free_places(&c->slots);
 	ft_free(c, sizeof(*c));
 }
 

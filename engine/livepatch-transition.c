@@ -431,7 +431,7 @@ static int look(void)
 	err = holders ? renew_view() : -ENOMEM;
 	look.view = view;
 	if (!err && (!check || check->target != view->target ||
-		     check->loads != READ_ONCE(klp_loads))) {
+		     check->loads != READ_ONCE(klp_loads) || klp_calls_outdated(check))) {
 		look.check = klp_new_check(klp_transition_patch, view->target, &err);
 		if (err == -EAGAIN)
 			why = "an object is being loaded or unloaded";

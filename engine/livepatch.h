@@ -191,6 +191,7 @@ struct klp_view {
 struct klp_place {
 	u64 addr;
 	const char *name;		/* of the function that is changed */
+	unsigned long value;		/* of a slot of a linkage table: where it led to */
 };
 
 struct klp_places {
@@ -204,7 +205,9 @@ struct klp_check {
 	struct klp_code *code;		/* what must not be on a stack */
 	u32 ncode, max_code;
 	struct klp_places calls;	/* the functions: no call of them may be under way */
-	struct klp_places tails;	/* where they go on by a jump */
+	struct klp_places tails;	/* where they go on by a jump, and by others from there */
+	struct klp_places slots;	/* that such jumps lead through */
+	bool tails_many;		/* more than are kept: any place may be one */
 	unsigned long resolver;		/* of the loader, for calls through tables not filled yet; 0: none */
 	bool target;			/* for a transition in this direction */
 	unsigned long main_stack;	/* an address above all frames of the main thread, 0: not known */
@@ -284,6 +287,9 @@ int klp_add_calls(struct klp_check *c, unsigned long entry, const struct klp_ran
 		  const char *name);
 int klp_sort_calls(struct klp_check *c);
 void klp_free_places(struct klp_places *places);
+
+/* Has a slot been filled since, that jumps lead through? Then what is known of them is old. */
+bool klp_calls_outdated(const struct klp_check *c);
 
 /*
  * The function at @runs has a frame that returns to @ret. Is it there in the place of a function that is

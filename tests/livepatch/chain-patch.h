@@ -27,6 +27,11 @@ static int chain_far2(int any)
 	return chain_middle(2);
 }
 
+static int chain_long2(int any)
+{
+	return chain_hop(2);
+}
+
 static int chain_wait2(int fd)
 {
 	char c;
@@ -38,31 +43,35 @@ static struct klp_func chain_funcs[] = {
 	{ .old_name = "chain_outer", .new_func = chain_outer2 },
 	{ .old_name = "chain_inner", .new_func = chain_inner2 },
 	{ .old_name = "chain_far", .new_func = chain_far2 },
+	{ .old_name = "chain_long", .new_func = chain_long2 },
 	{ .old_name = "chain_wait", .new_func = chain_wait2 }, { } };
 static struct klp_object chain_objs[] = { { .name = CHAIN_OBJECT, .funcs = chain_funcs }, { } };
 static struct klp_patch chain_patch = { .name = "chain", .objs = chain_objs };
 
-static int (*volatile chain_pointers[])(int) = { chain_outer, chain_far };
+static int (*volatile chain_pointers[])(int) = { chain_outer, chain_far, chain_long };
+
+#define CHAIN_CALLS 6
 
 /* The version that has run, else negative. */
 static inline int chain_call(unsigned long how)
 {
 	int got;
 
-	switch (how % 4) {
+	switch (how % CHAIN_CALLS) {
 	case 0:
 		got = chain_outer(0);
 		break;
 	case 1:
 		got = chain_far(0);
 		break;
+	case 2:
+		got = chain_long(0);
+		break;
 	default:		/* where the call leads cannot be read from its bytes */
-		got = chain_pointers[how % 2](0);
+		got = chain_pointers[how % 3](0);
 	}
 	__asm__ volatile("");	/* a call with a return */
 	return got;
 }
-
-#define CHAIN_CALLS 4
 
 #endif

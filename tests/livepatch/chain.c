@@ -32,6 +32,24 @@ NOIPA int chain_far(int any)
 	return chain_middle(1);
 }
 
+NOIPA int chain_end(int how)
+{
+	int got = chain_inner(how);
+
+	__asm__ volatile("");
+	return got == how ? got : -20;
+}
+
+NOIPA int chain_hop(int how)
+{
+	return chain_end(how);
+}
+
+NOIPA int chain_long(int any)
+{
+	return chain_hop(1);
+}
+
 NOIPA int chain_wait(int fd)
 {
 	char c;

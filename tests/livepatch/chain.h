@@ -16,6 +16,9 @@
 #endif
 HIDDEN int chain_outer(int any);	/* jumps at its end to chain_inner */
 HIDDEN int chain_far(int any);		/* jumps at its end to chain_middle */
+HIDDEN int chain_long(int any);		/* jumps at its end to chain_hop, as that does to chain_end */
+HIDDEN int chain_hop(int how);		/* no patch changes it, nor the next */
+HIDDEN int chain_end(int how);		/* as chain_middle, which chain_far jumps to */
 HIDDEN int chain_middle(int how);	/* calls chain_inner; no patch changes it */
 HIDDEN int chain_inner(int how);
 HIDDEN int chain_wait(int fd);		/* blocks in read() */

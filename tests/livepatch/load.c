@@ -12,7 +12,7 @@
 
 #include "chain-patch.h"
 
-#define HAMMERS 6
+#define HAMMERS (CHAIN_CALLS + 2)
 
 static volatile bool stop;
 
