@@ -215,6 +215,17 @@ static int put_hash(struct ftrace_ops *ops, struct ftrace_hash *h)
 	bool live = ops->flags & FTRACE_OPS_FL_ENABLED;
 	int err = 0;
 
+	if (live && ftrace_ops_is_permanent(ops)) {
+		struct ftrace_ops changed = *ops;
+
+		changed.reserved[FTRACE_OPS_HASH] = h;
+		err = ftrace_ops_move(ops, &changed, "ftrace_set_filter");
+	}
+	if (err) {
+		ft_unlock(ftrace_lock);
+		free_hash(h);
+		return err;
+	}
 	__atomic_store_n((struct ftrace_hash **)&ops->reserved[FTRACE_OPS_HASH], h,
 			 __ATOMIC_RELEASE);
 	if (live)

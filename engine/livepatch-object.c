@@ -156,11 +156,12 @@ static const char *path_of(const struct unwind_object *o, char *exe, size_t size
 	return exe;
 }
 
-struct unwind_objects *klp_hold_objects(u32 ms)
+struct unwind_objects *klp_hold_objects(u32 ms, int *err)
 {
 	struct unwind_objects *objects = scratch_alloc(sizeof(*objects));
 	struct timespec pause = { 0, 1000000 };
 
+	*err = objects ? -EAGAIN : -ENOMEM;
 	for (u32 i = 0; objects && i < ms; i++) {
 		ft_lock(ftrace_lock);
 		if (!unwind_objects_open(objects))
@@ -183,7 +184,8 @@ static void let_objects_go(struct unwind_objects *objects)
 /* The object that @addr is in: its path into @path, its base. */
 static bool find_place(unsigned long addr, char *path, size_t size, unsigned long *base)
 {
-	struct unwind_objects *objects = klp_hold_objects(MAX_WAIT_MS);
+	int err;
+	struct unwind_objects *objects = klp_hold_objects(MAX_WAIT_MS, &err);
 	const struct unwind_object *in = objects ? unwind_object_of(objects, addr) : NULL;
 	const char *found = in ? path_of(in, path, size) : NULL;
 
@@ -202,6 +204,7 @@ static int ranges_of_new(struct klp_kobj *o)
 	char path[1024], opened[1024] = "";
 	struct unwind_objects *objects;
 	struct file f;
+	int err = 0;
 
 	for (u32 i = 0; i < o->nfuncs; i++) {
 		unsigned long addr = (unsigned long)o->funcs[i].new_func, base = 0;
@@ -216,17 +219,16 @@ static int ranges_of_new(struct klp_kobj *o)
 		}
 		if (placed && !opened[0] && !open_file(&f, path, NULL))
 			ft_memcpy(opened, path, sizeof(opened));
-		objects = klp_hold_objects(MAX_WAIT_MS);
-		if (objects) {
-			ranges_of(&o->funcs[i].new, addr, base, opened[0] ? &f : NULL, objects);
-			let_objects_go(objects);
-		}
+		objects = klp_hold_objects(MAX_WAIT_MS, &err);
 		if (!objects)
 			break;
+		err = 0;
+		ranges_of(&o->funcs[i].new, addr, base, opened[0] ? &f : NULL, objects);
+		let_objects_go(objects);
 	}
 	if (opened[0])
 		close_file(&f);
-	return o->nfuncs && !o->funcs[o->nfuncs - 1].nop && !o->funcs[o->nfuncs - 1].new.n ? -EAGAIN : 0;
+	return err;
 }
 
 /* ---- names ---- */
@@ -298,19 +300,17 @@ int klp_resolve(struct klp_kobj *o, const char *patch)
 			      "%s", patch, o->obj->name, o->obj->find.build_id, o->build_id);
 	err = ranges_of_new(o);
 	if (err)
-		return ft_log(err, "patch %s: the loader does not come to rest, or there is no memory",
-			      patch);
+		return ft_log(err, "patch %s: %s", patch,
+			      err == -ENOMEM ? "no memory" : "the loader does not come to rest");
 	err = open_file(&f, o->name ? o->obj->path : "/proc/self/exe", o->obj->find.build_id);
 	if (err == -ESTALE)
 		return ft_log(err, "patch %s: %s is not the file any more that was loaded from there: "
 			      "its symbols would be wrong", patch, o->obj->path);
 	if (err)
 		return ft_log(err, "patch %s: %s cannot be read: error %d", patch, o->obj->path, -err);
-	objects = klp_hold_objects(MAX_WAIT_MS);
-	if (!objects)
-		err = -EAGAIN;
-	else if (o->obj->gone)
-		err = -ENOENT;
+	objects = klp_hold_objects(MAX_WAIT_MS, &err);
+	if (objects)
+		err = o->obj->gone ? -ENOENT : 0;
 	for (u32 i = 0; i < o->nfuncs && !err; i++)
 		err = resolve_one(&o->funcs[i], o->obj, &f, objects, patch);
 	if (objects)

@@ -107,10 +107,8 @@ struct klp_check *klp_new_check(const struct klp_kpatch *p, bool target, int *er
 	for (u32 i = 0; i < p->nobjs; i++)
 		c->max_code += p->objs[i].nfuncs * (KLP_MAX_RANGES + 3);
 	c->code = scratch_alloc(c->max_code * sizeof(*c->code));
-	if (c->code || !c->max_code) {
-		*err = -EAGAIN;
-		c->objects = klp_hold_objects(100);
-	}
+	if (c->code || !c->max_code)
+		c->objects = klp_hold_objects(100, err);
 	if (c->objects) {
 		*err = fill_check(c, p);
 		ft_unlock(ftrace_lock);

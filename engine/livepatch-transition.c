@@ -474,9 +474,11 @@ static int look_and_complete(void)
 	return left;
 }
 
-void klp_transition_start(void)
+int klp_transition_start(void)
 {
-	look_and_complete();
+	int left = look_and_complete();
+
+	return left == -ENOMEM && view->state == KLP_VIEW_OPEN ? left : 0;
 }
 
 int klp_work_locked(void)

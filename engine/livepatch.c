@@ -544,12 +544,11 @@ static int enable(struct klp_patch *patch)
 	}
 	patch->reserved[0] = p;
 	err = patch_objects(p);
-	if (err) {
+	if (!err)
+		err = klp_transition_start();
+	if (err)
 		klp_transition_cancel();
-		return err;
-	}
-	klp_transition_start();
-	return 0;
+	return err;
 }
 
 FTRACE_PUBLIC int klp_enable_patch(struct klp_patch *patch)

@@ -125,9 +125,10 @@ int klp_resolve(struct klp_kobj *o, const char *patch);
 
 /*
  * What is loaded, with ftrace_lock held: nothing of it is unmapped until the lock is let go, see
- * loader_event(). NULL: the loader does not come to rest for @ms milliseconds, or no memory; the lock is not held then.
+ * loader_event(). NULL: the loader does not come to rest for @ms milliseconds (-EAGAIN in *@err), or no memory (-ENOMEM); the
+ * lock is not held then.
  */
-struct unwind_objects *klp_hold_objects(u32 ms);
+struct unwind_objects *klp_hold_objects(u32 ms, int *err);
 
 /* ---- livepatch-transition.c ---- */
 
@@ -143,8 +144,8 @@ void klp_next_epoch(void);
 /* Begin: every thread is in the version that is left, of which @p's functions are told. */
 int klp_transition_begin(struct klp_kpatch *p, bool enabling);
 
-/* The first look. */
-void klp_transition_start(void);
+/* The first look. -ENOMEM: there was none for it, and nobody has gone over. */
+int klp_transition_start(void);
 
 /* Give it up before it was started: nobody has gone over. */
 void klp_transition_cancel(void);

@@ -251,6 +251,16 @@ static void mark_permanent(struct ftrace_ops *ops, bool on)
 	}
 }
 
+FTRACE_INTERNAL int ftrace_ops_move(struct ftrace_ops *ops, struct ftrace_ops *changed, const char *what)
+{
+	int err;
+
+	mark_permanent(ops, false);
+	err = check_permanent(changed, what);
+	mark_permanent(err ? ops : changed, true);
+	return err;
+}
+
 #define KNOWN_FLAGS	(FTRACE_OPS_FL_DYNAMIC | FTRACE_OPS_FL_SAVE_REGS | \
 			 FTRACE_OPS_FL_SAVE_REGS_IF_SUPPORTED | FTRACE_OPS_FL_RECURSION | \
 			 FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PID | \

@@ -109,6 +109,12 @@ bool ftrace_ops_may_run(const struct ftrace_ops *ops, const struct pt_regs *regs
  */
 FTRACE_INTERNAL int ftrace_ops_register(struct ftrace_ops *ops, const char *what);
 
+/*
+ * The functions of @ops, which is registered and permanent, are to be those of @changed, a copy of it with another
+ * filter: has nobody else one of them who does not go with it? 0, and it is noted; -errno, said. ftrace_lock is held.
+ */
+FTRACE_INTERNAL int ftrace_ops_move(struct ftrace_ops *ops, struct ftrace_ops *changed, const char *what);
+
 struct ftrace_pids;
 void ftrace_free_pids(struct ftrace_pids *pids);	/* NULL too */
 

@@ -37,10 +37,10 @@
  * can be traced by its own name, which shows the version that ran. A probe that sends a call elsewhere
  * (<ftrace/kprobes.h>) has the last word.
  *
- * What is not seen: a function called through a pointer that goes on by two jumps, or one through a pointer; other stacks that no thread is on (suspended coroutines), unless hooked calls were seen on
- * them (<ftrace/fgraph.h>): of those, every word is taken for a return address. And copies of a function that
- * the compiler has inlined in others, or made with other arguments (parse.constprop.0): they go on as
- * they are, and are to be patched in their turn.
+ * What is not seen: a function called through a pointer that ends in a jump through another; other stacks that no
+ * thread is on (suspended coroutines), unless hooked calls were seen on them (<ftrace/fgraph.h>): of those, every
+ * word is taken for a return address. And copies of a function that the compiler has inlined in others, or made with
+ * other arguments (parse.constprop.0): they go on as they are, and are to be patched in their turn.
  *
  * Functions return 0 or a negative errno, and say why in one line through the log callback
  * (<ftrace/ftrace.h>). They are not to be called from callbacks of tracers or in signal handlers.

@@ -193,6 +193,29 @@ static void leave(struct ftrace_graph_ret *ret, struct fgraph_ops *gops, struct 
 	returns++;
 }
 
+/* Two that change where a call goes: one at a function, whoever comes first; both where they do not meet. */
+static void two_modifiers(void)
+{
+	static struct ftrace_ops one = { .func = hit, .flags = FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_IPMODIFY };
+	static struct ftrace_ops two = { .func = hit, .flags = FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_IPMODIFY };
+
+	hits = 0;
+	ftrace_set_filter(&one, "target_version", 14, 1);
+	ftrace_set_filter(&two, "target_version", 14, 1);
+	ok(register_ftrace_function(&one) == 0 &&
+	   refused(register_ftrace_function(&two), -EBUSY, "target_version"), "a second IPMODIFY at the function");
+	ok(target_version() == 1 && hits == 1, "is refused, and the first sees the call");
+	ok(ftrace_set_filter(&two, "target_other", 12, 1) == 0 && register_ftrace_function(&two) == 0,
+	   "it may have another function");
+	ok(refused(ftrace_set_filter(&two, "target_version", 14, 0), -EBUSY, "target_version"),
+	   "and not that one, either, while it is registered");
+	ok(target_version() == 1 && target_other() == 10 && hits == 3, "both see their own");
+	unregister_ftrace_function(&one);
+	ok(ftrace_set_filter(&two, "target_version", 14, 0) == 0 && target_version() == 1 && hits == 4,
+	   "until the first has gone");
+	unregister_ftrace_function(&two);
+}
+
 static void divert(unsigned long ip, unsigned long parent, struct ftrace_ops *op, struct pt_regs *regs)
 {
 	instruction_pointer_set(regs, (unsigned long)version3);
@@ -299,6 +322,7 @@ int main(void)
 	callbacks();
 	states();
 	tracers();
+	two_modifiers();
 	shadows();
 	return tap_done();
 }

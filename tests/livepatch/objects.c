@@ -213,6 +213,55 @@ static void in_transition(void)
 	go();
 }
 
+/* Two objects: what was begun is taken back where the second one's pre_patch fails. */
+static void second_fails(void)
+{
+	events[0] = 0;
+	come();
+	fail_pre = -EPERM;
+	ok(refused(klp_enable_patch(&patch), -EPERM, "pre_patch") && !klp_is_enabled(&patch), "the second pre_patch fails");
+	ok(happened("pre_patch pre_patch:plugin post_unpatch "), "the first object is told");
+	ok(target_version() == 1 && value() == 1 && !objs[0].patched && !objs[1].patched, "nothing is patched");
+	fail_pre = 0;
+	ok(enable(&patch) == 0 && happened("pre_patch pre_patch:plugin post_patch post_patch:plugin "),
+	   "it can be enabled when it does not");
+	ok(disable(&patch) == 0 &&
+	   happened("pre_unpatch pre_unpatch:plugin post_unpatch post_unpatch:plugin "), "disabled");
+	go();
+	ok(happened(""), "nothing more to be told");
+}
+
+/* Transitions that are turned round: who was told that it begins is told that it came to nothing, and no more. */
+static void callbacks_of_a_reversal(void)
+{
+	int result = 0;
+	pthread_t t;
+
+	come();
+	t = begin_waiting(&result);
+	ok(klp_enable_patch(&patch) == 0 && klp_wait_transition(20) == 1 && happened("pre_patch pre_patch:plugin "),
+	   "held up");
+	ok(klp_disable_patch(&patch) == 0 && klp_wait_transition(LONG) == 0 && !klp_is_enabled(&patch),
+	   "turned round");
+	ok(happened("post_unpatch post_unpatch:plugin "), "neither post_patch nor pre_unpatch");
+	if (write(pipe_fds[1], "x", 1) != 1)
+		abort();
+	pthread_join(t, NULL);
+	ok(enable(&patch) == 0, "enabled");
+	events[0] = 0;
+	t = begin_waiting(&result);
+	ok(klp_disable_patch(&patch) == 0 && klp_wait_transition(20) == 1 &&
+	   happened("pre_unpatch pre_unpatch:plugin "), "the way back is held up");
+	ok(klp_reverse_transition() == 0 && klp_wait_transition(LONG) == 0 && klp_is_enabled(&patch), "turned round");
+	ok(happened("post_patch post_patch:plugin "), "it is patched again");
+	if (write(pipe_fds[1], "x", 1) != 1)
+		abort();
+	pthread_join(t, NULL);
+	ok(disable(&patch) == 0 && target_version() == 1, "disabled");
+	go();
+	events[0] = 0;
+}
+
 /* ---- coming and going all the time, while the patch does ---- */
 
 static volatile bool stop;
@@ -268,6 +317,8 @@ int main(int argc, char **argv)
 	stacked();
 	failing();
 	in_transition();
+	second_fails();
+	callbacks_of_a_reversal();
 	racing();
 	return tap_done();
 }

@@ -4,7 +4,8 @@
  * (by the trap flag), and while it stands there a transition begins, is turned round, or goes on. Whatever
  * was done, the call must be of one version from its begin to its end.
  *
- * Of the long ways through the library some instructions are taken, others each time; FTRACE_KLP_STEPS=all: all.
+ * Of the long ways through the library some instructions are taken, others each time; FTRACE_KLP_STEPS=all: all. That
+ * takes minutes a phase; an argument, 1 to 6, is the one that is wanted.
  */
 #include <link.h>
 #include <pthread.h>
@@ -374,11 +375,15 @@ static void by_itself(bool enabling)
 	}
 }
 
+static long only, phases;		/* the number of the phase that is wanted, 0: all */
+
 static void phase(const char *what, unsigned long one_of, void (*func)(bool), bool arg)
 {
 	const char *env = getenv("FTRACE_KLP_STEPS");
 	double begin = now();
 
+	if (++phases != only && only)
+		return;
 	stride = env && !strcmp(env, "all") ? 1 : one_of;
 	mixed = failed = stops = 0;
 	enough = begin + (stride == 1 ? 1000 : 6);
@@ -397,11 +402,12 @@ static void turned_twice(bool unused)
 	turned_round(2);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct sigaction sa = { .sa_sigaction = trap, .sa_flags = SA_SIGINFO | SA_NODEFER };
 	pthread_t t, other;
 
+	only = argc > 1 ? atol(argv[1]) : 0;
 	ftrace_set_log(say);
 	dl_iterate_phdr(find_text, NULL);
 	sigaction(SIGTRAP, &sa, NULL);

@@ -8,10 +8,15 @@
  *	load N		start N threads that call outer(), which calls inner(): both of one version?
  *	mixed		how many calls were not; how many were
  */
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define NOIPA __attribute__((noipa))
@@ -82,12 +87,33 @@ static void *block(void *arg)
 	return NULL;
 }
 
+#ifdef NO_MEMFD		/* what to do with memfd_create(): SECCOMP_RET_... */
+static void forbid_memfd(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_memfd_create, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, NO_MEMFD),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { sizeof(code) / sizeof(code[0]), code };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter))
+		abort();
+}
+#else
+static void forbid_memfd(void)
+{
+}
+#endif
+
 int main(void)
 {
 	static int result;
 	pthread_t thread, other;
 	char line[256];
 
+	forbid_memfd();
 	if (pipe(pipes))
 		return 1;
 	mine++;

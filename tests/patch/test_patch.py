@@ -491,7 +491,7 @@ def test_no_memory(server, tmp_path):
         before = target.text()
         with open(f"/proc/{target.pid}/statm", encoding="ascii") as statm:
             size = int(statm.read().split()[0]) * resource.getpagesize()
-        for more in (0, 64 << 10, 512 << 10, 1 << 20, 2 << 20, 3 << 20, 5 << 20, 9 << 20):
+        for more in range(0, 12 << 20, 320 << 10):
             resource.prlimit(target.pid, resource.RLIMIT_AS, (size + more, resource.RLIM_INFINITY))
             done = ft.run([ft.FTRACE, "patch", "apply", str(target.pid), fix])
             assert done.status in (0, 1) and (done.status == 0 or done.stderr.startswith(b"ftrace: ")), str(done)
@@ -503,6 +503,20 @@ def test_no_memory(server, tmp_path):
         resource.prlimit(target.pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         ftrace("apply", target.pid, fix)
         assert target.answer() == NEW
+        target.check_end()
+
+
+@pytest.mark.parametrize("does", ["SECCOMP_RET_ERRNO | 1", "SECCOMP_RET_KILL_PROCESS"])
+def test_no_memory_file(does, tmp_path):
+    """A filter that refuses memfd_create(), or kills for it: said beforehand, and the process goes on."""
+    server = build_server(f"-DNO_MEMFD={does}", name="server_filter")
+    fix = patch("ANSWER", folder=tmp_path, stamp=server)
+    with Server(server) as target:
+        before = target.text()
+        said = ftrace("apply", target.pid, fix, status=1)
+        assert re.search(r"seccomp filter does not allow memfd_create\(\)", said), said
+        assert target.answer() == OLD and target.text() == before
+        assert "has no patch" in ftrace("status", target.pid)
         target.check_end()
 
 
