@@ -353,7 +353,7 @@ static int attach_probes(void)
 			continue;
 		one = event_is_return(e) ?
 		      ft_log(-EOPNOTSUPP, "%s/%s: the function cannot be traced, so its return cannot be "
-			     "hooked", e->group, e->name) : event_probe_attach(e);
+			     "hooked (that of a library can where -L chooses it)", e->group, e->name) : event_probe_attach(e);
 		if (one && !err)
 			err = one;
 	}

@@ -328,7 +328,7 @@ int cmd_detach(int argc, char **argv)
 int cmd_status(int argc, char **argv)
 {
 	static const char *const files[] = { "current_tracer", "tracing_on", "set_ftrace_filter",
-					     "set_ftrace_notrace", "max_graph_depth" };
+					     "set_ftrace_notrace", "set_ftrace_pid", "max_graph_depth" };
 	struct session s;
 	pid_t pid;
 	int err = parse(&status_usage, argc, argv, 1, &pid);

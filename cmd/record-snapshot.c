@@ -145,7 +145,8 @@ void record_snapshots_look(struct record *r)
 		return;
 	record_files_look(r);
 	snap = malloc(sizeof(*snap));
-	if (!snap || r->written >= r->max_size) {
+	/* They may take as much as the recording itself, and take nothing from it. */
+	if (!snap || r->snapshots_written >= r->max_size) {
 		taken(r, asked);
 		r->snapshots_missed++;
 		free(snap);
@@ -164,7 +165,7 @@ void record_snapshots_look(struct record *r)
 	} else {
 		r->snapshots_missed++;
 	}
-	r->written += snap->written;
+	r->snapshots_written += snap->written;
 	if (snap->out_fd >= 0)
 		close(snap->out_fd);
 	free(snap);

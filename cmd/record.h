@@ -166,6 +166,7 @@ struct record {
 	bool is_snapshot;		/* a copy of the recorder's for the moment of a snapshot */
 	uint32_t snapshots, first_snapshot, last_snapshot;	/* how many, and their numbers */
 	uint32_t snapshots_missed;	/* for want of room */
+	uint64_t snapshots_written;	/* bytes of them, beside what was written */
 
 	uint64_t begin_ticks, begin_mono_ns, begin_real_ns;
 	uint64_t end_ticks, end_mono_ns, end_real_ns;

@@ -121,3 +121,12 @@ def test_snapshot(tmp_path):
     done = ft.run([ft.FTRACE, "replay", "-i", str(tmp_path / "data.snapshot-1"), "--no-pager"])
     text = done.stdout.decode()
     assert done.status == 0 and text.count("before();") > 5000, done
+
+
+def test_record(tmp_path):
+    """As a filter of ftrace record, without any other: all is traced."""
+    program = ft.build("flight.c", "-O2")
+    done = ft.run([ft.FTRACE, "record", "-o", str(tmp_path / "data"), "-F", "moment:traceoff", program, "1"], timeout=60)
+    assert done.status == 0, done
+    done = ft.run([ft.FTRACE, "report", "-i", str(tmp_path / "data")])
+    assert b" before\n" in done.stdout and b" after\n" not in done.stdout, done
