@@ -6,7 +6,7 @@
 #	make check	every test; last line "N passed, N failed". ARCH=x86_64, i386, s390x, s390: only that
 #			one's
 #	make bench	measure; a table, and $(BUILD)/bench.json
-#	make install	prefix=/usr/local, DESTDIR= as usual
+#	make install	prefix=/usr/local, DESTDIR= as usual; another prefix than before: builds what depends on it
 #	make clean
 
 BUILD ?= build
@@ -14,12 +14,19 @@ prefix ?= /usr/local
 PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
 MESONFLAGS ?=
 
-all: $(BUILD)/build.ninja
+all: configured
 	@ninja -C $(BUILD)
+
+# The build directory has a prefix, compiled into what is built there. It stays unless another one is asked for.
+configured: $(BUILD)/build.ninja
+ifneq ($(origin prefix),file)
+	@[ "$$($(PYTHON) tools/build-option $(BUILD) prefix)" = "$(abspath $(prefix))" ] || \
+		meson configure $(BUILD) --prefix=$(abspath $(prefix))
+endif
 
 $(BUILD)/build.ninja:
 	@tools/install-deps.sh build
-	meson setup $(BUILD) --prefix=$(prefix) $(MESONFLAGS)
+	meson setup $(BUILD) --prefix=$(abspath $(prefix)) $(MESONFLAGS)
 
 demo: all
 	@tools/demo $(BUILD)
@@ -45,4 +52,4 @@ clean:
 	rm -rf $(BUILD)
 
 .NOTPARALLEL:
-.PHONY: all demo check bench test-deps bench-deps install clean
+.PHONY: all configured demo check bench test-deps bench-deps install clean
