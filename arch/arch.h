@@ -340,18 +340,23 @@ unsigned long arch_return_slot(const struct pt_regs *regs, struct dyn_ftrace *si
 /* ---- the shadow of a stack: the word that holds a moved return address ---- */
 
 /*
- * Where addresses are wide, the shadow of @slot is at the same address with one bit flipped, and
+ * Where addresses are wide, the shadow of @slot is at the same address with bits flipped (ARCH_SHADOW_XOR: none of
+ * them makes two pages of one, but a word's neighbour may be elsewhere), and
  * what else is kept of the call is in the shadow of the word below. Where they are narrow nothing
  * can be kept free for that: shadows lie anywhere, ARCH_SHADOW_WORDS words for every word of the stack,
  * and a table tells for each page of the address space how far from it.
  */
 #ifdef ARCH_SHADOW_XOR
 
-#define ARCH_SHADOW_AROUND	(-1)	/* index: the slot of the recorded call around this one */
-
 static inline unsigned long *arch_shadow(unsigned long slot)
 {
 	return (unsigned long *)(slot ^ ARCH_SHADOW_XOR);
+}
+
+/* Where the slot of the recorded call around the one at @slot is kept. */
+static inline unsigned long *arch_shadow_around(unsigned long slot)
+{
+	return arch_shadow(slot - sizeof(long));
 }
 
 #else
@@ -369,17 +374,20 @@ static inline unsigned long *arch_shadow(unsigned long slot)
 				 slot * ARCH_SHADOW_WORDS);
 }
 
+static inline unsigned long *arch_shadow_around(unsigned long slot)
+{
+	return arch_shadow(slot) + ARCH_SHADOW_AROUND;
+}
+
 #endif
 
 static inline void arch_shadow_set(unsigned long slot, unsigned long ret, unsigned long around,
 				   u32 site)
 {
-	unsigned long *shadow = arch_shadow(slot);
-
-	shadow[0] = ret;
-	shadow[ARCH_SHADOW_AROUND] = around;
+	arch_shadow(slot)[0] = ret;
+	*arch_shadow_around(slot) = around;
 #ifdef ARCH_SHADOW_SITE
-	shadow[ARCH_SHADOW_SITE] = (unsigned long)site << 2;
+	arch_shadow(slot)[ARCH_SHADOW_SITE] = (unsigned long)site << 2;
 #endif
 }
 

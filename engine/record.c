@@ -135,7 +135,7 @@ static void frames_left(struct ftrace_thread *t, unsigned long slot, bool tail)
 	if (!t->stack_own)
 		top = FTRACE_TOP_NONE;
 	while (top - t->stack_lo < t->stack_size && (tail ? top < slot : top <= slot)) {
-		unsigned long around = arch_shadow(top)[ARCH_SHADOW_AROUND];
+		unsigned long around = *arch_shadow_around(top);
 
 		ftrace_record_event(t, FTRACE_ID_EVENT(FTRACE_EVENT_EXTENDED, FTRACE_EXT_LEFT), slot);
 		top = around > top ? around : FTRACE_TOP_NONE;
@@ -211,7 +211,7 @@ long ftrace_record_slow(unsigned long id_event, unsigned long *slot, unsigned lo
 		return enter(t, id_event, slot, fp);
 	case FTRACE_EVENT_EXIT:
 		ftrace_depth_exit(t, (unsigned long)slot);
-		WRITE_ONCE(t->top, arch_shadow((unsigned long)slot)[ARCH_SHADOW_AROUND]);
+		WRITE_ONCE(t->top, *arch_shadow_around((unsigned long)slot));
 		if (ftrace_threshold && retract(t, id_event, ftrace_threshold)) {
 			WRITE_ONCE(t->wp, t->wp - 1);
 			t->dropped_by_choice++;

@@ -17,9 +17,15 @@
 
 #ifdef ARCH_SHADOW_XOR
 
+/* Where the shadow of the page @lo is: its words may be there in another order. */
+static void *shadow_page(unsigned long lo)
+{
+	return (void *)ALIGN_DOWN((unsigned long)arch_shadow(lo), FT_PAGE_SIZE);
+}
+
 int ftrace_shadow_map(unsigned long lo, unsigned long hi)
 {
-	void *at = arch_shadow(lo), *p;
+	void *at = shadow_page(lo), *p;
 
 	p = ft_mmap(at, hi - lo, PROT_READ | PROT_WRITE, SHADOW_FLAGS | MAP_FIXED_NOREPLACE, -1, 0);
 	if (ft_is_err(p))
@@ -35,7 +41,7 @@ int ftrace_shadow_map(unsigned long lo, unsigned long hi)
 
 void ftrace_shadow_unmap(unsigned long lo, unsigned long hi)
 {
-	arch_syscall(SYS_munmap, (long)arch_shadow(lo), (long)(hi - lo), 0, 0, 0, 0);
+	arch_syscall(SYS_munmap, (long)shadow_page(lo), (long)(hi - lo), 0, 0, 0, 0);
 }
 
 #else

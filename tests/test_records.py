@@ -48,6 +48,24 @@ def test_calls_left_by_longjmp_end(record):
     recording.babeltrace()
 
 
+def test_calls_anywhere_on_the_stack(record):
+    """Return addresses at every word of two pages: each comes back, and each call knows the one around it."""
+    program = build("places.c", *O2)
+    recording = record.same([program])
+    if ftracetest.NATIVE:
+        return
+    assert recording.report() == {"main": 1, "outer": 1024, "leaf": 4096, "around": 1024, "thrower": 1024}
+    shown = run([ftracetest.FTRACE, "replay", "--no-pager", "-i", recording.folder])
+    depths = {}
+    for line in shown.stdout.decode().splitlines():
+        found = re.match(r"[^#|]*\|( +)(\w+)\(\)", line)
+        if found:
+            depths.setdefault(found.group(2), []).append(len(found.group(1)) // 2)
+    assert depths["outer"] == depths["around"] == [2] * 1024
+    assert depths["leaf"] == [3] * 2048 + [4, 2] * 1024
+    recording.babeltrace()
+
+
 def test_threads_exact(record):
     """Four threads at once, each its own stream; nothing lost or doubled."""
     program = build("exact_threads.c", *O2, "-pthread")

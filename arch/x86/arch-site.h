@@ -101,8 +101,15 @@
 #define ARCH_STUB_ELSEWHERE	57	/* to the address ARCH_STUB_TARGET bytes below slot */
 #define ARCH_STUB_TARGET	24
 
+/*
+ * A slot's shadow is at its address with two bits flipped. The upper one leads to where nobody's memory is.
+ * The lower one stays within the page, and keeps the two from agreeing in their lowest 12 bits: by these
+ * processors look for the store that a load is to be given, take the stack's for the shadow's, and wait
+ * until it has left for the cache. A nested pair of records: 30 -> 19.6 ns on AMD Zen 4, two rdtsc being 19.2.
+ */
 #define ARCH_SHADOW_BIT		45
-#define ARCH_SHADOW_XOR		(1ul << ARCH_SHADOW_BIT)
+#define ARCH_SHADOW_LOW_BIT	11
+#define ARCH_SHADOW_XOR		(1ul << ARCH_SHADOW_BIT | 1ul << ARCH_SHADOW_LOW_BIT)
 
 #else /* i386 */
 

@@ -7,7 +7,12 @@
 /* Where a fast path's pushes leave %rsp below the stack picture above. */
 #define PUSHED		32
 #define FAST_SLOT	(16 + PUSHED)
-#define SHADOW_BIT	ARCH_SHADOW_BIT
+
+/* From a slot to its shadow. */
+.macro TO_SHADOW reg
+	btcq	$ARCH_SHADOW_BIT, \reg
+	btcq	$ARCH_SHADOW_LOW_BIT, \reg
+.endm
 
 /* The four registers a fast path works with. */
 .macro FAST_SAVE
@@ -153,9 +158,11 @@ ENDFUNC ftrace_record_function_chosen
 3:	movq	T_TOP(%rcx), %r10		/* the call around this one; at or below our slot it */
 	cmpq	%r10, %rdx			/* has been left */
 	jae	2f
-	btcq	$SHADOW_BIT, %rdx
+	TO_SHADOW %rdx
 	movq	%rax, (%rdx)
-	movq	%r10, -8(%rdx)
+	leaq	(FAST_SLOT - 8)(%rsp), %rax	/* what is around goes to the shadow of the word below */
+	TO_SHADOW %rax
+	movq	%r10, (%rax)
 	RECORD	2f, 1f
 	leaq	FAST_SLOT(%rsp), %rdx
 	movq	%rdx, T_TOP(%rcx)
@@ -200,13 +207,15 @@ ENDFUNC ftrace_record_entry_chosen
 FUNC ftrace_record_exit
 	FAST_SAVE
 	leaq	FAST_SLOT(%rsp), %rdx
-	btcq	$SHADOW_BIT, %rdx
+	TO_SHADOW %rdx
 	movq	(%rdx), %rax
 	movq	%rax, FAST_SLOT(%rsp)
 	cmpl	$0, ftrace_silent_local(%rip)
 	jne	3f
 	SELF	2f
-	movq	-8(%rdx), %rax			/* the call around this one is the innermost now */
+	leaq	(FAST_SLOT - 8)(%rsp), %rdx
+	TO_SHADOW %rdx
+	movq	(%rdx), %rax			/* the call around this one is the innermost now */
 	movq	%rax, T_TOP(%rcx)
 	RECORD	2f, 1f
 3:	FAST_RETURN
@@ -226,7 +235,7 @@ ENDFUNC ftrace_record_entry_checked
 FUNC ftrace_record_exit_checked
 	FAST_SAVE
 	leaq	FAST_SLOT(%rsp), %rdx
-	btcq	$SHADOW_BIT, %rdx
+	TO_SHADOW %rdx
 	movq	(%rdx), %rax
 	movq	%rax, FAST_SLOT(%rsp)
 	CALL_SLOW

@@ -104,9 +104,9 @@ static void put_return_address(struct out *o)
 	begin = begin_expr(o);
 	put_from_slot(o, 12);
 	put_is_at(o, MOVED);
-	put1(o, DW_OP_const1u);
-	put1(o, ARCH_SHADOW_BIT);
-	put1(o, DW_OP_shl);
+	put1(o, DW_OP_const8u);
+	put8(o, ARCH_SHADOW_XOR);
+	put1(o, DW_OP_mul);
 	put1(o, DW_OP_xor);
 	end_expr(o, begin);
 }

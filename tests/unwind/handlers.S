@@ -21,6 +21,7 @@ handle_entry:
 	cmpl	$ARCH_STUB_RET, %r11d
 	je	2f
 1:	btcq	$ARCH_SHADOW_BIT, %rdx
+	btcq	$ARCH_SHADOW_LOW_BIT, %rdx
 	movq	%rax, (%rdx)
 	incq	stubs_entered(%rip)
 	popq	%rdx
@@ -49,6 +50,7 @@ handle_exit:
 	incq	stubs_returned(%rip)
 	leaq	32(%rsp), %rdx
 	btcq	$ARCH_SHADOW_BIT, %rdx
+	btcq	$ARCH_SHADOW_LOW_BIT, %rdx
 	movq	(%rdx), %rax
 	movq	%rax, 32(%rsp)
 	popq	%rdx

@@ -37,7 +37,7 @@ static void map_shadow(void)
 	static const unsigned long tops[] = {0x7f0000000000, 0x7e0000000000, 0x550000000000};
 
 	for (size_t i = 0; i < ARRAY_SIZE(tops); i++) {
-		unsigned long at = tops[i] ^ ARCH_SHADOW_XOR;
+		unsigned long at = tops[i] ^ (1ul << ARCH_SHADOW_BIT);
 		void *p = mmap((void *)at, 1ul << 40, PROT_READ | PROT_WRITE,
 			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE,
 			       -1, 0);
