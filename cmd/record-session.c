@@ -3,15 +3,18 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cmd/cmd.h"
 #include "cmd/record.h"
+#include "reader/repair.h"
 
 #define SHM		"/dev/shm"
 #define LOG_LINES	20	/* of what traced processes say, so many are shown */
@@ -83,6 +86,35 @@ static int make_control(struct record *r, const char *settings, size_t len)
 	return 0;
 }
 
+/* What killed recorders have left takes memory. */
+static void take_what_was_left(void)
+{
+	char prefix[32], path[300];
+	struct dirent *entry;
+	DIR *d = opendir(SHM);
+	int len = snprintf(prefix, sizeof(prefix), "ftrace-%u-", geteuid());
+
+	while (d && (entry = readdir(d)))
+		/* Six letters, as mkdtemp() has made them below. */
+		if (!strncmp(entry->d_name, prefix, (size_t)len) && strlen(entry->d_name + len) == 6) {
+			snprintf(path, sizeof(path), SHM "/%s", entry->d_name);
+			trace_take_left(path);
+		}
+	if (d)
+		closedir(d);
+}
+
+/* For whom finds the directory when we are gone: that we are, and whose it is. */
+static int note_recording(struct record *r)
+{
+	char path[PATH_MAX];
+
+	if (flock(r->session_fd, LOCK_EX | LOCK_NB))
+		return -errno;
+	return realpath(r->opt->output, path) &&
+	       !symlinkat(path, r->session_fd, FTRACE_SESSION_RECORDING) ? 0 : -errno;
+}
+
 int record_session_open(struct record *r)
 {
 	char prefix[64] = "";
@@ -90,6 +122,7 @@ int record_session_open(struct record *r)
 	char *settings;
 	int err;
 
+	take_what_was_left();
 	if (r->attach)
 		record_attach_place(r, prefix, sizeof(prefix));
 	r->session_prefix = strlen(prefix);
@@ -100,7 +133,9 @@ int record_session_open(struct record *r)
 				 strerror(errno));
 	r->session_fd = open(r->session_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	settings = make_settings(r->opt, &len);
-	err = r->session_fd < 0 ? -errno : settings ? make_control(r, settings, len) : -ENOMEM;
+	err = r->session_fd < 0 ? -errno : settings ? note_recording(r) : -ENOMEM;
+	if (!err)
+		err = make_control(r, settings, len);
 	free(settings);
 	if (!err && r->attach)
 		err = record_attach_own(r);

@@ -3,12 +3,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,10 +20,12 @@
 #include "reader/metadata.h"
 #include "reader/recording.h"
 #include "reader/repair.h"
-#include "reader/results.h"
+#include "reader/session-files.h"
 #include "reader/stream.h"
 
 #define HEARTBEAT_MS	100
+#define TURN_MS		2000	/* how long another reader's repair is waited for */
+#define LEFT_SECONDS	60	/* what was left more recently is its own reader's */
 
 struct totals {
 	uint64_t records, discarded;
@@ -77,278 +82,6 @@ static int recorder_lives(const struct ftrace_session *control)
 	comm[n < 0 ? 0 : n] = 0;
 	/* "PID (ftrace) S ...": not a zombie. */
 	return strstr(comm, " (ftrace) ") && !strstr(comm, ") Z") && !strstr(comm, ") X");
-}
-
-static int is_number(const char *s, const char *end)
-{
-	if (s == end)
-		return 0;
-	for (; s < end; s++)
-		if (*s < '0' || *s > '9')
-			return 0;
-	return 1;
-}
-
-/* Is @name "PID.GEN." and then a ring's number, "map" or a result? Returns the rest, NULL if not. */
-static const char *session_name(const char *name, uint32_t *pid, uint32_t *gen)
-{
-	const char *dot = strchr(name, '.'), *rest = dot ? strchr(dot + 1, '.') : NULL;
-
-	if (!rest || !is_number(name, dot) || !is_number(dot + 1, rest))
-		return NULL;
-	*pid = strtoul(name, NULL, 10);
-	*gen = strtoul(dot + 1, NULL, 10);
-	rest++;
-	return !strcmp(rest, "map") || is_number(rest, rest + strlen(rest)) ||
-	       trace_is_result(rest) ? rest : NULL;
-}
-
-/* The directory of that process if the recording has one already, under whatever COMM. */
-static int find_process_dir(int recording_fd, uint32_t pid, uint32_t gen, char *dir, size_t size)
-{
-	char suffix[32];
-	struct dirent *entry;
-	int found = 0, fd;
-	DIR *d;
-
-	snprintf(suffix, sizeof(suffix), "-%u.%u", pid, gen);
-	fd = openat(recording_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	d = fd < 0 ? NULL : fdopendir(fd);
-	if (!d) {
-		if (fd >= 0)
-			close(fd);
-		return 0;
-	}
-	while (!found && (entry = readdir(d))) {
-		size_t len = strlen(entry->d_name), tail = strlen(suffix);
-
-		if (len <= tail || strcmp(entry->d_name + len - tail, suffix) || len >= size)
-			continue;
-		strcpy(dir, entry->d_name);
-		found = 1;
-	}
-	closedir(d);
-	return found;
-}
-
-int trace_make_process_dir(int recording_fd, const struct ftrace_map_header *header, char *dir)
-{
-	const char *comm = header->comm;
-	char safe[17] = "";
-
-	/* A file name, and one that babeltrace2 does not take for a hidden one. */
-	for (int i = 0; i < 16 && comm[i]; i++) {
-		unsigned char c = comm[i];
-
-		safe[i] = c <= ' ' || c == '/' || c >= 0x7f || (c == '.' && i == 0) ? '_' : c;
-	}
-	snprintf(dir, 64, "%s-%u.%u", safe[0] ? safe : "unknown", header->pid, header->gen);
-	if (mkdirat(recording_fd, dir, 0777) && errno != EEXIST)
-		return -errno;
-	return 0;
-}
-
-/* Find or make the directory of a process. */
-static int process_dir(int recording_fd, const struct ftrace_map_header *header, char *dir)
-{
-	if (find_process_dir(recording_fd, header->pid, header->gen, dir, 64))
-		return 0;
-	return trace_make_process_dir(recording_fd, header, dir);
-}
-
-static int copy_bytes(int from, int to, uint64_t size)
-{
-	static char buf[1 << 16];
-	uint64_t at = 0;
-
-	while (at < size) {
-		size_t want = size - at < sizeof(buf) ? size - at : sizeof(buf);
-		ssize_t n = pread(from, buf, want, at), done = 0, w;
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		for (; done < n; done += w) {
-			w = pwrite(to, buf + done, n - done, at + done);
-			if (w < 0 && errno == EINTR)
-				w = 0;
-			else if (w <= 0)
-				return w < 0 ? -errno : -ENOSPC;
-		}
-		at += n;
-	}
-	return 0;
-}
-
-int trace_copy_map(int session_fd, const char *name, int recording_fd, char *dir)
-{
-	struct ftrace_map_header header;
-	int err, from, to = -1, dirfd = -1;
-	uint64_t magic, size;
-	struct stat st;
-
-	from = openat(session_fd, name, O_RDONLY | O_CLOEXEC);
-	if (from < 0)
-		return -errno;
-	if (pread(from, &magic, sizeof(magic), 0) != sizeof(magic) || magic == 0) {
-		err = -EAGAIN;
-		goto out;
-	}
-	err = trace_map_read_header(&header, session_fd, name);
-	if (err)
-		goto out;
-	err = dir[0] ? 0 : process_dir(recording_fd, &header, dir);
-	if (err)
-		goto out;
-	dirfd = openat(recording_fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dirfd < 0) {
-		err = -errno;
-		goto out;
-	}
-	to = openat(dirfd, ".map.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	if (to < 0 || fstat(from, &st)) {
-		err = -errno;
-		goto out;
-	}
-	/* Text beyond map_len may be half written; the file in the session may be larger, too. */
-	size = FTRACE_MAP_HEADER_SIZE + header.map_len;
-	if (size > (uint64_t)st.st_size)
-		size = st.st_size;
-	err = copy_bytes(from, to, size);
-	if (!err && renameat(dirfd, ".map.tmp", dirfd, ".map"))
-		err = -errno;
-	if (err)
-		unlinkat(dirfd, ".map.tmp", 0);
-out:
-	if (to >= 0)
-		close(to);
-	if (dirfd >= 0)
-		close(dirfd);
-	close(from);
-	return err;
-}
-
-static int drain_ring(int session_fd, const char *name, int recording_fd, uint32_t pid,
-		      uint32_t gen, const char *k)
-{
-	struct ftrace_map_header header = { .pid = pid, .gen = gen };
-	struct trace_drain drain;
-	char dir[64], stream[32];
-	int err, fd, dirfd;
-
-	fd = openat(session_fd, name, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	err = process_dir(recording_fd, &header, dir);
-	if (err)
-		goto out;
-	dirfd = openat(recording_fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dirfd < 0) {
-		err = -errno;
-		goto out;
-	}
-	snprintf(stream, sizeof(stream), "stream-%.16s", k);
-	err = trace_drain_open(&drain, fd, dirfd, stream);
-	close(dirfd);
-	if (err == -EAGAIN)
-		err = 0;	/* its maker died before it was used */
-	else if (!err) {
-		err = trace_drain_rest(&drain);
-		trace_drain_close(&drain);
-	}
-out:
-	close(fd);
-	return err < 0 ? err : 0;
-}
-
-/* Some of them may have been taken before this one. */
-static int take_results(int session_fd, int recording_fd, uint32_t pid, uint32_t gen)
-{
-	struct ftrace_map_header header = { .pid = pid, .gen = gen };
-	struct trace_results_totals totals = { 0 };
-	int dirfd, err;
-	char dir[64];
-
-	err = process_dir(recording_fd, &header, dir);
-	if (err)
-		return err;
-	dirfd = openat(recording_fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dirfd < 0)
-		return -errno;
-	err = trace_take_results(session_fd, pid, gen, dirfd, &totals);
-	close(dirfd);
-	return err;
-}
-
-/* Call @func for every file of the session directory that has to do with a process. */
-static int for_each_file(int session_fd, int maps, int recording_fd)
-{
-	struct dirent *entry;
-	int err = 0, fd;
-	DIR *d;
-
-	fd = openat(session_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	d = fd < 0 ? NULL : fdopendir(fd);
-	if (!d)
-		return -errno;
-	while (!err && (entry = readdir(d))) {
-		uint32_t pid, gen;
-		const char *rest = session_name(entry->d_name, &pid, &gen);
-		char dir[64] = "";
-		int one = 0;
-
-		if (!rest)
-			continue;
-		if (maps && !strcmp(rest, "map"))
-			one = trace_copy_map(session_fd, entry->d_name, recording_fd, dir);
-		else if (!maps && trace_is_result(rest))
-			one = take_results(session_fd, recording_fd, pid, gen);
-		else if (!maps && strcmp(rest, "map"))
-			one = drain_ring(session_fd, entry->d_name, recording_fd, pid, gen, rest);
-		if (one == -ENOSPC || one == -EDQUOT || one == -EROFS || one == -EACCES)
-			err = one;	/* nothing can be written: stop, keep everything */
-		else if (one && one != -EAGAIN)
-			trace_warn("%s: %s; left out", entry->d_name, strerror(-one));
-	}
-	closedir(d);
-	return err;
-}
-
-/* "oID.SUFFIX": see <ftrace/trace-format.h>. */
-static int is_plan_file(const char *name)
-{
-	static const char *const suffixes[] = { ".ask", ".plan", ".noplan", ".part" };
-	const char *dot = strrchr(name, '.');
-
-	if (*name != 'o' || !dot || name + 1 + strspn(name + 1, "0123456789abcdef-") != dot)
-		return 0;
-	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
-		if (!strcmp(dot, suffixes[i]))
-			return 1;
-	return 0;
-}
-
-static void remove_session(int session_fd, const char *path)
-{
-	struct dirent *entry;
-	int fd = openat(session_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-
-	while (d && (entry = readdir(d))) {
-		uint32_t pid, gen;
-
-		/* Only what is known to be a session's: the path came from a file. */
-		if (session_name(entry->d_name, &pid, &gen) || !strcmp(entry->d_name, "control") ||
-		    !strcmp(entry->d_name, "log") || is_plan_file(entry->d_name))
-			unlinkat(session_fd, entry->d_name, 0);
-	}
-	if (d)
-		closedir(d);
-	if (rmdir(path))
-		trace_warn("%s: %s; the session directory stays", path, strerror(errno));
 }
 
 /* Ticks a second, from the recording's beginning to now. 0: not known. */
@@ -425,6 +158,18 @@ static int finish(const char *path, int dirfd, int here)
 	return trace_write_metadata(path);
 }
 
+/*
+ * One takes it over at a time. Whoever has the lock for long is a child of the recorder that has survived it,
+ * and changes nothing: then it goes without.
+ */
+static void take_turn(int session_fd)
+{
+	struct timespec wait = { .tv_nsec = 10 * 1000000 };
+
+	for (int ms = 0; ms < TURN_MS && flock(session_fd, LOCK_EX | LOCK_NB); ms += 10)
+		nanosleep(&wait, NULL);
+}
+
 /* The session directory is there: take over all that is in it. */
 static int repair(const char *path, int dirfd, const char *session, int session_fd)
 {
@@ -451,18 +196,19 @@ static int repair(const char *path, int dirfd, const char *session, int session_
 	}
 	if (control != MAP_FAILED)
 		munmap(control, sizeof(*control));
+	take_turn(session_fd);
+	if (faccessat(dirfd, ".session", F_OK, 0) || faccessat(session_fd, "control", F_OK, 0))
+		return 0;	/* somebody has done it meanwhile */
 
 	fprintf(stderr, "ftrace: %s: its recorder was killed; finishing the recording\n", path);
-	err = for_each_file(session_fd, 1, dirfd);
-	if (!err)
-		err = for_each_file(session_fd, 0, dirfd);
+	err = trace_take_session(session_fd, dirfd);
 	if (err)
 		return trace_error(-err, "%s: %s; nothing was lost yet: what is still in %s can be saved by trying again",
 				   path, strerror(-err), session);
 	err = finish(path, dirfd, 1);
 	if (err)
 		return err;
-	remove_session(session_fd, session);
+	trace_remove_session(session_fd, session);
 	return 0;
 }
 
@@ -496,4 +242,105 @@ int trace_repair_if_needed(const char *path)
 		trace_warn("%s/.session: %s", path, strerror(errno));
 	close(dirfd);
 	return err;
+}
+
+/* One that nobody has waited for yet is as dead. */
+static int process_lives(uint32_t pid)
+{
+	struct pollfd end = { .events = POLLIN };
+	int live;
+
+	end.fd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+	if (end.fd < 0)
+		return errno != ESRCH;
+	live = poll(&end, 1, 0) != 1;
+	close(end.fd);
+	return live;
+}
+
+static int processes_live(int session_fd)
+{
+	int fd = openat(session_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), live = 0;
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	uint32_t pid, gen;
+
+	if (!d) {
+		if (fd >= 0)
+			close(fd);
+		return 1;
+	}
+	while (!live && (entry = readdir(d)))
+		if (trace_session_name(entry->d_name, &pid, &gen))
+			live = process_lives(pid);
+	closedir(d);
+	return live;
+}
+
+/* Is it ours, and are its recorder and all its programs dead? It is locked then. */
+static int is_left(int session_fd)
+{
+	struct stat st;
+
+	/* Whoever could put files there could have us write to any place. */
+	return !fstat(session_fd, &st) && st.st_uid == geteuid() && !(st.st_mode & 077) &&
+	       st.st_mtime + LEFT_SECONDS <= time(NULL) &&
+	       !flock(session_fd, LOCK_EX | LOCK_NB) && !processes_live(session_fd);
+}
+
+/* How fast its ticks go, which is not known any more when the session directory is gone. */
+static void note_ticks(const char *path, int dirfd)
+{
+	struct trace_recording recording;
+	struct trace_info info;
+	uint64_t hz;
+
+	if (trace_open_as_is(&recording, path))
+		return;
+	hz = measure_ticks(&recording.clock);
+	trace_close(&recording);
+	if (!hz || trace_info_read(&info, dirfd))
+		return;
+	if (!trace_info_get(&info, "tick_hz") &&
+	    !trace_info_set(&info, "tick_hz", "%llu", (unsigned long long)hz))
+		trace_info_write(&info, dirfd);
+	trace_info_free(&info);
+}
+
+/* Take @session_fd over into the recording at @path, if it is that one's. 1: done. */
+static int take_left(int session_fd, const char *session, const char *path)
+{
+	int dirfd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), taken = 0;
+	char its[4096];
+
+	if (dirfd < 0)
+		return 0;
+	if (!read_session_path(dirfd, its, sizeof(its)) && !strcmp(its, session) &&
+	    !trace_take_session(session_fd, dirfd)) {
+		note_ticks(path, dirfd);
+		trace_remove_session(session_fd, session);
+		taken = 1;
+	}
+	close(dirfd);
+	return taken;
+}
+
+void trace_take_left(const char *session)
+{
+	int session_fd = open(session, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	char path[4096];
+	ssize_t n;
+
+	if (session_fd < 0)
+		return;
+	n = is_left(session_fd) ? readlinkat(session_fd, FTRACE_SESSION_RECORDING, path, sizeof(path) - 5) : -1;
+	if (n > 0) {
+		path[n] = 0;
+		if (!take_left(session_fd, session, path)) {
+			/* Where the next recording of that name has put it. */
+			strcpy(path + n, ".old");
+			take_left(session_fd, session, path);
+		}
+	}
+	close(session_fd);
 }

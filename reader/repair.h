@@ -26,6 +26,14 @@ extern uint64_t (*trace_ticks_now)(void);
 int trace_repair_if_needed(const char *path);
 
 /*
+ * If the session directory @session is one of ours whose recorder and programs all died, a minute ago at least, take
+ * all that is in it over into its recording and remove it. That costs no more than it holds: metadata and totals are
+ * still left to the recording's next reader. Where the recording is not found any more (it may have been
+ * moved), or cannot be written to, nothing changes.
+ */
+void trace_take_left(const char *session);
+
+/*
  * Copy the map @name ("PID.GEN.map") of the session directory @session_fd to the recording
  * directory @recording_fd: COMM-PID.GEN/.map, whole or not at all, making the directory if it is
  * not there. A directory of that process that exists under another COMM (the process renamed

@@ -163,3 +163,83 @@ def test_killed_recorder_leaves_what_it_knew(tmp_path):
     assert abs(int(info["start_real_ns"]) / 1e9 - time.time()) < 30, info
     assert info["recorded"] == "interrupted" and int(info["tick_hz"]) > 0, info
     ftracetest.kill_session(victim.recorder.pid)
+
+
+def leave_behind(folder, program_too=True):
+    """A recording whose recorder was killed, and the program with it or not: victim, its session directory."""
+    victim = Victim(str(folder), 60000)
+    victim.wait_for(2)
+    time.sleep(0.1)
+    with open(os.path.join(victim.data, ".session"), encoding="ascii") as file:
+        session = file.read().strip()
+    victim.recorder.kill()
+    victim.recorder.wait()
+    if program_too:
+        ftracetest.kill_session(victim.recorder.pid)
+    return victim, session
+
+
+def grow_old(session):
+    os.utime(session, (time.time() - 3600,) * 2)
+
+
+def record_something(folder):
+    """Another recording, which says nothing of others."""
+    shown = run([FTRACE, "record", "-o", str(folder / "other"), "true"])
+    assert shown.status == 0 and len(shown.stderr.splitlines()) <= 1, str(shown)
+
+
+def test_next_recorder_takes_what_was_left(tmp_path):
+    """Memory of a recording that nobody has read is given back by the next `ftrace record`; nothing is lost."""
+    victim, session = leave_behind(tmp_path)
+    for name in (session, victim.data):
+        subprocess.run(["cp", "-a", name, tmp_path / ("copy-" + os.path.basename(name))], check=True)
+    copy = tmp_path / "copy-data"
+    (copy / ".session").write_text(f"{tmp_path}/copy-{os.path.basename(session)}\n")
+    total = check_recording(str(copy))
+    # Of a minute ago at least: its own reader may come any moment.
+    record_something(tmp_path)
+    assert os.path.isdir(session)
+    grow_old(session)
+    record_something(tmp_path)
+    assert not os.path.exists(session)
+    assert check_recording(victim.data) == total > 0
+    with open(os.path.join(victim.data, "info"), encoding="utf-8") as file:
+        info = dict(line.rstrip("\n").split("=", 1) for line in file)
+    assert info["recorded"] == "interrupted" and int(info["tick_hz"]) > 0, info
+
+
+def test_next_recorder_finds_what_was_put_aside(tmp_path):
+    """ftrace.data became ftrace.data.old when the next recording began."""
+    victim, session = leave_behind(tmp_path)
+    assert run([FTRACE, "record", "-o", victim.data, "true"]).status == 0
+    grow_old(session)
+    record_something(tmp_path)
+    assert not os.path.exists(session)
+    assert check_recording(victim.data + ".old") > 0
+
+
+@pytest.mark.parametrize("why", ["program lives", "recording moved", "recorder lives", "others may write"])
+def test_next_recorder_leaves_alone(why, tmp_path):
+    if why == "recorder lives":
+        victim = Victim(str(tmp_path), 60000)
+        victim.wait_for(2)
+        with open(os.path.join(victim.data, ".session"), encoding="ascii") as file:
+            session = file.read().strip()
+    else:
+        victim, session = leave_behind(tmp_path, program_too=why != "program lives")
+    if why == "recording moved":
+        os.rename(victim.data, tmp_path / "moved")
+        victim.data = str(tmp_path / "moved")
+    elif why == "others may write":
+        os.chmod(session, 0o770)
+    grow_old(session)
+    files = set(os.listdir(session))
+    try:
+        record_something(tmp_path)
+        assert files <= set(os.listdir(session))
+    finally:
+        ftracetest.kill_session(victim.recorder.pid)
+        victim.recorder.wait()
+    assert check_recording(victim.data) > 0
+    assert not os.path.exists(session)

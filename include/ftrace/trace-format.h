@@ -20,10 +20,11 @@
  *	PID.GEN.map			struct ftrace_map_header and its text
  *	PID.GEN.K			ring K of that process image: struct ftrace_ring and packets
  *	log				lines that traced processes have to say
+ *	recording			symbolic link: the recording's directory
  *	oID.ask, .plan, .noplan		plans of objects that were never compiled for tracing, below
  *
  * A dead program leaves its rings there for the recorder; a dead recorder leaves them there for
- * the next reader. All numbers are in the byte order of the traced machine.
+ * the next reader, or the next recorder. The session directory is locked (flock) by its recorder. All numbers are in the byte order of the traced machine.
  *
  * Source: Common Trace Format 1.8.3, sections 5 (packet header and context) and 6 (events).
  */
@@ -226,6 +227,7 @@ struct ftrace_map_header {
 #define FTRACE_SESSION_MAGIC	0x3173657366747266ull
 #define FTRACE_SESSION_VERSION	3u
 #define FTRACE_SESSION_SIZE	65536u
+#define FTRACE_SESSION_RECORDING	"recording"
 #define FTRACE_SESSION_ENV	"FTRACE_SESSION"	/* environment: path of the session directory */
 
 struct ftrace_session {
