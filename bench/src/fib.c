@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fib N: prints fib(N), which makes 2 fib(N + 1) - 1 calls. What large recordings are made of.
+ * fib N...: prints fib(N) of each, which makes 2 fib(N + 1) - 1 calls. What large recordings are made of.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,10 +9,11 @@
 
 int main(int argc, char **argv)
 {
-	if (argc != 2) {
-		fprintf(stderr, "usage: fib N\n");
+	if (argc < 2) {
+		fprintf(stderr, "usage: fib N...\n");
 		return 2;
 	}
-	printf("%lu\n", traced_fib(strtoul(argv[1], NULL, 10)));
+	for (int i = 1; i < argc; i++)
+		printf("%lu\n", traced_fib(strtoul(argv[i], NULL, 10)));
 	return 0;
 }
