@@ -76,8 +76,18 @@ static bool probes_inside(const struct probe_point *p)
 	return false;
 }
 
+static int no_breakpoint(unsigned long addr)
+{
+	return ft_log(-EBUSY, "probes: at 0x%lx libc may have all signals blocked, where a breakpoint would end the "
+		      "program, and no jump fits there", addr);
+}
+
 static void add(struct batch *b, struct probe_point *p, struct probe_detour *d, u8 to)
 {
+	if (to == DETOUR_BREAKPOINT && trap_in_window(p->addr)) {
+		b->err = no_breakpoint(p->addr);
+		return;
+	}
 	if (to != DETOUR_NONE && trap_prepare(p->addr)) {
 		b->err = -ENOMEM;
 		return;
@@ -273,6 +283,10 @@ static void without_stop(struct batch *b)
 			continue;
 		if (!can_trap || c->p->placed == DETOUR_JUMP) {
 			c->err = -EBUSY;
+			continue;
+		}
+		if (trap_in_window((unsigned long)c->addr)) {
+			c->err = no_breakpoint((unsigned long)c->addr);
 			continue;
 		}
 		c->to = DETOUR_BREAKPOINT;

@@ -6,6 +6,7 @@
 #include "detour.h"
 #include "loader.h"
 #include "scratch.h"
+#include "trap.h"
 #include "unwind-stack.h"
 
 static struct probe_point *points;
@@ -340,6 +341,10 @@ int probes_register(struct kprobe **kps, u32 n, const char *what)
 		err = check(kps[i], what);
 		if (!err)
 			err = probe_place_find(&places[i], kps[i], what);
+#ifdef ARCH_HAS_DETOURS
+		if (!err)
+			trap_windows_look(places[i].addr);
+#endif
 	}
 	if (err)
 		goto out;

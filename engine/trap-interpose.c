@@ -4,15 +4,17 @@
  * blocked is killed by the kernel. So nobody really blocks it, handlers' masks leave it out, and its handler is
  * ours; the program is told what it has set. Without breakpoints all calls are passed on as they are.
  *
- * Not seen: masks set by system calls of the program's own, those that libc sets for itself while it
- * makes or ends a thread, and what a new thread inherits. Only in the shared library; a program that is
- * linked with the static one has its own libc's functions.
+ * Not seen: masks set by system call instructions of the program's own (those by libc's syscall() are), those that
+ * libc sets for itself (trap-windows.c), and what a new thread inherits of the wish. Only in the shared library; a
+ * program that is linked with the static one has its own libc's functions.
  */
 #include <dlfcn.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
+#include <sys/syscall.h>
 
 #include "arch.h"
 #include "guest.h"
@@ -36,9 +38,23 @@ static void *next(void **func, const char *name)
 }
 
 static void *next_sigaction, *next_signal, *next_sigprocmask, *next_pthread_sigmask, *next_sigsuspend,
-	    *next_ppoll, *next_pselect, *next_epoll_pwait;
+	    *next_ppoll, *next_pselect, *next_epoll_pwait, *next_pthread_attr_setsigmask_np;
 
 #define NEXT(name)	((__typeof__(&(name)))next(&next_##name, #name))
+
+/* ---- libc's syscall(): what the architecture's stand-in asks for ---- */
+
+typedef long syscall_t(long nr, ...);
+
+syscall_t ftrace_syscall;			/* it; arch/.../interpose.S */
+void *ftrace_next_syscall;			/* libc's */
+void *ftrace_find_syscall(void);
+long ftrace_mask_by_syscall(long nr, long how, const u64 *set, u64 *old, long size);
+
+void *ftrace_find_syscall(void)
+{
+	return next(&ftrace_next_syscall, "syscall");
+}
 
 /* Looked up now: later it may be in a signal handler. */
 __attribute__((constructor)) static void look_up(void)
@@ -51,6 +67,8 @@ __attribute__((constructor)) static void look_up(void)
 	NEXT(ppoll);
 	NEXT(pselect);
 	NEXT(epoll_pwait);
+	NEXT(pthread_attr_setsigmask_np);
+	ftrace_find_syscall();
 }
 
 static u64 word_of(const sigset_t *set)
@@ -234,6 +252,44 @@ static int trap_epoll_pwait(int fd, struct epoll_event *events, int max, int tim
 	return NEXT(epoll_pwait)(fd, events, max, timeout, without(set, &copy));
 }
 
+/* What a thread that is made by @attr begins with. */
+static int trap_pthread_attr_setsigmask_np(pthread_attr_t *attr, const sigset_t *set)
+{
+	sigset_t copy;
+
+	return NEXT(pthread_attr_setsigmask_np)(attr, without(set, &copy));
+}
+
+/* rt_sigprocmask: the kernel has found @set and @old readable and writable when they are looked at here. */
+long ftrace_mask_by_syscall(long nr, long how, const u64 *set, u64 *old, long size)
+{
+	const u64 trap = TRAP_BIT;
+	bool was = blocked, same = set && set == old;
+	syscall_t *func = (syscall_t *)ftrace_find_syscall();
+	u64 before;
+	sigset_t given;
+	long ret = func(nr, how, set, same ? &before : old, size);
+
+	if (ret)
+		return ret;
+	if (set) {
+		ft_memset(&given, 0, sizeof(given));
+		set_word(&given, *set);
+		if (*set & TRAP_BIT && how != SIG_UNBLOCK)
+			arch_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&trap, 0, sizeof(trap), 0, 0);
+		if (same) {
+			ret = func(nr, SIG_BLOCK, NULL, old, size);	/* is it writable? */
+			if (!ret)
+				*old = before;
+		}
+	}
+	if (old && was && !ret)
+		*old |= TRAP_BIT;
+	if (set)
+		wish((int)how, &given);
+	return ret;
+}
+
 #define STAND_IN(name) \
 	FTRACE_PUBLIC __typeof__(name) name __attribute__((weak, alias("trap_" #name)))
 
@@ -245,6 +301,7 @@ STAND_IN(sigsuspend);
 STAND_IN(ppoll);
 STAND_IN(pselect);
 STAND_IN(epoll_pwait);
+STAND_IN(pthread_attr_setsigmask_np);
 
 int trap_redirect(void)
 {
@@ -252,6 +309,8 @@ int trap_redirect(void)
 	static const struct ftrace_redirection list[] = {
 		SEND(sigaction), SEND(signal), SEND(sigprocmask), SEND(pthread_sigmask),
 		SEND(sigsuspend), SEND(ppoll), SEND(pselect), SEND(epoll_pwait),
+		SEND(pthread_attr_setsigmask_np),
+		{ "syscall", (void *)ftrace_syscall },
 	};
 #undef SEND
 

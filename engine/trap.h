@@ -25,6 +25,13 @@ void trap_set(unsigned long addr, struct probe_detour *d);
 /* None stands there any more. Who has met it before still finds its way. */
 void trap_clear(unsigned long addr);
 
+/*
+ * Before a probe is to be at @addr, without locks, for it reads files: then trap_in_window() tells whether libc runs the
+ * code there with all signals blocked at times. (trap-windows.c)
+ */
+void trap_windows_look(unsigned long addr);
+bool trap_in_window(unsigned long addr);
+
 #define TRAP_BIT	(1ull << 4)	/* SIGTRAP, in a mask */
 
 extern u32 trap_active;			/* breakpoints may be met, from now on */

@@ -106,7 +106,8 @@ struct kprobe {
  * -EOPNOTSUPP: an instruction that can run nowhere else (it tells where it is), or an architecture that has probes
  *	at entries of functions only.
  * -EBUSY: a debugger's breakpoint is there, the function's first bytes are in use by the tracer, or a
- *	thread blocks SIGTRAP where only a breakpoint is possible.
+ *	thread blocks SIGTRAP where only a breakpoint is possible; or no jump fits there, and libc runs the function with
+ *	all signals blocked at times (it begins or ends a thread, say), where a breakpoint would end the program.
  * -EPERM: code cannot be changed here. -ENOMEM.
  */
 int register_kprobe(struct kprobe *p);

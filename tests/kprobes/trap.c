@@ -173,12 +173,27 @@ static void test_default(void)
 
 static int ready[2], go[2];
 
+/* By an instruction of our own. */
+static void block_all(const void *set)
+{
+#ifdef __x86_64__
+	register long size __asm__("r10") = 8;
+	long nr = SYS_rt_sigprocmask;
+
+	__asm__ volatile("syscall" : "+a"(nr) : "D"(SIG_BLOCK), "S"(set), "d"(0), "r"(size) : "rcx", "r11", "memory");
+#else
+	long nr = SYS_rt_sigprocmask;
+
+	__asm__ volatile("int $0x80" : "+a"(nr) : "b"(SIG_BLOCK), "c"(set), "d"(0), "S"(8) : "memory");
+#endif
+}
+
 static void *blocked_before(void *arg)
 {
 	unsigned long long all[2] = { ~0ull, ~0ull };
 	char c = 0;
 
-	syscall(SYS_rt_sigprocmask, SIG_BLOCK, all, NULL, 8);	/* past the library */
+	block_all(all);				/* past the library */
 	write(ready[1], &c, 1);
 	read(go[0], &c, 1);
 	return NULL;
@@ -197,6 +212,92 @@ static void test_blocked_before(void)
 	   "refused while a thread blocks SIGTRAP that nobody knows of");
 	write(go[1], &c, 1);
 	pthread_join(thread, NULL);
+}
+
+/* ---- masks by system calls, and of threads to be ---- */
+
+static void *by_syscall(void *arg)
+{
+	unsigned long long all[2] = { ~0ull, ~0ull }, trap[2] = { 1ull << (SIGTRAP - 1), 0 }, old[2] = { 0, 0 }, now;
+	bool good;
+
+	good = !syscall(SYS_rt_sigprocmask, SIG_BLOCK, all, old, 8) && !(old[0] & trap[0]) && blocks_trap();
+	good = good && plain_switch(2) == 18;
+	good = good && !syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &now, 8) && now & trap[0];
+	/* What was set is read where what was there before is put. */
+	good = good && !syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, trap, trap, 8) && trap[0] == now && !blocks_trap();
+	good = good && syscall(SYS_rt_sigprocmask, SIG_BLOCK, (void *)8, NULL, 8) == -1 && errno == EFAULT &&
+	       syscall(SYS_rt_sigprocmask, SIG_BLOCK, all, NULL, 3) == -1 && errno == EINVAL && !blocks_trap();
+	return (void *)(long)(good && syscall(SYS_getpid) == getpid());
+}
+
+static void *just_runs(void *arg)
+{
+	return (void *)(long)(plain_switch(2) == 18);
+}
+
+static void test_other_masks(void)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	sigset_t all;
+	void *good;
+
+	register_kprobe(&kp);
+	hits = 0;
+	pthread_create(&thread, NULL, by_syscall, NULL);
+	pthread_join(thread, &good);
+	ok(good && hits == 1, "in a thread that blocks all signals by syscall()");
+	pthread_attr_init(&attr);
+	sigfillset(&all);
+	pthread_attr_setsigmask_np(&attr, &all);
+	pthread_create(&thread, &attr, just_runs, NULL);
+	pthread_join(thread, &good);
+	ok(good && hits == 2, "in a thread that begins with all of them blocked");
+	pthread_attr_destroy(&attr);
+	unregister_kprobe(&kp);
+}
+
+/* ---- where libc has all signals blocked ---- */
+
+/* At each instruction of functions that begin threads and processes, where a jump fits or not: nobody is killed. */
+static void test_libc(void)
+{
+	static const char *const functions[] = { "start_thread", "clone", "clone3", "pthread_create", "raise" };
+	unsigned int jumps = 0, said = 0, others = 0, killed = 0;
+
+	for (unsigned int i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
+		for (unsigned int offset = 0; offset < 2000; offset++) {
+			struct kprobe p = { .symbol_name = functions[i], .offset = offset, .pre_handler = hit };
+			pthread_t thread;
+			int status, err;
+
+			last_said[0] = 0;
+			err = register_kprobe(&p);
+			if (err == -ERANGE || err == -ENOENT || err == -EADDRNOTAVAIL)
+				break;
+			if (err) {
+				said += !!strstr(last_said, "all signals blocked");
+				continue;
+			}
+			jumps += !!(p.flags & KPROBE_FLAG_OPTIMIZED);
+			others += !(p.flags & KPROBE_FLAG_OPTIMIZED);
+			/* A jump is a jump: few of them are tried. */
+			if (!(p.flags & KPROBE_FLAG_OPTIMIZED) || jumps % 50 == 1) {
+				if (!fork()) {
+					pthread_create(&thread, NULL, just_runs, NULL);
+					pthread_join(thread, NULL);
+					signal(SIGUSR2, SIG_IGN);
+					raise(SIGUSR2);
+					_exit(0);
+				}
+				wait(&status);
+				killed += status != 0;
+			}
+			unregister_kprobe(&p);
+		}
+	ok(said && !others && !killed, "no breakpoint where libc has all signals blocked: refused, where no jump fits");
+	printf("# %u jumps, %u refused, %u breakpoints, %u killed\n", jumps, said, others, killed);
 }
 
 /* ---- signals at any place, with a timer ---- */
@@ -348,6 +449,8 @@ int main(void)
 	test_own_trap();
 	test_default();
 	test_blocked_before();
+	test_other_masks();
+	test_libc();
 	test_timer();
 	test_storm();
 	test_unwind();
