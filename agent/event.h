@@ -4,6 +4,7 @@
  *
  *	event.c		definitions (kprobe_events), their ids, the process map
  *	event-sites.c	which functions they are hit at: one set of ops for all
+ *	event-probes.c	those that are hit at an instruction, by probes
  *	event-usdt.c	USDT probes
  *	event-objects.c	probes in libraries that come and go
  *	event-hit.c	a hit: values, filter, record, triggers
@@ -133,6 +134,14 @@ void event_usdt_detach(struct agent_event *e);
 /* Forget what went with its object, and watch it in the object at @path, NULL: none, that was loaded at @base. 0 or -errno. */
 int event_usdt_follow(struct agent_event *e, const char *path, unsigned long base);
 
+/* ---- event-probes.c ---- */
+
+/* Place @e at an instruction, its symbol's. As event_sites_update(). */
+int event_probe_attach(struct agent_event *e);
+
+/* So all that change and are neither at an entry nor at a return that is a site. 0, or what the first of them said. */
+int event_probes_attach(void);
+
 /* ---- event-objects.c ---- */
 
 /* The recording begins: what is loaded by now is known. */
@@ -144,9 +153,6 @@ void event_objects_begin(void);
  */
 void event_objects_changed(void);
 void event_objects_later(void);
-
-/* Place @e at an instruction, its symbol's. As event_sites_update(). */
-int event_probe_attach(struct agent_event *e);
 
 /* As event_lock() and _unlock(), for event-objects.c: without waiting, and without looking for objects. */
 bool event_trylock(void);
