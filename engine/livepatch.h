@@ -2,7 +2,9 @@
 /*
  * Live patching, inside; <ftrace/livepatch.h> is what it does.
  *
- *	livepatch.c		patches, objects, functions; the callback that chooses a version
+ *	livepatch.c		patches are enabled and disabled, and follow objects that come and go
+ *	livepatch-make.c	from what a patch says to what is done with it
+ *	livepatch-func.c	functions in and out of use; the callback that chooses a version
  *	livepatch-object.c	from names to functions; the addresses of their code
  *	livepatch-transition.c	who has gone over
  *	livepatch-stack.c	looking at the stacks
@@ -89,9 +91,22 @@ extern struct klp_process *klp_process;
 
 const char *klp_patch_name(const struct klp_kpatch *p);
 
-/* ---- livepatch.c ---- */
+/* ---- livepatch-make.c ---- */
 
-/* Take @p's functions out of use; those of @nops_only alone, where that is set. */
+/* Does @patch say what it has to? 0 or -EINVAL, said. */
+int klp_check_patch(const struct klp_patch *patch);
+
+/* NULL: no memory. */
+struct klp_kpatch *klp_make_patch(struct klp_patch *patch);
+void klp_free_patch(struct klp_kpatch *p);
+
+/* ---- livepatch-func.c ---- */
+
+/* Bring the functions of @o, which were found, into use. -errno, said with @patch: none is. */
+int klp_patch_object(struct klp_kobj *o, const char *patch);
+
+/* Out of use; those of @nops_only alone, where that is set. */
+void klp_unpatch_object(struct klp_kobj *o, bool nops_only);
 void klp_unpatch(struct klp_kpatch *p, bool nops_only);
 
 /* Let every function of @p take, from now on, the way its state allows: past the stub or not. */
@@ -102,6 +117,8 @@ void klp_set_targets(struct klp_kpatch *p);
  * have.
  */
 void klp_set_gone(struct klp_kpatch *p, unsigned long seq);
+
+/* ---- livepatch.c ---- */
 
 /* Take @p off the list; free what is of it. No thread is in a callback of it. */
 void klp_forget(struct klp_kpatch *p);
