@@ -113,12 +113,14 @@
 /*
  * Vector registers in their widest form by plain moves (XSAVE costs a hundred times this), below an
  * aligned %rsp; %rbp is the frame. ftrace_vector_kind says which; it may change while a callback
- * runs, so what was saved is noted beside it. Changes %rax and flags.
+ * runs, so what was saved is noted beside it. Changes %rax, flags, and the first two registers.
  */
 #define VECTORS_XMM	0			/* xmm0-15 */
 #define VECTORS_YMM	1			/* ymm0-15 */
 #define VECTORS_ZMM	2			/* zmm0-15 */
 #define VECTORS_ALL	3			/* zmm0-31, k0-7 */
+
+#define TERNARY_OR	0xfe			/* of vpternlog: a | b | c */
 
 #define VEC_KIND	(16 * 64)		/* behind the first 16 */
 #define VEC_SIZE	(17 * 64)
@@ -138,11 +140,11 @@
 	cmpl	$VECTORS_YMM, %eax
 	jb	71f
 	je	72f
+	cmpl	$VECTORS_ZMM, %eax
+	je	74f
 	.irp	n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
 	vmovups	%zmm\n, (\n * 64)(%rsp)
 	.endr
-	cmpl	$VECTORS_ZMM, %eax
-	je	73f
 	.irp	n, 16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
 	vmovups	%zmm\n, (VEC_UPPER + (\n - 16) * 64)(%rsp)
 	.endr
@@ -152,6 +154,33 @@
 	jmp	73f
 72:	.irp	n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
 	vmovups	%ymm\n, (\n * 64)(%rsp)
+	.endr
+	jmp	73f
+
+	/*
+	 * Most have nothing in the upper halves, of all of which this is the union, and a load of
+	 * a lower half clears the upper: then half the width is stored, in a third of the time.
+	 */
+74:	vmovups	%zmm0, (0 * 64)(%rsp)
+	vmovups	%zmm1, (1 * 64)(%rsp)
+	vpternlogq $TERNARY_OR, %zmm2, %zmm3, %zmm0
+	vpternlogq $TERNARY_OR, %zmm4, %zmm5, %zmm1
+	vpternlogq $TERNARY_OR, %zmm6, %zmm7, %zmm0
+	vpternlogq $TERNARY_OR, %zmm8, %zmm9, %zmm1
+	vpternlogq $TERNARY_OR, %zmm10, %zmm11, %zmm0
+	vpternlogq $TERNARY_OR, %zmm12, %zmm13, %zmm1
+	vpternlogq $TERNARY_OR, %zmm14, %zmm15, %zmm0
+	vporq	%zmm1, %zmm0, %zmm0
+	vextracti64x4 $1, %zmm0, %ymm0
+	vptest	%ymm0, %ymm0
+	jnz	75f
+	movl	$VECTORS_YMM, VEC_KIND(%rsp)
+	.irp	n, 2,3,4,5,6,7,8,9,10,11,12,13,14,15
+	vmovups	%ymm\n, (\n * 64)(%rsp)
+	.endr
+	jmp	73f
+75:	.irp	n, 2,3,4,5,6,7,8,9,10,11,12,13,14,15
+	vmovups	%zmm\n, (\n * 64)(%rsp)
 	.endr
 	jmp	73f
 71:	.irp	n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15

@@ -46,12 +46,10 @@ FUNC ftrace_caller
 3:	ON_RBP
 	movq	$0, FRAME_VEC(%rbp)
 	testl	$OPS_GENERAL_REGS, %eax
-	jnz	9f
-	SAVE_VECTORS
-9:	andq	$-16, %rsp
+	jz	9f
+	andq	$-16, %rsp
 	movq	%rbp, %rcx
 	call	*OPS_CALL(%rdx)
-	RESTORE_VECTORS
 	OFF_RBP
 6:	movq	FRAME_THREAD(%rsp), %rcx
 	testq	%rcx, %rcx
@@ -65,6 +63,16 @@ FUNC ftrace_caller
 	ret
 	.cfi_restore_state
 	.cfi_rel_offset %rbp, PT_RBP
+
+	.cfi_remember_state
+	.cfi_def_cfa_register %rbp
+9:	SAVE_VECTORS
+	andq	$-16, %rsp
+	movq	%rbp, %rcx
+	call	*OPS_CALL(%rdx)
+	RESTORE_VECTORS
+	OFF_RBP
+	jmp	6b
 
 4:	CALLBACK_NESTED
 	movq	FRAME_STUB(%rsp), %r8
@@ -269,13 +277,11 @@ FUNC ftrace_regs_caller
 3:	ON_RBP
 	movq	$0, FRAME_VEC(%rbp)
 	testl	$OPS_GENERAL_REGS, OPS_FLAGS(%rdx)
-	jnz	9f
-	SAVE_VECTORS
-9:	andq	$-16, %rsp
+	jz	9f
+	andq	$-16, %rsp
 	movq	%rbp, %rcx
 	movq	%rbx, %r8			/* for the list; see ftrace_call_t */
 	call	*OPS_CALL(%rdx)
-	RESTORE_VECTORS
 	OFF_RBP
 6:	testq	%r12, %r12
 	jz	8f
@@ -291,6 +297,17 @@ FUNC ftrace_regs_caller
 	jae	11f				/* not lowered */
 	movq	%r8, PT_RSP(%rsp)
 11:	GO_ELSEWHERE
+
+	.cfi_remember_state
+	.cfi_def_cfa_register %rbp
+9:	SAVE_VECTORS
+	andq	$-16, %rsp
+	movq	%rbp, %rcx
+	movq	%rbx, %r8
+	call	*OPS_CALL(%rdx)
+	RESTORE_VECTORS
+	OFF_RBP
+	jmp	6b
 
 4:	CALLBACK_NESTED
 	movq	SITE_IP(%rbx), %rdi

@@ -69,6 +69,21 @@ static UNTRACED uint64_t random64(void)
 	return random_state * 0x2545f4914f6cdd1dull;
 }
 
+/*
+ * Trampolines save less where the upper halves of all zmm registers are 0. @how 0: they are; 1: but for one of them;
+ * else none is.
+ */
+static UNTRACED void upper_halves(union state *s, unsigned int how)
+{
+	unsigned int one = how == 1 ? random64() % VECTORS : VECTORS;
+
+	for (unsigned int v = 0; v < VECTORS && how < 2; v++)
+		if (v != one)
+			memset(s->bytes + STATE_VECTOR + 64 * v + 32, 0, 32);
+	if (how == 1 && random64() % 2)		/* a single bit of it */
+		memset(s->bytes + STATE_VECTOR + 64 * one + 32, 0, 31);
+}
+
 static UNTRACED void randomize(union state *s, int set_df)
 {
 	uint8_t clean[512] __attribute__((aligned(16)));
@@ -98,6 +113,7 @@ static UNTRACED void randomize(union state *s, int set_df)
 	}
 	/* mxcsr: masked, random rounding, flush and sticky bits; not what this CPU lacks. */
 	*(uint32_t *)(s->bytes + 24) = 0x1f80 | (random64() & 0xe03f);
+	upper_halves(s, random64() % 4);
 	for (int v = 0; v < VECTORS; v++)
 		memcpy(s->bytes + 160 + 16 * v, s->bytes + STATE_VECTOR + 64 * v, 16);
 	s->words[STATE_FLAGS / 8] = (random64() & FLAGS_ARITHMETIC) | 0x202;
