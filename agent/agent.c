@@ -98,12 +98,18 @@ static void agent_forked(void)
 	struct ftrace_map_header *parent = agent.map;
 	u32 pid = (u32)agent.pid, gen = agent.gen;
 	u64 used = agent_map_used();
+	s32 tids[FTRACE_MAX_CHOSEN];
 	int err;
 
 	agent_rings_forked();
 	agent.forked = true;
 	if (!parent || READ_ONCE(agent.off))
 		return;
+	/* Only some threads are wanted, and its are none of them: it is no part of the recording. */
+	if (ftrace_chosen_threads(FTRACE_CHOICE_TRACERS, tids) && ftrace_chosen_threads(FTRACE_CHOICE_EVENTS, tids)) {
+		agent_stop();
+		return;
+	}
 	err = agent_map_create(pid, gen, used + parent->inherited);
 	if (err) {
 		/* It changed its user or root: the session is out of its reach. */

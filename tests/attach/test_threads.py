@@ -79,6 +79,16 @@ def test_events(target, tmp_path):
         assert len(lines) > 10 and tids == {tid_of(target, "one")}, (tids, len(lines))
 
 
+def test_forks(tmp_path):
+    """Children of a thread that is chosen are not: no part of the recording, and nothing is different for them."""
+    with Target([ft.build("attach_threads.cc", *PLAIN), "forks"]) as target:
+        done = record_threads(str(target.pid), tmp_path / "data")
+        attached(done)
+        assert b" in 1 process, " in done.stderr, done
+        attached(record(target.pid, tmp_path / "data"))
+        target.check_end()
+
+
 def test_stack(target, tmp_path):
     done = record_threads(tid_of(target, "one"), tmp_path / "data", "--tracer", "stack")
     attached(done)
