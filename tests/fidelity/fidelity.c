@@ -25,6 +25,7 @@
 #include "../moved/moved-test.h"
 #include "arch.h"
 #endif
+#include "attach.h"
 #ifdef WITH_LIBRARY
 #include <pthread.h>
 #include <unistd.h>
@@ -32,7 +33,6 @@
 #include <ftrace/livepatch.h>
 #endif
 
-#define UNTRACED	__attribute__((noinline, patchable_function_entry(0)))
 /* What callbacks of ops with GENERAL_REGS run: the others overwrite vectors on purpose. */
 #define CALLBACK	__attribute__((noinline, patchable_function_entry(0),	\
 				       target("general-regs-only")))
@@ -57,17 +57,8 @@ static const char *const general_names[] = {
 	"r14", "r15",
 };
 enum { RAX, RBX, RCX, RDX, RSI, RDI, RBP, R8, R9, R10, R11, R12, R13, R14, R15 };
-static uint64_t random_state;
 static int upper, flags_kept, failed, expected_ran = 1;
 static int tail;	/* by fidelity_tail, whose switched-off site may change arithmetic flags */
-
-static UNTRACED uint64_t random64(void)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state * 0x2545f4914f6cdd1dull;
-}
 
 /*
  * Trampolines save less where the upper halves of all zmm registers are 0. @how 0: they are; 1: but for one of them;
@@ -335,26 +326,6 @@ static struct fgraph_ops graph = { .entryfunc = graph_entry, .retfunc = graph_re
 static struct fgraph_ops graph_two = { .entryfunc = graph_entry, .retfunc = graph_return };
 static struct fgraph_ops graph_general = { .entryfunc = graph_entry, .retfunc = graph_return,
 	.flags = FGRAPH_OPS_FL_GENERAL_REGS };
-
-static UNTRACED void must(int error, const char *what)
-{
-	if (error) {
-		printf("%s: %s\n", what, strerror(-error));
-		exit(1);
-	}
-}
-
-static UNTRACED void function(struct ftrace_ops *ops)
-{
-	must(ftrace_set_filter(ops, "fidelity_target", 15, 1), "ftrace_set_filter");
-	must(register_ftrace_function(ops), "register_ftrace_function");
-}
-
-static UNTRACED void graph_ops(struct fgraph_ops *gops)
-{
-	must(ftrace_set_filter(&gops->ops, "fidelity_target", 15, 1), "ftrace_set_filter");
-	must(register_ftrace_graph(gops), "register_ftrace_graph");
-}
 
 /* ---- replaced ---- */
 

@@ -18,7 +18,7 @@ def program(*flags, name):
     if not DRIVER:
         pytest.skip(f"no driver for {ftracetest.ARCH}")
     return compile_once(["gcc", *FLAGS, "-O2", "-g", "-Wall", *SOURCES, *flags],
-                        [*SOURCES, os.path.join(HERE, "state.h")], name)
+                        [*SOURCES, *(os.path.join(HERE, name) for name in ("state.h", "attach.h"))], name)
 
 
 def expect_ok(result):

@@ -18,10 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <ftrace/fgraph.h>
+#define WITH_LIBRARY
+#include "../fidelity/attach.h"
 #include "fidelity-state.h"
 
-#define UNTRACED	__attribute__((noinline, patchable_function_entry(0)))
 #define HAS_VECTORS	2048	/* HWCAP_S390_VX */
 
 union state {
@@ -42,19 +42,10 @@ extern char fidelity_back[];
 void fidelity_call(void);
 void fidelity_target(void);
 
-static uint64_t random_state;
 static unsigned long callbacks;
 static int failed, cc_kept;
 static uint64_t whole = ~0ull;	/* what of a general register is compared */
 static union state changed;
-
-static UNTRACED uint64_t random64(void)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state * 0x2545f4914f6cdd1dull;
-}
 
 static UNTRACED void randomize(union state *s)
 {
@@ -164,26 +155,6 @@ static struct ftrace_ops regs = { .func = at_entry, .flags = FTRACE_OPS_FL_SAVE_
 static struct ftrace_ops change = { .func = at_entry_change, .flags = FTRACE_OPS_FL_SAVE_REGS };
 static struct fgraph_ops graph = { .entryfunc = graph_entry, .retfunc = graph_return };
 static struct fgraph_ops graph_two = { .entryfunc = graph_entry, .retfunc = graph_return };
-
-static UNTRACED void must(int error, const char *what)
-{
-	if (error) {
-		printf("%s: %s\n", what, strerror(-error));
-		exit(1);
-	}
-}
-
-static UNTRACED void function(struct ftrace_ops *ops)
-{
-	must(ftrace_set_filter(ops, "fidelity_target", 15, 1), "ftrace_set_filter");
-	must(register_ftrace_function(ops), "register_ftrace_function");
-}
-
-static UNTRACED void graph_ops(struct fgraph_ops *gops)
-{
-	must(ftrace_set_filter(&gops->ops, "fidelity_target", 15, 1), "ftrace_set_filter");
-	must(register_ftrace_graph(gops), "register_ftrace_graph");
-}
 
 static UNTRACED int start(const char *mode)
 {
