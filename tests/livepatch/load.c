@@ -93,6 +93,7 @@ int main(void)
 	long wanted = env ? atol(env) : 0, done = 0, failed = 0, rounds = 0, turned = 0;
 	long mixed = 0;
 	long long calls[3] = { 0 };
+	const int patience = wanted ? 100000 : 20000;	/* milliseconds: emulators are slow */
 	double begin = now();
 
 	ftrace_set_log(say);
@@ -109,9 +110,9 @@ int main(void)
 			turned += klp_reverse_transition() == 0;
 			done++;
 		}
-		failed = failed ?: klp_wait_transition(20000);
+		failed = failed ?: klp_wait_transition(patience);
 		if (!failed && klp_is_enabled(&chain_patch))
-			failed = klp_disable_patch(&chain_patch) ?: klp_wait_transition(20000);
+			failed = klp_disable_patch(&chain_patch) ?: klp_wait_transition(patience);
 		done += 2;
 	}
 	if (failed)

@@ -46,7 +46,7 @@ def _livepatch_machine(tree):
         m.add(f"p/plugin{width}.so", plugin(width))
         for name in NAMES:
             m.add(f"p/{name}{width}", with_targets(name, width))
-            ask[width, name] = m.command(f"FTRACE_KLP_TRANSITIONS=16 LD_LIBRARY_PATH=/b/{os.path.dirname(cross.LIBRARY[width])} "
+            ask[width, name] = m.command(f"FTRACE_KLP_TRANSITIONS=12 LD_LIBRARY_PATH=/b/{os.path.dirname(cross.LIBRARY[width])} "
                                          f"/p/{name}{width} /p/plugin{width}.so", 240)
     results, _ = m.run(image)
     return cross.Results(results, ask)
