@@ -77,13 +77,14 @@ static inline long arch_clock_gettime(int clock, int64_t ts[2])
 /*
  * The sixth argument goes in ebp, which the compiler may be using as its frame pointer: it is
  * passed on the stack and ebp put back. Unwind tables know nothing of that; so calls in which threads
- * wait, whose stacks somebody may look at meanwhile, do without: their sixth is not looked at.
+ * wait, whose stacks somebody may look at meanwhile, do without where it is 0, as none of them looks at it then.
  */
 static inline long arch_syscall(long nr, long a, long b, long c, long d, long e, long f)
 {
 	long ret;
 
-	if (__builtin_constant_p(nr) && (nr == SYS_futex || nr == SYS_nanosleep)) {
+	if (__builtin_constant_p(nr) && (nr == SYS_futex || nr == SYS_nanosleep) &&
+	    __builtin_constant_p(f) && !f) {
 		__asm__ volatile("int $0x80"
 				 : "=a"(ret)
 				 : "a"(nr), "b"(a), "c"(b), "d"(c), "S"(d), "D"(e)
