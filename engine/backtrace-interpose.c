@@ -76,6 +76,19 @@ static bool from_handle(struct unwinder *u, const char *path, int flags)
 	return u->backtrace && u->get_ip;
 }
 
+static bool find_global_unwinder(void)
+{
+	struct unwinder u = {
+		(unwind_backtrace_t *)next("_Unwind_Backtrace", (void *)walk_unwind_backtrace),
+		(get_ip_t *)next("_Unwind_GetIP", NULL),
+	};
+
+	if (!u.backtrace || !u.get_ip)
+		return false;
+	global_unwinder = u;
+	return true;
+}
+
 /*
  * The unwinder that @caller would have come to: the first in the order of symbols, else that of its own
  * object, which was loaded with its needs for itself (RTLD_LOCAL). libgcc_s is loaded for who asked
@@ -85,13 +98,8 @@ static bool find_unwinder(struct unwinder *u, void *caller)
 {
 	Dl_info info;
 
-	*u = global_unwinder;
-	if (u->backtrace && u->get_ip)
-		return true;
-	u->backtrace = (unwind_backtrace_t *)next("_Unwind_Backtrace", (void *)walk_unwind_backtrace);
-	u->get_ip = (get_ip_t *)next("_Unwind_GetIP", NULL);
-	if (u->backtrace && u->get_ip) {
-		global_unwinder = *u;
+	if ((global_unwinder.backtrace && global_unwinder.get_ip) || find_global_unwinder()) {
+		*u = global_unwinder;
 		return true;
 	}
 	return (dladdr(caller, &info) && info.dli_fname &&
@@ -103,9 +111,7 @@ static bool find_unwinder(struct unwinder *u, void *caller)
 /* Looked up now: later it may be in a signal handler. */
 __attribute__((constructor)) static void look_up(void)
 {
-	global_unwinder.backtrace =
-		(unwind_backtrace_t *)next("_Unwind_Backtrace", (void *)walk_unwind_backtrace);
-	global_unwinder.get_ip = (get_ip_t *)next("_Unwind_GetIP", NULL);
+	find_global_unwinder();
 	libc_backtrace = (backtrace_t *)next("backtrace", (void *)walk_backtrace);
 }
 
