@@ -92,6 +92,15 @@ static int process_dir(int recording_fd, const struct ftrace_map_header *header,
 	return trace_make_process_dir(recording_fd, header, dir);
 }
 
+/* The same, opened: a descriptor, or -errno. @dir: its name, if it is known already; else it comes there. */
+static int open_process_dir(int recording_fd, const struct ftrace_map_header *header, char *dir)
+{
+	int err = dir[0] ? 0 : process_dir(recording_fd, header, dir);
+	int fd = err ? err : openat(recording_fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return err ? err : fd < 0 ? -errno : fd;
+}
+
 static int copy_bytes(int from, int to, uint64_t size)
 {
 	static char buf[1 << 16];
@@ -136,12 +145,9 @@ int trace_copy_map(int session_fd, const char *name, int recording_fd, char *dir
 	err = trace_map_read_header(&header, session_fd, name);
 	if (err)
 		goto out;
-	err = dir[0] ? 0 : process_dir(recording_fd, &header, dir);
-	if (err)
-		goto out;
-	dirfd = openat(recording_fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dirfd = open_process_dir(recording_fd, &header, dir);
 	if (dirfd < 0) {
-		err = -errno;
+		err = dirfd;
 		goto out;
 	}
 	to = openat(dirfd, ".map.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -172,18 +178,15 @@ static int drain_ring(int session_fd, const char *name, int recording_fd, uint32
 {
 	struct ftrace_map_header header = { .pid = pid, .gen = gen };
 	struct trace_drain drain;
-	char dir[64], stream[32];
+	char dir[64] = "", stream[32];
 	int err, fd, dirfd;
 
 	fd = openat(session_fd, name, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	err = process_dir(recording_fd, &header, dir);
-	if (err)
-		goto out;
-	dirfd = openat(recording_fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dirfd = open_process_dir(recording_fd, &header, dir);
 	if (dirfd < 0) {
-		err = -errno;
+		err = dirfd;
 		goto out;
 	}
 	snprintf(stream, sizeof(stream), "stream-%.16s", k);
@@ -205,15 +208,11 @@ static int take_results(int session_fd, int recording_fd, uint32_t pid, uint32_t
 {
 	struct ftrace_map_header header = { .pid = pid, .gen = gen };
 	struct trace_results_totals totals = { 0 };
-	int dirfd, err;
-	char dir[64];
+	char dir[64] = "";
+	int dirfd = open_process_dir(recording_fd, &header, dir), err;
 
-	err = process_dir(recording_fd, &header, dir);
-	if (err)
-		return err;
-	dirfd = openat(recording_fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dirfd < 0)
-		return -errno;
+		return dirfd;
 	err = trace_take_results(session_fd, pid, gen, dirfd, &totals);
 	close(dirfd);
 	return err;
