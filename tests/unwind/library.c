@@ -96,8 +96,11 @@ static void *replace_and_back(void *arg)
 
 	(void)arg;
 	for (;;) {
+		long before = stubs_entered;
+
+		/* Long enough for the main thread to go over and make a call: only then it takes the way elsewhere. */
 		check(klp_enable_patch(&patch));
-		for (int i = 0; i < 20; i++) {
+		for (int i = 0; i < 20 || (stubs_entered == before && i < 1000); i++) {
 			usleep(2000);
 			klp_transition_work();
 		}
