@@ -17,6 +17,10 @@ static const char *const names[] = {
 	"morestack", "morestack_non_split",
 };
 
+#define LETTER(c)	(1ull << ((c) - 64))
+static const u64 initials = LETTER('b') | LETTER('d') | LETTER('g') | LETTER('l') | LETTER('m') | LETTER('r') |
+			    LETTER('s') | LETTER('v') | LETTER('U');
+
 bool entry_only_name(const char *name, size_t len)
 {
 	size_t i;
@@ -24,7 +28,7 @@ bool entry_only_name(const char *name, size_t len)
 	while (len && *name == '_')
 		name++, len--;
 	/* No other letter begins any of them: nearly every name is out here. */
-	if (!len || !ft_strchr("bdglmrsvU", *name))
+	if (!len || *name < 64 || !(initials >> (*name - 64) & 1))
 		return false;
 	for (i = 0; i < ARRAY_SIZE(names); i++)
 		if (*names[i] == *name && ft_strncmp(names[i], name, len) == 0 &&

@@ -420,7 +420,8 @@ void *ftrace_graph_call_alloc(struct ftrace_thread *t, size_t size)
 
 u16 ftrace_graph_never_silent(u16 mask)
 {
-	for (unsigned int i = 0; i < FGRAPH_MAX_OPS; i++) {
+	/* No further than it has bits: asked of every site. */
+	for (unsigned int i = 0; mask >> i; i++) {
 		struct fgraph_ops *gops = READ_ONCE(fgraph_array[i]);
 
 		if (!gops || !(gops->flags & FGRAPH_OPS_FL_PROBE))
