@@ -25,6 +25,23 @@ static inline const struct link_map *ftrace_loaded_objects(void)
 	return ftrace_loader() ? ftrace_loader()->r_map : NULL;
 }
 
+/*
+ * Where the program was loaded whose headers are at @phdr. A static-pie one may have no PT_PHDR; its headers are in the
+ * first page of the segment that begins with the file.
+ */
+static inline unsigned long ftrace_program_base(const ElfW(Phdr) *phdr, unsigned long phnum)
+{
+	unsigned long base = 0;
+
+	for (unsigned long i = 0; phdr && i < phnum; i++) {
+		if (phdr[i].p_type == PT_PHDR)
+			return (unsigned long)phdr - phdr[i].p_vaddr;
+		if (phdr[i].p_type == PT_LOAD && !phdr[i].p_offset)
+			base = ALIGN_DOWN((unsigned long)phdr, FT_PAGE_SIZE) - phdr[i].p_vaddr;
+	}
+	return base;
+}
+
 /* Was @map linked with the library? Then it is here whether or not anything is recorded. */
 static inline bool ftrace_links_library(const struct link_map *map)
 {

@@ -403,10 +403,7 @@ unsigned long ftrace_static_base(void)
 		if (auxv[i].a_type == AT_PHNUM)
 			phnum = auxv[i].a_un.a_val;
 	}
-	for (unsigned long i = 0; phdr && i < phnum; i++)
-		if (phdr[i].p_type == PT_PHDR)
-			return (unsigned long)phdr - phdr[i].p_vaddr;
-	return 0;	/* linked without PT_PHDR: not position independent */
+	return ftrace_program_base(phdr, phnum);
 }
 
 void ftrace_objects_scan(bool fresh)

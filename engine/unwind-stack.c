@@ -125,7 +125,7 @@ static unsigned long add_first(struct unwind_objects *all)
 	ElfW(auxv_t) auxv[64];
 	long n = ft_read_file("/proc/self/auxv", (char *)auxv, sizeof(auxv));
 	const ElfW(Phdr) *phdr = NULL;
-	unsigned long phnum = 0, vdso = 0, base = 0;
+	unsigned long phnum = 0, vdso = 0, base;
 
 	for (unsigned int i = 0; n > 0 && i < (unsigned long)n / sizeof(auxv[0]); i++) {
 		if (auxv[i].a_type == AT_PHDR)
@@ -137,9 +137,7 @@ static unsigned long add_first(struct unwind_objects *all)
 		if (auxv[i].a_type == AT_SYSINFO_EHDR)
 			vdso = auxv[i].a_un.a_val;
 	}
-	for (unsigned long i = 0; phdr && i < phnum; i++)
-		if (phdr[i].p_type == PT_PHDR)
-			base = (unsigned long)phdr - phdr[i].p_vaddr;
+	base = ftrace_program_base(phdr, phnum);
 	if (phdr)
 		add_object(all, base, phdr, (unsigned int)phnum);
 	if (vdso)
@@ -203,6 +201,17 @@ const struct unwind_object *unwind_object_of(const struct unwind_objects *all, u
 		if (pc >= all->o[i].lo && pc < all->o[i].hi)
 			return &all->o[i];
 	return NULL;
+}
+
+bool unwind_text_of(const struct unwind_object *o, unsigned long addr, unsigned long *lo, unsigned long *hi)
+{
+	for (u32 i = 0; i < o->elf.nloads; i++) {
+		*lo = o->base + (unsigned long)o->elf.load[i].vaddr;
+		*hi = *lo + o->elf.load[i].size;
+		if (o->elf.load[i].exec && addr - *lo < *hi - *lo)
+			return true;
+	}
+	return false;
 }
 
 /* The entry of @pc's function; its index in the object's table. */
