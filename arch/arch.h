@@ -112,6 +112,16 @@ struct arch_insn {
 	unsigned long target;		/* of a branch or call by a distance; 0: none */
 };
 
+/* What engine/general.c needs to know of one. */
+struct arch_general {
+	u8 len;
+	bool ends;			/* what stands behind it is not next: a jump, a return */
+	unsigned long target;		/* as above */
+};
+
+/* As arch_insn(); false as well where vector, mask or x87 registers may change, or it goes nobody knows where. */
+bool arch_insn_is_general(const u8 *code, size_t avail, unsigned long addr, struct arch_general *insn);
+
 /* Decode what stands at @code, @avail bytes, for address @addr. False: no instruction. */
 bool arch_insn(struct arch_insn *insn, const u8 *code, size_t avail, unsigned long addr);
 

@@ -224,18 +224,6 @@ static bool is_boundary(const struct probe_place *place, const u8 *text)
 	return at == place->addr && arch_insn(&insn, text + (at - place->func), end - at, at);
 }
 
-static bool executable_range(const struct unwind_object *o, unsigned long addr, unsigned long *lo,
-			     unsigned long *hi)
-{
-	for (u32 i = 0; i < o->elf.nloads; i++) {
-		*lo = o->base + (unsigned long)o->elf.load[i].vaddr;
-		*hi = *lo + o->elf.load[i].size;
-		if (o->elf.load[i].exec && addr - *lo < *hi - *lo)
-			return true;
-	}
-	return false;
-}
-
 static const char *must_not(const struct unwind_object *o, unsigned long addr)
 {
 	const struct link_map *map = loaded(o->base, NULL);
@@ -261,7 +249,7 @@ int detour_look(struct probe_place *place, const char *what)
 	u8 *text;
 	int err = 0;
 
-	if (!o || !executable_range(o, place->addr, &lo, &hi))
+	if (!o || !unwind_text_of(o, place->addr, &lo, &hi))
 		return ft_log(-EINVAL, "%s: there is no code of a loaded object at 0x%lx", what,
 			      place->addr);
 	why = must_not(o, place->addr);

@@ -19,6 +19,7 @@
 #include "arch.h"
 #include "callback.h"
 #include "chunk.h"
+#include "general.h"
 #include "graph.h"
 #include "kprobe.h"
 #include "ops.h"
@@ -464,6 +465,7 @@ FTRACE_PUBLIC int register_ftrace_graph(struct fgraph_ops *gops)
 		return ft_log(-ENOSPC, "register_ftrace_graph: %u graph ops are registered, "
 			      "which is the most there can be", FGRAPH_MAX_OPS);
 	}
+	fgraph_ops_see_general(gops);
 	gops->reserved[FGRAPH_OPS_EPOCH] = (void *)(epoch + 1);
 	WRITE_ONCE(epoch, epoch + 1);
 	gops->reserved[FGRAPH_OPS_INDEX] = (void *)(unsigned long)(i + 1);
@@ -495,5 +497,6 @@ FTRACE_PUBLIC int unregister_ftrace_graph(struct fgraph_ops *gops)
 	err = ftrace_update_all();
 	ft_unlock(ftrace_lock);
 	ftrace_synchronize();
+	fgraph_ops_forget_general(gops);
 	return err;
 }

@@ -6,6 +6,7 @@
 #include "kprobe.h"
 
 #include "arch.h"
+#include "general.h"
 
 /* The points of sites, by id: a table of tables of a chunk's sites. */
 static struct probe_point **tables[FTRACE_MAX_CHUNKS];
@@ -137,7 +138,7 @@ static bool wants(const struct kprobe *list, bool *general)
 		if (!kprobe_is_live(kp))
 			continue;
 		any = true;
-		if (!(kp->flags & KPROBE_FLAG_GENERAL_REGS))
+		if (!kprobe_is_general(kp))
 			*general = false;
 	}
 	return any;

@@ -4,6 +4,7 @@
 
 #include "arch.h"
 #include "detour.h"
+#include "general.h"
 #include "loader.h"
 #include "scratch.h"
 #include "trap.h"
@@ -89,7 +90,7 @@ bool probe_point_wants(const struct probe_point *p, bool *general)
 		if (!kprobe_is_live(kp))
 			continue;
 		any = true;
-		if (!(kp->flags & KPROBE_FLAG_GENERAL_REGS))
+		if (!kprobe_is_general(kp))
 			without = false;
 	}
 	if (general)
@@ -145,6 +146,7 @@ static void link_probe(struct probe_point *p, struct kprobe *kp)
 	kp->addr = (kprobe_opcode_t *)p->addr;
 	kp->nmissed = 0;
 	kp->flags &= KPROBE_FLAG_DISABLED | KPROBE_FLAG_GENERAL_REGS;
+	kprobe_see_general(kp);
 	if (p->site)
 		kp->flags |= KPROBE_FLAG_FTRACE | KPROBE_FLAG_ON_FUNC_ENTRY;
 	if (kp->post_handler && !kp->reserved[KPROBE_IS_RETURN])
@@ -168,6 +170,7 @@ static void unlink_probe(struct kprobe *kp)
 
 static void forget(struct kprobe *kp)
 {
+	kprobe_forget_general(kp);
 	kp->reserved[KPROBE_NEXT] = NULL;
 	kp->reserved[KPROBE_POINT] = NULL;
 	kp->flags &= KPROBE_FLAG_DISABLED | KPROBE_FLAG_GENERAL_REGS | KPROBE_FLAG_GONE;
@@ -245,6 +248,51 @@ static int update(struct kprobe **kps, u32 n)
 	return err;
 }
 
+/* The probes' lock is held. */
+static void end_general(void)
+{
+	struct kprobe **kps;
+	u32 n = 0, room = 0;
+
+	ft_lock(ftrace_lock);
+	ftrace_general_end();
+	ft_unlock(ftrace_lock);
+	for (struct probe_point *p = points; p; p = p->next)
+		room++;
+	kps = room ? ft_alloc(room * sizeof(*kps)) : NULL;
+	/* As with ops: code first, then flags. */
+	for (struct probe_point *p = points; p; p = p->next) {
+		struct kprobe *any = p->probes ? p->probes : p->returns;
+
+		if (any && kps)
+			kps[n++] = any;
+		else if (any)
+			update(&any, 1);
+	}
+	if (n)
+		update(kps, n);
+	for (struct probe_point *p = points; p; p = p->next) {
+		for (struct kprobe *kp = p->probes; kp; kp = kprobe_next(kp))
+			kprobe_forget_general(kp);
+		for (struct kprobe *kp = p->returns; kp; kp = kprobe_next(kp))
+			kprobe_forget_general(kp);
+	}
+	if (kps)
+		ft_free(kps, room * sizeof(*kps));
+	ftrace_synchronize();
+}
+
+void probes_general_end(void)
+{
+	struct ft_mutex *lock = probes_lock();
+
+	if (lock)
+		ft_lock(lock);
+	end_general();
+	if (lock)
+		ft_unlock(lock);
+}
+
 static int check(struct kprobe *kp, const char *what)
 {
 	if (!kp || (kp->symbol_name && kp->addr) || (!kp->symbol_name && !kp->addr))
@@ -274,6 +322,8 @@ static int check_post(const struct probe_point *p, const struct kprobe *kp, cons
 		      p->addr);
 }
 
+#define GENERAL_RESTS_ON_IT	1	/* what general.h tells of is to be given up first */
+
 /* All of them linked to their points, or none. */
 static int link_all(struct kprobe **kps, struct probe_place *places, u32 n, const char *what)
 {
@@ -290,6 +340,8 @@ static int link_all(struct kprobe **kps, struct probe_place *places, u32 n, cons
 		places[i].objects = objects;
 		err = kprobe_point(kps[i]) ? check(kps[i], what) :
 		      probe_place_check(&places[i], kps[i], what);
+		if (!err && ftrace_general_at(places[i].site ? places[i].site->ip : places[i].addr))
+			err = GENERAL_RESTS_ON_IT;
 		p = err ? NULL : make_point(&places[i], what, &err);
 		if (p)
 			err = check_post(p, kps[i], what);
@@ -350,6 +402,10 @@ int probes_register(struct kprobe **kps, u32 n, const char *what)
 		goto out;
 	ft_lock(lock);
 	err = link_all(kps, places, n, what);
+	if (err == GENERAL_RESTS_ON_IT) {
+		end_general();
+		err = link_all(kps, places, n, what);
+	}
 	if (!err) {
 		err = update(kps, n);
 		if (err) {

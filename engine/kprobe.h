@@ -62,6 +62,9 @@ static inline bool kprobe_is_live(const struct kprobe *p)
 	return !(READ_ONCE(p->flags) & (KPROBE_FLAG_DISABLED | KPROBE_FLAG_GONE));
 }
 
+/* KPROBE_FLAG_GENERAL_REGS is the library's word (general.h). */
+#define KPROBE_FLAG_SEEN_GENERAL	(1u << 17)
+
 /* May it be called with @regs: are the registers saved that it may change? */
 static inline bool kprobe_may_run(const struct kprobe *p, bool vectors_saved)
 {
@@ -140,6 +143,12 @@ static inline bool probe_has_post(const struct probe_point *p)
 /* Register or unregister @n of them at once; @what for log lines. */
 int probes_register(struct kprobe **kps, u32 n, const char *what);
 void probes_unregister(struct kprobe **kps, u32 n, const char *what);
+
+/*
+ * See general.h: probes, too, are called with vectors saved from now on, and nobody is in a callback or handler any more that
+ * was called without. No lock is held.
+ */
+void probes_general_end(void);
 
 /* They were hit in the middle of a handler. */
 void probe_count_missed(struct probe_point *p);

@@ -6,6 +6,7 @@
 #include "arch.h"
 #include "callback.h"
 #include "chunk.h"
+#include "general.h"
 #include "graph.h"
 #include "ops.h"
 #include "thread.h"
@@ -251,10 +252,26 @@ static void mark_permanent(struct ftrace_ops *ops, bool on)
 	}
 }
 
+/* Is it about to change what callbacks run of which something was seen (general.h)? */
+static bool general_rests_on(const struct ftrace_ops *ops)
+{
+	u32 n = ftrace_nsites();
+
+	for (u32 id = 1; id < n && ftrace_ops_is_permanent(ops); id++) {
+		struct dyn_ftrace *site = ftrace_site(id);
+
+		if (site && ftrace_general_at(site->ip) && ftrace_ops_wants((struct ftrace_ops *)ops, site))
+			return true;
+	}
+	return false;
+}
+
 FTRACE_INTERNAL int ftrace_ops_move(struct ftrace_ops *ops, struct ftrace_ops *changed, const char *what)
 {
 	int err;
 
+	if (general_rests_on(changed))
+		return ft_log(-EBUSY, "%s: callbacks of yours run one of these functions: register the ops anew", what);
 	mark_permanent(ops, false);
 	err = check_permanent(changed, what);
 	mark_permanent(err ? ops : changed, true);
@@ -302,6 +319,11 @@ FTRACE_INTERNAL int ftrace_ops_register(struct ftrace_ops *ops, const char *what
 	int err = 0;
 
 	ft_lock(ftrace_lock);
+	if (general_rests_on(ops)) {
+		ft_unlock(ftrace_lock);
+		probes_general_end();
+		ft_lock(ftrace_lock);
+	}
 	if (!ftrace_nsites() && !(ops->flags & FTRACE_OPS_FL_CHOOSE) &&
 	    !(ops->flags & FTRACE_OPS_FL_RECORD && ftrace_patterns_may_wait)) {
 		err = ft_log(-ENODEV, "%s: no loaded object was compiled for tracing "
@@ -324,6 +346,7 @@ FTRACE_INTERNAL int ftrace_ops_register(struct ftrace_ops *ops, const char *what
 		if (err)
 			goto out;
 	}
+	ftrace_ops_see_general(ops);
 	ops->flags |= FTRACE_OPS_FL_ENABLED;
 	if (ftrace_ops_is_permanent(ops))
 		mark_permanent(ops, true);
@@ -376,6 +399,7 @@ FTRACE_PUBLIC int unregister_ftrace_function(struct ftrace_ops *ops)
 	err = ftrace_update_all();
 	ft_unlock(ftrace_lock);
 	ftrace_synchronize();
+	ftrace_ops_forget_general(ops);
 	ops->reserved[FTRACE_OPS_NEXT] = NULL;
 	return err;
 }

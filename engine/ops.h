@@ -34,6 +34,12 @@ enum {
  * asked about the sites of objects that are loaded later.
  */
 #define FTRACE_OPS_FL_CHOOSE	(1ul << 18)
+/*
+ * GENERAL_REGS is the library's word, not the caller's: seen from the callbacks' code (general.h), as long as they are
+ * registered.
+ */
+#define FTRACE_OPS_FL_SEEN_GENERAL	(1ul << 20)
+#define FGRAPH_OPS_FL_SEEN_GENERAL	(1ul << 17)
 /* A flag of fgraph_ops.ops: a tracer's, which is told only of threads that ftrace_choose_threads() chose. */
 #define FTRACE_OPS_FL_THREADS	(1ul << 19)
 

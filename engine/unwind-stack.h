@@ -77,6 +77,9 @@ unsigned long unwind_main_stack(void);
 /* The object @pc is in; NULL: none. */
 const struct unwind_object *unwind_object_of(const struct unwind_objects *all, unsigned long pc);
 
+/* The bounds of the executable segment of @o that @addr is in. False: in none. */
+bool unwind_text_of(const struct unwind_object *o, unsigned long addr, unsigned long *lo, unsigned long *hi);
+
 /* The bounds of the function @pc is in, by the unwind table. False: not known. */
 bool unwind_function(const struct unwind_objects *all, unsigned long pc, unsigned long *lo,
 		     unsigned long *hi);

@@ -3,6 +3,7 @@
 #include "arch.h"
 #include "chunk.h"
 #include "gdb.h"
+#include "general.h"
 #include "graph.h"
 #include "moved.h"
 #include "ops.h"
@@ -43,7 +44,7 @@ static void collect(struct dyn_ftrace *site, struct wishes *w)
 		w->thunk |= !!(ops->flags & (FTRACE_OPS_FL_DIRECT | FTRACE_OPS_FL_REPLACE));
 		if (ops->flags & FTRACE_OPS_FL_RECORD)
 			w->records++;
-		else if (!(ops->flags & FTRACE_OPS_FL_GENERAL_REGS))
+		else if (!ftrace_ops_is_general(ops))
 			w->general = false;
 	}
 	for (unsigned int i = 0; i < FGRAPH_MAX_OPS; i++) {
@@ -54,7 +55,7 @@ static void collect(struct dyn_ftrace *site, struct wishes *w)
 		w->graph |= (u16)(1u << i);
 		if (gops->flags & FGRAPH_OPS_FL_RECORD)
 			w->graph_records |= (u16)(1u << i);
-		else if (!(gops->flags & FGRAPH_OPS_FL_GENERAL_REGS))
+		else if (!fgraph_ops_is_general(gops))
 			w->general = false;
 	}
 	w->loud |= ftrace_graph_never_silent(w->graph) != 0;
@@ -164,6 +165,9 @@ static bool apply(struct dyn_ftrace *site, bool callbacks_exist)
 		entry = ftrace_graph_caller;
 	}
 
+	/* Said of the new users before they are there, and of the old ones while any is: taken away at once. */
+	if (!w.general)
+		site->flags &= ~(u32)FTRACE_SITE_GENERAL;
 	if (site->entry != entry || site->ops != ops || site->graph != w.graph) {
 		/*
 		 * Threads may be in the stub. The handler with the most registers can do every
@@ -172,13 +176,8 @@ static bool apply(struct dyn_ftrace *site, bool callbacks_exist)
 		 */
 		if (site->entry != entry || w.regs)
 			smp_store_release(&site->entry, ftrace_graph_caller);
-		/*
-		 * Said of the new users before they are there, and of the old ones while any is: so
-		 * it is taken away at once, and given only where nobody was.
-		 */
-		if (!w.general)
-			site->flags &= ~(u32)FTRACE_SITE_GENERAL;
-		else if (!site->ops && !site->graph)
+		/* ... and given only where nobody was. */
+		if (w.general && !site->ops && !site->graph)
 			site->flags |= FTRACE_SITE_GENERAL;
 		smp_store_release(&site->graph, w.graph);
 		smp_store_release(&site->ops, ops);

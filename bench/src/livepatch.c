@@ -90,7 +90,7 @@ static void empty(unsigned long ip, unsigned long parent, struct ftrace_ops *op,
 {
 }
 
-static struct ftrace_ops empty_ops = { .func = empty, .flags = FTRACE_OPS_FL_GENERAL_REGS };
+static struct ftrace_ops empty_ops = { .func = empty };
 
 static void trace(void)
 {

@@ -54,7 +54,7 @@ typedef void (*trace_func_graph_ret_t)(struct ftrace_graph_ret *trace, struct fg
 				       struct pt_regs *regs);
 
 enum {
-	/* entryfunc and retfunc change no vector register: see FTRACE_OPS_FL_GENERAL_REGS. */
+	/* entryfunc and retfunc change no vector register: as FTRACE_OPS_FL_GENERAL_REGS, which see. */
 	FGRAPH_OPS_FL_GENERAL_REGS = 1 << 0,
 	/*
 	 * No callbacks: entries and returns are written to the thread's record stream, the

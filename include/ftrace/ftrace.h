@@ -90,7 +90,10 @@ enum {
 	/*
 	 * The callback and all it calls are compiled -mgeneral-regs-only (or otherwise known to
 	 * change no vector register), so none need saving. Not in the kernel, where it goes
-	 * without saying.
+	 * without saying. On x86 the library sets it while the ops is registered where it sees as
+	 * much in the callback's code: a small one (16 functions of 1 KiB, at most) that calls nothing
+	 * through a pointer or a linkage table. When a function in that code is later replaced or
+	 * probed, vectors are saved again.
 	 */
 	FTRACE_OPS_FL_GENERAL_REGS = 1 << 7,
 	/*

@@ -68,7 +68,8 @@ enum {
 	KPROBE_FLAG_ON_FUNC_ENTRY = 1 << 4,
 	/*
 	 * Given by the program, not in the kernel: its handlers and all they call change no vector register
-	 * (compiled -mgeneral-regs-only), so that none needs saving.
+	 * (compiled -mgeneral-regs-only), so that none needs saving. The library sets it where it sees as much in
+	 * their code, as it does with FTRACE_OPS_FL_GENERAL_REGS, which see.
 	 */
 	KPROBE_FLAG_GENERAL_REGS = 1 << 16,
 };

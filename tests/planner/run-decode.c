@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * run-decode [-s SEED] [-n RANDOM] OBJECT...: the decoder of arch/x86/decode.c against Zydis. Every instruction
+ * run-decode [-x] [-s SEED] [-n RANDOM] OBJECT...: the decoder of arch/x86/decode.c against Zydis. Every instruction
  * of the objects' executable segments, decoded from one to the next, and RANDOM sequences of random bytes in
- * both widths: where Zydis sees an instruction, length and parts must be the same. Exit status 0: they are.
+ * both widths: where Zydis sees an instruction, length and parts must be the same; and what arch/x86/general.c says
+ * leaves vector registers alone must do so by Zydis. Exit status 0: all that is true. -x: it is said of everything, to see
+ * that this is noticed.
  */
 #include <elf.h>
 #include <stdio.h>
@@ -13,10 +15,12 @@
 #include <Zydis/Zydis.h>
 
 #include "arch/x86/decode.h"
+#include "arch/x86/general.h"
 #include "engine/elf-file.h"
 
 static ZydisDecoder decoder[2];
-static unsigned long seen, wrong, accepted;
+static bool everything;
+static unsigned long seen, wrong, accepted, general;
 
 static unsigned long long rng_state = 1;
 
@@ -47,6 +51,75 @@ static bool same(const struct x86_insn *in, const ZydisDecodedInstruction *z)
 	return true;
 }
 
+static bool is_near_and_told(const ZydisDecodedInstruction *z)
+{
+	switch (z->meta.category) {
+	case ZYDIS_CATEGORY_COND_BR:
+	case ZYDIS_CATEGORY_UNCOND_BR:
+	case ZYDIS_CATEGORY_CALL:
+		return z->raw.imm[0].is_relative;
+	case ZYDIS_CATEGORY_RET:
+		return z->meta.branch_type == ZYDIS_BRANCH_TYPE_NEAR;
+	case ZYDIS_CATEGORY_INTERRUPT:
+	case ZYDIS_CATEGORY_SYSRET:
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* Does it leave vector registers alone, by Zydis? */
+static bool is_general(const ZydisDecodedInstruction *z, const ZydisDecoderContext *context, bool wide)
+{
+	ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+
+	if (z->meta.isa_ext == ZYDIS_ISA_EXT_X87 || z->meta.isa_ext == ZYDIS_ISA_EXT_MMX ||
+	    z->meta.category == ZYDIS_CATEGORY_XSAVE || z->meta.category == ZYDIS_CATEGORY_XSAVEOPT ||
+	    z->mnemonic == ZYDIS_MNEMONIC_FXRSTOR || z->mnemonic == ZYDIS_MNEMONIC_FXRSTOR64 ||
+	    z->mnemonic == ZYDIS_MNEMONIC_XBEGIN || !is_near_and_told(z) ||
+	    !ZYAN_SUCCESS(ZydisDecoderDecodeOperands(&decoder[wide], context, z, operands, z->operand_count)))
+		return false;
+	for (unsigned int i = 0; i < z->operand_count; i++) {
+		if (operands[i].type != ZYDIS_OPERAND_TYPE_REGISTER)
+			continue;
+		switch (ZydisRegisterGetClass(operands[i].reg.value)) {
+		case ZYDIS_REGCLASS_X87:
+		case ZYDIS_REGCLASS_MMX:
+		case ZYDIS_REGCLASS_XMM:
+		case ZYDIS_REGCLASS_YMM:
+		case ZYDIS_REGCLASS_ZMM:
+		case ZYDIS_REGCLASS_MASK:
+		case ZYDIS_REGCLASS_TMM:
+			return false;
+		default:
+			break;
+		}
+		if (operands[i].reg.value == ZYDIS_REGISTER_MXCSR || operands[i].reg.value == ZYDIS_REGISTER_X87CONTROL)
+			return false;
+	}
+	return true;
+}
+
+static void print_code(const unsigned char *code, unsigned int len)
+{
+	for (unsigned int i = 0; i < len; i++)
+		printf(" %02x", code[i]);
+	printf("\n");
+}
+
+/* What is said to be general must be. */
+static void compare_general(const struct x86_insn *in, const ZydisDecodedInstruction *z,
+			    const ZydisDecoderContext *context, const unsigned char *code, bool wide)
+{
+	if (!everything && !x86_is_general(in, wide))
+		return;
+	general++;
+	if (is_general(z, context, wide) || wrong++ >= 20)
+		return;
+	printf("# %s, taken for general: %s", wide ? "64" : "32", ZydisMnemonicGetString(z->mnemonic));
+	print_code(code, z->length);
+}
+
 /* The length Zydis sees, 0: none. */
 static unsigned int compare(const unsigned char *code, size_t avail, bool wide)
 {
@@ -64,13 +137,14 @@ static unsigned int compare(const unsigned char *code, size_t avail, bool wide)
 		return 0;
 	}
 	seen++;
-	if (ours && same(&in, &z))
+	if (ours && same(&in, &z)) {
+		compare_general(&in, &z, &context, code, wide);
 		return z.length;
+	}
 	if (wrong++ < 20) {
-		printf("# %s, %s:", wide ? "64" : "32", ours ? "other parts" : "not decoded");
-		for (unsigned int i = 0; i < z.length; i++)
-			printf(" %02x", code[i]);
-		printf(" (%u, not %u)\n", z.length, ours ? in.len : 0);
+		printf("# %s, %s (%u, not %u):", wide ? "64" : "32", ours ? "other parts" : "not decoded", z.length,
+		       ours ? in.len : 0);
+		print_code(code, z.length);
 	}
 	return z.length;
 }
@@ -79,7 +153,7 @@ static int object(const char *path)
 {
 	struct elf elf;
 
-	if (elf_open(&elf, path, NULL)) {
+	if (elf_open(&elf, path, NULL) || elf_load_segments(&elf)) {
 		fprintf(stderr, "run-decode: %s: cannot be read\n", path);
 		return 2;
 	}
@@ -103,11 +177,13 @@ int main(int argc, char **argv)
 	unsigned long n = 0;
 	int opt, err = 0;
 
-	while ((opt = getopt(argc, argv, "s:n:")) != -1) {
+	while ((opt = getopt(argc, argv, "xs:n:")) != -1) {
 		if (opt == 's')
 			rng_state = strtoull(optarg, NULL, 0) * 2 + 1;
 		else if (opt == 'n')
 			n = strtoul(optarg, NULL, 0);
+		else if (opt == 'x')
+			everything = true;
 		else
 			return 2;
 	}
@@ -132,7 +208,7 @@ int main(int argc, char **argv)
 			code[0] = "\xc4\xc5\x62\x8f"[rnd() % 4];
 		compare(code, 1 + rnd() % 16, i % 8 < 4);
 	}
-	printf("%lu instructions, %lu of them differently; %lu that are none were taken for some\n", seen,
-	       wrong, accepted);
+	printf("%lu instructions, %lu of them general, %lu differently; %lu that are none were taken for some\n", seen,
+	       general, wrong, accepted);
 	return err ? err : wrong != 0;
 }

@@ -11,6 +11,7 @@ import ftracetest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 RUN = os.path.join(ftracetest.BUILD, "tests", "planner", "run-copies")
+RUN_DECODE = os.path.join(ftracetest.BUILD, "tests", "planner", "run-decode")
 RUN_INSNS = os.path.join(ftracetest.BUILD, "tests", "planner", "run-insns")
 FUZZ = os.path.join(ftracetest.BUILD, "tests", "planner", "planner-fuzz")
 LIBRARIES = ["libc.so.6", "libsqlite3.so.0", "libcrypto.so.3", "libstdc++.so.6", "libperl.so.5.36"]
@@ -75,6 +76,16 @@ def run_insns(*arguments):
     return dict(zip(words[::2], map(int, words[1::2]))), done.returncode, text
 
 
+def run_decode(*arguments):
+    """How many instructions, how many of them leave vector registers alone, how many were decoded wrong."""
+    done = subprocess.run([need(RUN_DECODE), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          check=False)
+    text = done.stdout.decode()
+    numbers = re.search(r"^(\d+) instructions, (\d+) of them general, (\d+) differently", text, re.M)
+    assert done.returncode in (0, 1) and numbers, done.stderr.decode() + text
+    return [int(number) for number in numbers.groups()], done.returncode, text
+
+
 def compile_program(tmp_path, name, text, *flags, compiler="gcc", suffix=".c"):
     source, path = os.path.join(tmp_path, name + suffix), os.path.join(tmp_path, name)
     with open(source, "w", encoding="ascii") as file:
@@ -126,6 +137,23 @@ def test_the_test():
     """Copies that were made wrong are noticed."""
     counts, status, _ = run_copies("-x", "-n", "1", "/usr/lib/x86_64-linux-gnu/libc.so.6")
     assert status == 1 and counts["mismatches"] > counts["planned"] / 2
+
+
+@pytest.mark.parametrize("path", ["/usr/lib/x86_64-linux-gnu/libc.so.6", "/usr/lib/x86_64-linux-gnu/libcrypto.so.3",
+                                  "/usr/lib/x86_64-linux-gnu/libstdc++.so.6", "/usr/lib32/libc.so.6"])
+def test_decoder(path):
+    """All instructions of a library, and random bytes, as Zydis has them; and which leave vectors alone."""
+    if not os.path.exists(path):
+        pytest.skip(f"{path} is not installed")
+    (seen, general, wrong), status, text = run_decode("-n", "200000", path)
+    assert status == 0 and wrong == 0, text
+    assert seen > 200000 and general > seen / 2, text
+
+
+def test_decoder_the_test():
+    """Instructions that do not leave vectors alone are noticed."""
+    (_, general, wrong), status, text = run_decode("-x", "/usr/lib/x86_64-linux-gnu/libc.so.6")
+    assert status == 1 and 0 < wrong < general and "taken for general: jmp" in text, text
 
 
 @pytest.mark.limit(120)
