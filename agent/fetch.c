@@ -71,7 +71,9 @@ static bool base_value(const struct fetch_arg *arg, unsigned long symbol, const 
 	case FETCH_FPARG:
 	case FETCH_FPRETVAL:
 		return ftrace_fp_bits(at->regs, (unsigned int)arg->value, arg->base == FETCH_FPRETVAL,
-				      arg->size, v);
+				      arg->size, arg->word, v);
+	case FETCH_X87RETVAL:
+		return ftrace_x87_bits(at->regs, arg->word, v);
 	case FETCH_RETVAL:
 		*v = regs_return_value(at->regs);
 		return true;

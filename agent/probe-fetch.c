@@ -31,6 +31,15 @@ static int parse_arg_number(struct parse *p, struct fetch_arg *arg, const char *
 	return 0;
 }
 
+/* ".K" behind the name of a register that has more than eight bytes; *@end: without it. */
+static void take_word(struct fetch_arg *arg, const char *at, const char **end)
+{
+	if (*end - at > 2 && (*end)[-2] == '.' && (*end)[-1] >= '0' && (*end)[-1] <= '7') {
+		arg->word = (u8)((*end)[-1] - '0');
+		*end -= 2;
+	}
+}
+
 /* "$..." */
 static int parse_variable(struct parse *p, struct fetch_arg *arg, const char *at, const char *end)
 {
@@ -39,6 +48,15 @@ static int parse_variable(struct parse *p, struct fetch_arg *arg, const char *at
 	const char *name = at + 1;
 	int err;
 
+	if (begins(name, end, "fp") || begins(name, end, "x87"))
+		take_word(arg, at, &end);
+	if (is(name, end, "x87retval")) {
+		if (!ret || arg->word > 1)
+			return probe_fail(p, at, -EINVAL, "A long double is there at returns only (r, f SYM%return)");
+		arg->base = FETCH_X87RETVAL;
+		def->fp = true;
+		return 0;
+	}
 	if (is(name, end, "retval") || is(name, end, "fpretval") || is(name, end, "fpretval2")) {
 		if (!ret)
 			return probe_fail(p, at, -EINVAL, "A return value is there at returns only (r, f SYM%return)");

@@ -10,7 +10,8 @@
  *
  * An ARG is [NAME=]FETCH[:TYPE]. What the kernel has not: SYM may be a glob, OBJ is a glob over
  * names of files, $fpargN, $fpretval and $fpretval2 (the second
- * of two registers) with types f32 and f64, u, "if FILTER" at the end.
+ * of two registers) with types f32 and f64, $fpargN.K and $fpretval.K (the Kth eight bytes of a vector register, from 0),
+ * $x87retval and $x87retval.1 (fraction, and sign and exponent, of a long double), u, "if FILTER" at the end.
  *
  * The parser looks nothing up: symbols and registers are resolved by whoever uses the definition.
  * The command checks what it is given with the same parser. Freestanding; allocates nothing.
@@ -32,9 +33,10 @@
 enum fetch_base {
 	FETCH_REG,		/* value: offset in struct pt_regs */
 	FETCH_ARG,		/* value: number, from 0 */
-	FETCH_FPARG,
+	FETCH_FPARG,		/* the same, and word */
 	FETCH_RETVAL,
-	FETCH_FPRETVAL,
+	FETCH_FPRETVAL,		/* value: 1: of the second register; word */
+	FETCH_X87RETVAL,	/* word */
 	FETCH_STACK,		/* the stack pointer */
 	FETCH_STACK_N,		/* word value of the stack */
 	FETCH_COMM,
@@ -57,6 +59,7 @@ struct fetch_arg {
 	u8 count;			/* elements; 0: no array */
 	u8 bit_width, bit_shift;	/* width 0: no bit field */
 	u8 nderef;
+	u8 word;			/* of a register of several */
 	u64 value;
 	s64 deref[PROBE_MAX_DEREF];	/* what is added before each; the innermost first */
 	const char *text;		/* in the definition's text */

@@ -246,11 +246,14 @@ unsigned long *arch_return_address(struct pt_regs *regs);
 
 /*
  * Floating-point argument @n (from 0), or what a function returned (@ret, @n 0): its bits, as those of a
- * number of @size bytes (8 or 4: a float is passed otherwise than a double). False: it is not in a register that
- * was saved.
+ * number of @size bytes (8 or 4: a float is passed otherwise than a double). @word: of a register that holds
+ * more, a vector, its eight bytes of that number. False: it is not in a register that was saved.
  */
 FTRACE_INTERNAL bool ftrace_fp_bits(struct pt_regs *regs, unsigned int n, bool ret, u32 size,
-				    u64 *bits);
+				    u32 word, u64 *bits);
+
+/* What a function returned in st(0), as it is there: the fraction, @word 1: sign and exponent. False: there is no such register. */
+FTRACE_INTERNAL bool ftrace_x87_bits(struct pt_regs *regs, u32 word, u64 *bits);
 
 /* Were the vector registers saved for the callback that gets @regs, so that it may change them? */
 bool arch_vectors_saved(const struct pt_regs *regs);

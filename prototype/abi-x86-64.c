@@ -140,40 +140,48 @@ static void place(struct abi_state *s, const struct proto_type *t, struct proto_
 		abi_put_stack(s, where, t->size, t->align);
 		return;
 	}
-	for (unsigned i = 0; i < n && where->n < 2; i++) {
-		uint32_t size = i + 1 < n && c[i + 1] == SSEUP ? (uint32_t)t->size :
-				(uint32_t)(t->size - 8 * i < 8 ? t->size - 8 * i : 8);
+	for (unsigned i = 0; i < n && where->n < PROTO_PIECES; i++) {
+		uint32_t size = (uint32_t)(t->size - 8 * i < 8 ? t->size - 8 * i : 8);
 
 		if (c[i] == INTEGER)
 			abi_put_int(s, where, 8 * i, size);
 		else if (c[i] == SSE)
 			abi_put_fp(s, where, 8 * i, size);
+		else if (c[i] == SSEUP)
+			abi_put_fp_word(s, where, 8 * i, i);
 	}
 }
 
 static bool result(const struct proto_abi *abi, const struct proto_type *t, struct proto_location *where)
 {
 	static const char *const ints[] = { "$retval", "%dx" }, *const fps[] = { "$fpretval", "$fpretval2" };
+	static const char *const words[PROTO_PIECES] = { NULL, "$fpretval.1", "$fpretval.2", "$fpretval.3" };
 	enum class c[EIGHTBYTES];
 	unsigned n = classes_of(t, c), nint = 0, nfp = 0;
 
 	if (t->kind == PROTO_VOID)
 		return false;
+	/* In st(0) and st(1), of which the second is not fetched. */
+	if (t->kind == PROTO_COMPLEX && t->size == 32)
+		return false;
 	if ((n && c[0] == MEMORY) || t->by_reference) {
 		abi_put_result(where, PROTO_BEHIND, "$retval", 0, 0);
 		return true;
 	}
-	/* On the x87 stack, where nothing is fetched from. */
-	if (n && c[0] == X87)
+	if (n && c[0] == X87) {
+		abi_put_result(where, PROTO_IN_FETCH, "$x87retval", 0, 8);
+		abi_put_result(where, PROTO_IN_FETCH, "$x87retval.1", 8, 8);
 		return false;
-	for (unsigned i = 0; i < n && where->n < 2; i++) {
-		uint32_t size = i + 1 < n && c[i + 1] == SSEUP ? (uint32_t)t->size :
-				(uint32_t)(t->size - 8 * i < 8 ? t->size - 8 * i : 8);
+	}
+	for (unsigned i = 0; i < n && where->n < PROTO_PIECES; i++) {
+		uint32_t size = (uint32_t)(t->size - 8 * i < 8 ? t->size - 8 * i : 8);
 
 		if (c[i] == INTEGER)
 			abi_put_result(where, PROTO_IN_FETCH, ints[nint++], 8 * i, size);
 		else if (c[i] == SSE)
 			abi_put_result(where, PROTO_IN_FP, fps[nfp++], 8 * i, size);
+		else if (c[i] == SSEUP)
+			abi_put_result(where, PROTO_IN_FP, words[i], 8 * i, 8);
 	}
 	return false;
 }

@@ -116,6 +116,14 @@ void abi_put_fp(struct abi_state *s, struct proto_location *where, uint32_t at, 
 	p->fetch = proto_format(s->arena, "$fparg%u", ++s->fps);
 }
 
+void abi_put_fp_word(struct abi_state *s, struct proto_location *where, uint32_t at, unsigned word)
+{
+	struct proto_piece *p = add_piece(where, at, 8);
+
+	p->place = PROTO_IN_FP;
+	p->fetch = proto_format(s->arena, "$fparg%u.%u", s->fps, word);
+}
+
 void abi_put_stack(struct abi_state *s, struct proto_location *where, uint64_t size, uint64_t align)
 {
 	struct proto_piece *p = add_piece(where, 0, 0);
@@ -212,11 +220,17 @@ static bool result_rust(const struct proto_abi *abi, const struct proto_type *t,
 
 /* ---- a whole prototype ---- */
 
+/* Further words of a vector register are called after it: "$fparg1.1". */
+static bool is_one_register(const struct proto_location *a)
+{
+	return a->n == 1 || (a->n > 1 && a->piece[1].fetch && strchr(a->piece[1].fetch, '.'));
+}
+
 static bool same_place(const struct proto_location *a, const struct proto_location *b)
 {
 	const struct proto_piece *p = &a->piece[0], *q = &b->piece[0];
 
-	if (b->n != 1 || p->place != q->place || p->offset != q->offset)
+	if (!is_one_register(b) || p->place != q->place || p->offset != q->offset)
 		return false;
 	return p->fetch == q->fetch || (p->fetch && q->fetch && !strcmp(p->fetch, q->fetch));
 }
@@ -248,6 +262,8 @@ void proto_abi_place(const struct proto_abi *abi, struct proto_arena *arena, str
 		} else if (standard.n && !same_place(&q->where, &standard)) {
 			/* A function that nobody else calls may be passed its arguments in any way. */
 			strange = true;
+		} else if (standard.n > 1) {
+			q->where = standard;	/* with all words of a vector */
 		}
 	}
 	for (size_t i = 0; i < p->nparams && strange; i++)

@@ -41,6 +41,8 @@ bool abi_is_aggregate(const struct proto_type *t);
 /* For place(): the next argument register, for bytes [@at, @at + @size) of the value; size 0: for all of it. */
 void abi_put_int(struct abi_state *s, struct proto_location *where, uint32_t at, uint32_t size);
 void abi_put_fp(struct abi_state *s, struct proto_location *where, uint32_t at, uint32_t size);
+/* ... eight bytes more of the register that abi_put_fp() gave last, its @word-th. */
+void abi_put_fp_word(struct abi_state *s, struct proto_location *where, uint32_t at, unsigned word);
 /* ... a place on the stack; what is there is the value's address. */
 void abi_put_stack(struct abi_state *s, struct proto_location *where, uint64_t size, uint64_t align);
 void abi_put_address(struct abi_state *s, struct proto_location *where);

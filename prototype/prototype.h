@@ -106,8 +106,10 @@ struct proto_piece {
 	uint32_t at, size;		/* which bytes of the value: size 0 is all of it */
 };
 
+#define PROTO_PIECES	4	/* two registers, or a vector of 32 bytes */
+
 struct proto_location {
-	struct proto_piece piece[2];
+	struct proto_piece piece[PROTO_PIECES];
 	unsigned n;			/* 0: not known, or it has no bytes */
 };
 

@@ -55,6 +55,8 @@ const char *value_word(struct value_builder *b, const struct value_access *a, in
 const char *value_raw(struct value_builder *b, struct value_access *a, int64_t bit, unsigned bits,
 		      unsigned *low)
 {
+	static const char *const suffixes[PROTO_PIECES] = { "_lo", "_hi", "_w2", "_w3" };
+
 	for (unsigned i = 0; i < a->regs->n; i++) {
 		const struct proto_piece *p = &a->regs->piece[i];
 		int64_t first = p->at * 8ll, size = p->size ? p->size * 8 : 64;
@@ -65,7 +67,7 @@ const char *value_raw(struct value_builder *b, struct value_access *a, int64_t b
 							       : bit - first);
 		if (!a->raw[i])
 			a->raw[i] = value_field(b, a->raw_name,
-						a->regs->n > 1 ? (i ? "_hi" : "_lo") : "", p->fetch,
+						a->regs->n > 1 ? suffixes[i] : "", p->fetch,
 						p->place == PROTO_IN_FP       ? "f64"
 						: proto_abi_word(b->abi) == 8 ? "x64"
 									      : "x32");

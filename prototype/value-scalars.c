@@ -191,7 +191,7 @@ void value_wide(struct value_builder *b, const struct proto_type *t, struct valu
 		value_unknown(b);
 	else if (t->kind == PROTO_FLOAT && !a->base && a->whole && proto_abi_word(b->abi) == 4)
 		value_scalar(b, &as_double, a, name); /* all that is fetched of an x87 register */
-	else if (t->kind == PROTO_FLOAT && a->base && !proto_abi_big_endian(b->abi))
+	else if (t->kind == PROTO_FLOAT && !proto_abi_big_endian(b->abi))
 		two_words(b, a, name, 'L', "x16");
 	else if (t->kind == PROTO_INT && t->size == 16)
 		two_words(b, a, name, t->is_signed ? 'I' : 'U', "x64");

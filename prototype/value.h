@@ -21,7 +21,7 @@ struct value_access {
 	const char *base;			/* in memory: fetch argument of the address; NULL: in registers */
 	int64_t offset;				/* bytes from it; or bits of the value in the registers before it */
 	const struct proto_location *regs;
-	char *raw[2];				/* fields of whole registers, made when first needed */
+	char *raw[PROTO_PIECES];		/* fields of whole registers, made when first needed */
 	const char *raw_name;
 	bool whole;				/* the value is all that is there */
 };

@@ -81,10 +81,15 @@ void regs_fp_bits(struct pt_regs *regs, unsigned int n, u64 *bits)
 		ft_memcpy(bits, v + 2 * n * SAVED_VECTOR_SIZE, sizeof(*bits));
 }
 
-FTRACE_INTERNAL bool ftrace_fp_bits(struct pt_regs *regs, unsigned int n, bool ret, u32 size,
-				    u64 *bits)
+FTRACE_INTERNAL bool ftrace_x87_bits(struct pt_regs *regs, u32 word, u64 *bits)
 {
-	if (!saved_vectors(regs) || n >= FP_ARGUMENTS)
+	return false;
+}
+
+FTRACE_INTERNAL bool ftrace_fp_bits(struct pt_regs *regs, unsigned int n, bool ret, u32 size,
+				    u32 word, u64 *bits)
+{
+	if (!saved_vectors(regs) || n >= FP_ARGUMENTS || word)
 		return false;
 	regs_fp_bits(regs, n, bits);
 	if (size == 4)		/* the upper half of the register */

@@ -108,12 +108,23 @@ static u64 float_of(u64 bits)
 	return sign | (u32)exponent << 23 | (u32)(bits >> 29 & 0x7fffff);
 }
 
+FTRACE_INTERNAL bool ftrace_x87_bits(struct pt_regs *regs, u32 word, u64 *bits)
+{
+	const u8 *st0 = regs_st0(regs, 0);
+
+	if (!st0 || word > 1)
+		return false;
+	*bits = 0;
+	ft_memcpy(bits, st0 + word * sizeof(*bits), word ? 2 : sizeof(*bits));
+	return true;
+}
+
 FTRACE_INTERNAL bool ftrace_fp_bits(struct pt_regs *regs, unsigned int n, bool ret, u32 size,
-				    u64 *bits)
+				    u32 word, u64 *bits)
 {
 	const u8 *st0 = ret ? regs_st0(regs, n) : NULL;
 
-	if (!st0)
+	if (!st0 || word)
 		return false;
 	*bits = double_of(st0);
 	if (size == 4)

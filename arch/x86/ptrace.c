@@ -81,12 +81,42 @@ u64 regs_fp_bits(struct pt_regs *regs, unsigned int n)
 	return bits;
 }
 
-FTRACE_INTERNAL bool ftrace_fp_bits(struct pt_regs *regs, unsigned int n, bool ret, u32 size,
-				    u64 *bits)
+/* Words of a register that are saved: what is above may be left out (entry-regs.h). */
+static u32 saved_words(void)
 {
-	if (!saved_vectors(regs) || n >= 8)
+	return ftrace_vector_kind ? 4 : 2;
+}
+
+FTRACE_INTERNAL bool ftrace_fp_bits(struct pt_regs *regs, unsigned int n, bool ret, u32 size,
+				    u32 word, u64 *bits)
+{
+	const u8 *v = saved_vectors(regs);
+
+	if (!v || n >= 8 || word >= saved_words())
 		return false;
-	*bits = regs_fp_bits(regs, n);
+	ft_memcpy(bits, v + n * SAVED_VECTOR_SIZE + word * sizeof(*bits), sizeof(*bits));
+	return true;
+}
+
+/*
+ * Nothing of ours uses the x87 registers, so the program's are where it left them. Stored and loaded again
+ * they are bit for bit what they were; not where there is none (fxam says so: C3 and C0 without C2), nor
+ * while an exception is pending, which would be raised here.
+ */
+#define X87_PENDING	0x80
+#define X87_KIND	0x4500
+#define X87_EMPTY	0x4100
+
+FTRACE_INTERNAL bool ftrace_x87_bits(struct pt_regs *regs, u32 word, u64 *bits)
+{
+	u8 st0[16] = { 0 };
+	u16 status;
+
+	__asm__ volatile("fxam\n\tfnstsw %0" : "=a"(status));
+	if (status & X87_PENDING || (status & X87_KIND) == X87_EMPTY || word > 1)
+		return false;
+	__asm__ volatile("fstpt %0\n\tfldt %0" : "+m"(st0));
+	ft_memcpy(bits, st0 + word * sizeof(*bits), sizeof(*bits));
 	return true;
 }
 

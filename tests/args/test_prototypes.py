@@ -119,7 +119,10 @@ def test_c(compiler, optimisation, ftrace, tmp_path):
         # One instruction is too short to be traced; clang, before 18, splits a wide number as no other does.
         if not (name == "nothing" and name not in found or name == "wide" and compiler == "clang"):
             assert found[name] == expected, name
-    assert found["vec"][0] == "v=$fparg1:f64"
+    assert found["vec"] == ("v_lo=$fparg1:f64 v_hi=$fparg1.1:f64",
+                            "{%{v_lo:d32@0}, %{v_lo:d32@32}, %{v_hi:d32@0}, %{v_hi:d32@32}}",
+                            "ret_lo=$fpretval:f64 ret_hi=$fpretval.1:f64",
+                            "{%{ret_lo:d32@0}, %{ret_lo:d32@32}, %{ret_hi:d32@0}, %{ret_hi:d32@32}}")
 
 
 @pytest.mark.parametrize("version", ["-gdwarf-2", "-gdwarf-3", "-gdwarf-4", "-gdwarf-5", "-gdwarf64"])

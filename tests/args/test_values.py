@@ -76,6 +76,7 @@ WAYS = {
     "fentry": ["-O2", "-pg", "-mfentry"],
     "fixed_address": ["-O1", "-no-pie", "-fno-pie", PATCHABLE],
     "dwarf4": ["-O2", "-gdwarf-4", PATCHABLE],
+    "avx": ["-O2", "-mavx", PATCHABLE],
 }
 
 
@@ -90,6 +91,9 @@ def test_c(cc, way, tmp_path):
     fits = compiles(cc, "c", *(flag for flag in flags if flag != "-no-pie"))
     if fits is not True:
         pytest.skip(f"{cc} cannot: {fits}")
+    with open("/proc/cpuinfo", encoding="ascii") as info:
+        if "-mavx" in flags and " avx " not in info.read():
+            pytest.skip("this processor has no AVX")
     compare(*record(tmp_path, [program("values.c", *flags, cc=cc)], "-a"))
 
 

@@ -72,6 +72,12 @@ ALONE int long_double(long double a, int b, long double c)
 	return b;
 }
 
+ALONE long double long_result(long double a, int b)
+{
+	printf("long_result(%Lg, %d) = %Lg\n", a, b, a * b);
+	return a * b;
+}
+
 ALONE pair_t pairs(pair_t p, int k, struct pair q)
 {
 	pair_t r = { p.x + k, q.y };
@@ -183,6 +189,53 @@ ALONE __int128 wide(__int128 a, unsigned __int128 b)
 }
 #endif
 
+#ifdef __x86_64__
+typedef int ints_t __attribute__((vector_size(16)));
+typedef double reals_t __attribute__((vector_size(32)));
+#define AVX	__attribute__((target("avx")))
+
+ALONE ints_t vectors(ints_t a, float f, ints_t b)
+{
+	ints_t sum = a + b;
+
+	printf("vectors({%d, %d, %d, %d}, %g, {%d, %d, %d, %d}) = {%d, %d, %d, %d}\n", a[0], a[1], a[2], a[3], f, b[0],
+	       b[1], b[2], b[3], sum[0], sum[1], sum[2], sum[3]);
+	return sum;
+}
+
+ALONE AVX reals_t wide_vectors(reals_t a, double by)
+{
+	reals_t product = a * by;
+
+	printf("wide_vectors({%g, %g, %g, %g}, %g) = {%g, %g, %g, %g}\n", a[0], a[1], a[2], a[3], by, product[0],
+	       product[1], product[2], product[3]);
+	return product;
+}
+
+/*
+ * They are passed in registers by who is compiled so itself; by clang only where the whole file is (its ABI goes by the
+ * command line), which its debugging information does not tell.
+ */
+AVX static void call_wide_vectors(void)
+{
+	wide_vectors((reals_t){ 1.5, -2.5, 3.5, 1e300 }, 2);
+	__asm__ volatile("");	/* no tail call: it would have no return of its own */
+}
+
+static void all_vectors(void)
+{
+	vectors((ints_t){ 1, -2, 3, 4 }, 0.5f, (ints_t){ 10, 20, 30, -40 });
+#if !defined(__clang__) || defined(__AVX__)
+	if (__builtin_cpu_supports("avx"))
+		call_wide_vectors();
+#endif
+}
+#else
+static void all_vectors(void)
+{
+}
+#endif
+
 ALONE void nothing(void)
 {
 	printf("nothing()\n");
@@ -223,6 +276,7 @@ int main(int argc, char **argv)
 	doubles(1.5f, -2.25, 1e10f);
 	many(1, 2, 3, 4, 5, 6, 7, 8, 9.5, 10.5f, 11);
 	long_double(1.25L, 2, -1e300L);
+	long_result(-1.25L, 3);
 	pairs((pair_t){ 1, -2 }, 3, (struct pair){ 4, 5 });
 	mix((struct mixed){ 1.5, -6 }, (struct floats){ 1, 2.5, 3.5 }, (struct one){ 'z' });
 	bigs(1, (struct big){ 1, -2, 3, "eight" }, 2, (struct packed){ 'p', 77 });
@@ -241,6 +295,7 @@ int main(int argc, char **argv)
 #ifdef __SIZEOF_INT128__
 	wide(-12345678901234ll, (unsigned __int128)1 << 64);
 #endif
+	all_vectors();
 	nothing();
 	letters('\n', '\'', 0, '\xff');
 	return argc > 5 ? helper("x") : 0;

@@ -153,6 +153,10 @@ static void test_arguments(void **state)
 	assert_int_equal(def.ret_args, 6);
 	good("r x $fpretval:f32");
 	assert_true(def.fp);
+	good("f x $fparg8.3:f64");
+	assert_true(def.fp && def.args[0].value == 7 && def.args[0].word == 3);
+	good("r x $x87retval $x87retval.1:x16");
+	assert_true(def.fp && !def.args[0].word && def.args[1].word == 1);
 }
 
 static void test_registers(void **state)
@@ -261,6 +265,12 @@ static void test_errors(void **state)
 		{ "f open $fpretval",
 		  "       ^" },
 		{ "r open $fparg1",
+		  "       ^" },
+		{ "f open $fparg1.8",
+		  "       ^" },
+		{ "f open $x87retval",
+		  "       ^" },
+		{ "r open $x87retval.2",
 		  "       ^" },
 		{ "r open $arg7",
 		  "       ^" },
