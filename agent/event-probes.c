@@ -58,6 +58,12 @@ static bool is_here(const struct agent_event *e, u32 *looked)
 	return ftrace_symbol_address(e->symbol, e->symbol_len) != 0;
 }
 
+/* What record -a makes of all functions there are; where a return cannot be had it goes without. */
+static bool is_automatic(const struct agent_event *e)
+{
+	return e->kind == PROBE_F_RETURN && !ft_strcmp(e->group, FTRACE_EVENT_ARGS_GROUP);
+}
+
 int event_probes_attach(void)
 {
 	struct agent_event *e;
@@ -65,7 +71,7 @@ int event_probes_attach(void)
 	u32 looked = 0;
 
 	for (e = event_list(); e; e = e->next) {
-		if (!e->changes || !is_here(e, &looked))
+		if (!e->changes || is_automatic(e) || !is_here(e, &looked))
 			continue;
 		one = event_is_return(e) ?
 		      ft_log(-EOPNOTSUPP, "%s/%s: the function cannot be traced, so its return cannot be "

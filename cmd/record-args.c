@@ -59,6 +59,7 @@ struct state {
 struct function {
 	const struct request *call, *result;	/* NULL: all of its prototype */
 	bool want_call, want_return;
+	bool named_return;		/* by -R: not by -a alone */
 };
 
 /* ---- what was asked for ---- */
@@ -92,7 +93,7 @@ static bool is_wanted(struct state *s, const struct pattern_names *names, struct
 			f->call = all ? f->call : r;
 		}
 		if (all ? r->returns : spec_wants_return(r->spec)) {
-			f->want_return = true;
+			f->want_return = f->named_return = true;
 			f->result = all ? f->result : r;
 		}
 	}
@@ -152,19 +153,21 @@ static void put_matching(FILE *out, const char *text, size_t len)
 
 /* ---- events ---- */
 
+/* @named: by -R. It is a kretprobe then, of which the agent says when it cannot be had. */
 static void define(struct state *s, const char *object, const struct proto_wanted *w, const char *name, bool returns,
-		   const struct proto_event *event)
+		   bool named, const struct proto_event *event)
 {
 	size_t len = symbols_name_length(w->symbol);
+	bool is_r = returns && named;
 
 	if (!event->fetch[0])
 		return;
 	s->nevents++;
-	fprintf(s->settings, "kprobe_events+=f:" TRACE_ARGUMENTS_GROUP "/%s ", name);
+	fprintf(s->settings, "kprobe_events+=%c:" FTRACE_EVENT_ARGS_GROUP "/%s ", is_r ? 'r' : 'f', name);
 	put_matching(s->settings, object, strlen(object));
 	fputc(':', s->settings);
 	put_matching(s->settings, w->symbol, len);
-	fprintf(s->settings, "%s %s\n", returns ? "%return" : "", event->fetch);
+	fprintf(s->settings, "%s %s\n", returns && !is_r ? "%return" : "", event->fetch);
 	fprintf(s->shown, "%s %s %.*s %s\n", returns ? "return" : "call", name, (int)len, w->symbol, event->shown);
 }
 
@@ -200,11 +203,11 @@ static void add_events(struct state *s, struct cmd_prototypes *p, const char *ob
 	s->nfunctions += call || result;
 	if (call) {
 		proto_call_event(p->abi, &p->arena, &s->enums, call, &event);
-		define(s, object, w, event_name(s, people, ""), false, &event);
+		define(s, object, w, event_name(s, people, ""), false, false, &event);
 	}
 	if (result) {
 		proto_return_event(p->abi, &p->arena, &s->enums, result, &event);
-		define(s, object, w, event_name(s, people, "__ret"), true, &event);
+		define(s, object, w, event_name(s, people, "__ret"), true, f->named_return, &event);
 	}
 	pattern_names_free(&names);
 }
@@ -426,7 +429,7 @@ int record_resolve_args(struct record_options *opt, const char *program)
 	}
 	/* All at once: each time, all functions are looked at. */
 	if (s.settings && s.nevents)
-		fputs("events/" TRACE_ARGUMENTS_GROUP "/enable=1\n", s.settings);
+		fputs("events/" FTRACE_EVENT_ARGS_GROUP "/enable=1\n", s.settings);
 	if ((s.settings && fclose(s.settings)) | (s.shown && fclose(s.shown)) && !s.err)
 		s.err = cmd_error("no memory for what is recorded of arguments");
 	free_state(&s);

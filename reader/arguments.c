@@ -190,7 +190,7 @@ const struct arguments_call *arguments_call(const struct trace_arguments *args, 
 	struct arguments_call key;
 
 	if (!args || !args->ncalls || !event->class || event->state != TRACE_EVENT_WHOLE ||
-	    strcmp(event->class->group, TRACE_ARGUMENTS_GROUP))
+	    strcmp(event->class->group, FTRACE_EVENT_ARGS_GROUP))
 		return NULL;
 	key.event = event->class->name;
 	return bsearch(&key, args->calls, args->ncalls, sizeof(key), compare_calls);

@@ -27,7 +27,6 @@
 
 #define TRACE_ARGUMENTS_FILE	"arguments"
 #define TRACE_ARGUMENTS_HEAD	"# libftrace arguments 1\n"
-#define TRACE_ARGUMENTS_GROUP	"args"
 
 struct trace_arguments;
 

@@ -45,6 +45,7 @@ enum ftrace_event_id {
 	FTRACE_EVENT_LAST = 0xfffc,
 };
 
+#define FTRACE_EVENT_ARGS_GROUP	"args"	/* of the events that are arguments and results of calls */
 #define FTRACE_EVENT_MAX_ARGS	32u	/* fields of a definition: one bit each in faults */
 #define FTRACE_EVENT_MAX_STRING	1024u	/* bytes of a string, with its NUL; longer ones are cut off */
 #define FTRACE_EVENT_MAX_ARRAY	64u	/* elements, as in the kernel */

@@ -97,6 +97,19 @@ def test_c(cc, way, tmp_path):
     compare(*record(tmp_path, [program("values.c", *flags, cc=cc)], "-a"))
 
 
+def test_returns_that_cannot_be_had(tmp_path):
+    """-a over a library goes without them; who names one is told."""
+    if ARCH != "x86_64":
+        pytest.skip("the function that is refused is one of x86_64's")
+    refused = run([FTRACE, "list", "--refused", "/lib/x86_64-linux-gnu/libc.so.6"])
+    assert b"\npthread_spin_lock: " in refused.stdout, str(refused)
+    for options, said in (["-a"], False), (["-R", "pthread_spin_lock"], True), (["-R", "pthread_spin_lock@retval"], True):
+        result = run([FTRACE, "record", "-o", str(tmp_path / "data"), "-L", "libc.so.6", *options, "--", "/bin/true"])
+        assert result.status == 0, str(result)
+        assert (b"args/pthread_spin_lock__ret: the function cannot be traced" in result.stderr) == said, str(result)
+        assert (b"not all that was asked for" in result.stderr) == said, str(result)
+
+
 @pytest.mark.parametrize("way", ["O0", "O2"])
 def test_narrow(way, tmp_path):
     if ARCH != "x86_64" or not glob.glob(os.path.join(BUILD, "compat", "*.so*")):

@@ -43,7 +43,7 @@ static struct trace_arguments *open_text(const char *text, const char *rest)
 static void init(struct made *m)
 {
 	memset(m, 0, sizeof(*m));
-	m->class.group = TRACE_ARGUMENTS_GROUP;
+	m->class.group = FTRACE_EVENT_ARGS_GROUP;
 	m->class.name = "f";
 	m->event.class = &m->class;
 	m->event.process = &m->process;
@@ -276,7 +276,7 @@ static void test_others(void **state)
 	m.class.name = "f";
 	m.class.group = "kprobes";
 	assert_false(trace_arguments_has(args, &m.event));
-	m.class.group = TRACE_ARGUMENTS_GROUP;
+	m.class.group = FTRACE_EVENT_ARGS_GROUP;
 	m.event.state = TRACE_EVENT_INCOMPLETE;
 	assert_false(trace_arguments_has(args, &m.event));
 	trace_arguments_close(args);
