@@ -16,6 +16,7 @@
 #include "arch.h"
 #include "guest.h"
 #include "scratch.h"
+#include "thread.h"
 #include "unwind.h"
 
 /* The linker says where a section with such a name begins and ends. */
@@ -23,7 +24,8 @@
 extern const char __start_ftrace_walk[] __attribute__((visibility("hidden")));
 extern const char __stop_ftrace_walk[] __attribute__((visibility("hidden")));
 
-#define FEW_FRAMES	512	/* of so many a list may lie on the caller's stack */
+/* A list of so many may lie on the caller's stack, which may be a signal's of 8 KiB: beside the caller's own, as long. */
+#define FEW_FRAMES	64
 
 /* <unwind.h>'s (Itanium C++ ABI: Exception Handling, 1.2), which has the name of one of our own headers. */
 struct _Unwind_Context;
@@ -160,7 +162,7 @@ static int leave_out(void **to, void *const *from, int n, int room)
 IN_WALK static int from_long_list(void **array, int size)
 {
 	size_t room = 2 * (size_t)size + 2, bytes = room * sizeof(void *);
-	void **list = scratch_alloc(bytes);
+	void **list = READ_ONCE(ftrace_no_syscalls) ? NULL : scratch_alloc(bytes);
 	int n;
 
 	if (!list)
@@ -170,11 +172,13 @@ IN_WALK static int from_long_list(void **array, int size)
 	return n;
 }
 
+/* No more of the stack than is needed. */
 IN_WALK static int from_short_list(void **array, int size)
 {
-	void *list[2 * FEW_FRAMES + 2];
+	int room = 2 * size + 2;
+	void **list = __builtin_alloca((size_t)room * sizeof(void *));
 
-	return leave_out(array, list, libc_backtrace(list, 2 * size + 2), size);
+	return leave_out(array, list, libc_backtrace(list, room), size);
 }
 
 IN_WALK static int walk_backtrace(void **array, int size)

@@ -8,9 +8,12 @@
 #include <execinfo.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
 #include <unwind.h>
 
 #define MANY	1500
+#define OWN_STACK	8192ul	/* of a handler, beside what the kernel puts there */
 
 static UNTRACED _Unwind_Reason_Code count(struct _Unwind_Context *context, void *n)
 {
@@ -59,6 +62,35 @@ NOINLINE void handler(int number) { (void)number; one("handler", 1); KEEP(); }
 NOINLINE void tail(const char *what) { two(what); }
 void *thread(void *arg) { one(arg, 2); KEEP(); return NULL; }
 
+/* As crash reporters do it: a short list, on a small stack of the handler's own, with nothing below. */
+static UNTRACED void on_small_stack(int number)
+{
+	void *frames[32];
+	int n = backtrace(frames, 32);
+
+	(void)number;
+	printf("small stack: %d\n", n);
+	fflush(stdout);
+}
+
+NOINLINE void raise_deep(int again) { if (again) raise_deep(again - 1); else raise(SIGUSR2); KEEP(); }
+
+static UNTRACED void small_stack(void)
+{
+	unsigned long page = (unsigned long)sysconf(_SC_PAGESIZE), size = OWN_STACK + getauxval(AT_MINSIGSTKSZ);
+	struct sigaction action = { .sa_handler = on_small_stack, .sa_flags = SA_ONSTACK };
+	stack_t stack;
+	char *memory;
+
+	size = (size + page - 1) & -page;
+	memory = mmap(NULL, page + size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	mprotect(memory, page, PROT_NONE);
+	stack = (stack_t){ .ss_sp = memory + page, .ss_size = size };
+	sigaltstack(&stack, NULL);
+	sigaction(SIGUSR2, &action, NULL);
+	raise_deep(50);
+}
+
 int main(void)
 {
 	pthread_t id;
@@ -70,5 +102,6 @@ int main(void)
 	pthread_join(id, NULL);
 	signal(SIGUSR1, handler);
 	raise(SIGUSR1);
+	small_stack();
 	return 0;
 }
