@@ -85,12 +85,15 @@ static int snapshot_write(const char *value, size_t len, enum control_mode mode)
 static int snapshot_read(struct control_text *out)
 {
 	const struct ftrace_session *s = agent.session;
+	u32 taken;
 
-	if (!agent_is_recording() || !s->overwrite)
+	if (!agent_is_recording() || !s->overwrite) {
 		control_puts(out, "# No flight recorder (--overwrite), so there are no snapshots.\n");
-	else
-		control_printf(out, "# taken: %u, being written: %u, missed: %u\n", READ_ONCE(s->snapshots_taken),
-			       READ_ONCE(s->snapshots_asked) - READ_ONCE(s->snapshots_taken), READ_ONCE(s->snapshots_missed));
+		return 0;
+	}
+	taken = smp_load_acquire(&s->snapshots_taken);
+	control_printf(out, "# taken: %u, being written: %u, missed: %u\n", taken,
+		       READ_ONCE(s->snapshots_asked) - taken, READ_ONCE(s->snapshots_missed));
 	return 0;
 }
 

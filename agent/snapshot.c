@@ -39,7 +39,8 @@ int agent_snapshot(void)
 void agent_snapshot_wait(struct agent_ring *r)
 {
 	struct ftrace_session *s = agent.session;
-	u32 asked = READ_ONCE(s->snapshots_asked), taken = smp_load_acquire(&s->snapshots_taken), spins = SPINS;
+	/* taken first: the one that is seen to be asked for is the one behind it, or a later one, never one that was taken. */
+	u32 taken = smp_load_acquire(&s->snapshots_taken), asked = READ_ONCE(s->snapshots_asked), spins = SPINS;
 	struct { long sec, nsec; } slice = { 0, SLICE_MS * 1000000l };
 	u64 began;
 
