@@ -28,7 +28,7 @@ bool entry_only_name(const char *name, size_t len)
 	while (len && *name == '_')
 		name++, len--;
 	/* No other letter begins any of them: nearly every name is out here. */
-	if (!len || *name < 64 || !(initials >> (*name - 64) & 1))
+	if (!len || (u8)(*name - 64) >= 64 || !(initials >> (*name - 64) & 1))
 		return false;
 	for (i = 0; i < ARRAY_SIZE(names); i++)
 		if (*names[i] == *name && ft_strncmp(names[i], name, len) == 0 &&
