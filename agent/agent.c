@@ -190,7 +190,10 @@ int agent_start(void)
 	if (!err && ftrace_is_guest() && interpose_redirect())
 		ft_log(0, "a seccomp filter that it installs later will not be noticed");
 	control_objects_loaded();
-	return err ? err : apply_settings(false);
+	if (err)
+		return err;
+	event_objects_begin();
+	return apply_settings(false);
 }
 
 /* The recording of this process ends, and it goes on as if nothing had been. */

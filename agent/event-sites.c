@@ -472,7 +472,6 @@ void event_sites_begin(void)
 	if (!table_lock)
 		table_lock = ft_wipeonfork(FT_PAGE_SIZE);
 	ftrace_ops_choose = choose;
-	event_objects_begin();
 }
 
 int event_sites_update(void)

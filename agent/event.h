@@ -144,7 +144,7 @@ int event_probes_attach(void);
 
 /* ---- event-objects.c ---- */
 
-/* The recording begins: what is loaded by now is known. */
+/* The recording begins, ftrace_init() is behind it: what is loaded by now is known. */
 void event_objects_begin(void);
 
 /*

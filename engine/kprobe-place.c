@@ -92,7 +92,7 @@ static int find_site(const struct wanted *w, struct probe_place *place, const ch
 	return err;
 }
 
-bool probe_loaded_object(u32 i, char *path, size_t size, unsigned long *base)
+FTRACE_INTERNAL bool probe_loaded_object(u32 i, char *path, size_t size, unsigned long *base)
 {
 	const struct link_map *map;
 	bool first = !i;

@@ -192,7 +192,7 @@ struct probe_place {
 int probe_place_find(struct probe_place *place, const struct kprobe *p, const char *what);
 
 /* Number @i of the loaded objects: its path, which may be "", and base. False: there are not so many. */
-bool probe_loaded_object(u32 i, char *path, size_t size, unsigned long *base);
+FTRACE_INTERNAL bool probe_loaded_object(u32 i, char *path, size_t size, unsigned long *base);
 
 /* What is wrong with @p's place as it is now; ftrace_lock is held. 0 or -errno, logged. */
 int probe_place_check(struct probe_place *place, const struct kprobe *p, const char *what);

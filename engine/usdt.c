@@ -217,6 +217,13 @@ static void drop_gone(struct usdt_probe *u)
 	}
 }
 
+static bool is_watched(const struct watched *w, const struct kprobe *kp)
+{
+	while (w && w->kp.addr != kp->addr)
+		w = w->next;
+	return w;
+}
+
 FTRACE_INTERNAL int ftrace_usdt_follow(struct usdt_probe *u, const char *path, unsigned long base)
 {
 	struct watched *before, *fresh, *next;
@@ -231,10 +238,12 @@ FTRACE_INTERNAL int ftrace_usdt_follow(struct usdt_probe *u, const char *path, u
 	for (; fresh; fresh = next) {
 		struct kprobe *kp = &fresh->kp;
 
+		bool known = is_watched(before, kp);
+
 		next = fresh->next;
-		if (!err)
+		if (!err && !known)
 			err = register_kprobes(&kp, 1);
-		if (err) {
+		if (err || known) {
 			u->nsites--;
 			ft_free(fresh, fresh->size);
 			continue;

@@ -31,8 +31,8 @@ struct usdt_probe;
 
 /*
  * Objects came or went: what @u watches in those that are gone is forgotten, and places in the object at @path, which is
- * at @base (NULL: none), are watched from now on. @u may be registered or not; it is where nsites is not 0. 0 or -errno,
- * logged.
+ * at @base (NULL: none), are watched from now on, once each. @u may be registered or not; it is where nsites is not 0. 0 or
+ * -errno, logged.
  */
 FTRACE_INTERNAL int ftrace_usdt_follow(struct usdt_probe *u, const char *path, unsigned long base);
 
