@@ -55,8 +55,6 @@ def api_all(width):
 
 def arguments(name, width):
     given = test_programs.PROGRAMS[name][2]
-    if name.startswith("sigalrm"):	# a fifth of the signals: emulated on a busy machine they are too many for the time
-        return [*given, "300"]
     return plugins(width) if name in PLUGINS else given
 
 
