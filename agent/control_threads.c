@@ -25,12 +25,23 @@ static int add(s32 tids[FTRACE_MAX_CHOSEN], u32 *n, const char *word, size_t len
 	return 0;
 }
 
+/* Threads that were chosen and have not ended; of several that have, one, so that the list stays a choice. */
+static u32 chosen_before(enum ftrace_choice choice, s32 tids[FTRACE_MAX_CHOSEN])
+{
+	u32 n = ftrace_chosen_threads(choice, tids), kept = 0;
+
+	for (u32 i = 0; i < n; i++)
+		if (tids[i] > 0)
+			tids[kept++] = tids[i];
+	return kept || !n ? kept : 1;
+}
+
 /* An empty value chooses all. */
 static int choose(enum ftrace_choice choice, const char *file, const char *value, size_t len,
 		  enum control_mode mode)
 {
 	s32 tids[FTRACE_MAX_CHOSEN];
-	u32 n = mode == CONTROL_APPEND ? ftrace_chosen_threads(choice, tids) : 0;
+	u32 n = mode == CONTROL_APPEND ? chosen_before(choice, tids) : 0;
 	size_t i = 0, begin;
 	int err = 0;
 
