@@ -109,6 +109,9 @@ struct kprobe {
  * -EBUSY: a debugger's breakpoint is there, the function's first bytes are in use by the tracer, or a
  *	thread blocks SIGTRAP where only a breakpoint is possible; or no jump fits there, and libc runs the function with
  *	all signals blocked at times (it begins or ends a thread, say), where a breakpoint would end the program.
+ *	Not seen, so that a breakpoint met then ends the program: SIGTRAP blocked by system call instructions of the
+ *	program's own, by a mask that siglongjmp() or setcontext() puts in force, or in a statically linked program; and
+ *	functions of the program that libc calls with all signals blocked.
  * -EPERM: code cannot be changed here. -ENOMEM.
  */
 int register_kprobe(struct kprobe *p);
