@@ -256,7 +256,7 @@ int cmd_report(int argc, char **argv)
 	struct trace_recording recording;
 	struct trace_stats stats;
 	uint64_t limit = UINT64_MAX;
-	int key, json = 0, csv = 0, stack = 0, events = 0, status = 1;
+	int key, json = 0, csv = 0, stack = 0, events = 0, sorted = 0, status = 1;
 	struct cmd_read read;
 	struct cmd_getopt g;
 	struct row *rows;
@@ -275,6 +275,7 @@ int cmd_report(int argc, char **argv)
 		csv |= key == KEY_CSV;
 		stack |= key == KEY_STACK;
 		events |= key == KEY_EVENTS;
+		sorted |= key == 's';
 	}
 	if (optind < argc)
 		return cmd_bad_use("report", "%s: report takes no arguments; a recording is named with -i",
@@ -283,6 +284,8 @@ int cmd_report(int argc, char **argv)
 		return cmd_bad_use("report", "--json, --csv and --stack: only one of them");
 	if (events && stack)
 		return cmd_bad_use("report", "--events and --stack: only one of them");
+	if (events && sorted)
+		return cmd_bad_use("report", "--sort: events are sorted by how often they happened");
 	if (cmd_read_open(&read, &recording))
 		goto out;
 	if (events) {

@@ -62,6 +62,7 @@ def test_table(recording):
 
 def test_refused(recording, tmp_path):
     assert "only one of them" in report(recording, "--stack", status=2)
+    assert "how often" in report(recording, "--sort", "name", status=2)
     done = ft.run([ft.FTRACE, "record", "-o", str(tmp_path / "data"), ft.build("flight.c", "-O2", *ft.PATCHABLE.split()), "1"])
     assert done.status == 0, done
     assert "no event in it" in report(str(tmp_path / "data"), status=1)
