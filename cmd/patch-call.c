@@ -351,15 +351,17 @@ static int wait_for_answer(struct patch_call *call)
 static int find_agent(struct agent_call *agent, bool wide)
 {
 	static struct {
+		bool known;
 		char agent[PATH_MAX], library[PATH_MAX];
 	} found[2], *files;
 	static struct record r;
 
 	files = &found[wide];
 	if ((!r.preload[0] && record_find_agent(&r)) ||
-	    (!files->agent[0] && agent_find_files(r.preload, wide ? FTRACE_LIB_WIDE : FTRACE_LIB_NARROW,
-						  files->agent, files->library)))
+	    (!files->known && agent_find_files(r.preload, wide ? FTRACE_LIB_WIDE : FTRACE_LIB_NARROW,
+					       files->agent, files->library)))
 		return -1;
+	files->known = true;
 	agent->agent = files->agent;
 	agent->library = files->library;
 	return 0;
