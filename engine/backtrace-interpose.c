@@ -47,6 +47,7 @@ struct unwinder {
 	unwind_backtrace_t *backtrace;
 	get_ip_t *get_ip;
 };
+/* Of those that the program began with: what is loaded later may go again. */
 static struct unwinder global_unwinder;
 
 static bool is_ours(unsigned long pc)
@@ -78,17 +79,11 @@ static bool from_handle(struct unwinder *u, const char *path, int flags)
 	return u->backtrace && u->get_ip;
 }
 
-static bool find_global_unwinder(void)
+static bool find_global_unwinder(struct unwinder *u)
 {
-	struct unwinder u = {
-		(unwind_backtrace_t *)next("_Unwind_Backtrace", (void *)walk_unwind_backtrace),
-		(get_ip_t *)next("_Unwind_GetIP", NULL),
-	};
-
-	if (!u.backtrace || !u.get_ip)
-		return false;
-	global_unwinder = u;
-	return true;
+	u->backtrace = (unwind_backtrace_t *)next("_Unwind_Backtrace", (void *)walk_unwind_backtrace);
+	u->get_ip = (get_ip_t *)next("_Unwind_GetIP", NULL);
+	return u->backtrace && u->get_ip;
 }
 
 /*
@@ -100,21 +95,30 @@ static bool find_unwinder(struct unwinder *u, void *caller)
 {
 	Dl_info info;
 
-	if ((global_unwinder.backtrace && global_unwinder.get_ip) || find_global_unwinder()) {
+	if (global_unwinder.backtrace) {
 		*u = global_unwinder;
 		return true;
 	}
-	return (dladdr(caller, &info) && info.dli_fname &&
+	return find_global_unwinder(u) ||
+	       (dladdr(caller, &info) && info.dli_fname &&
 		from_handle(u, info.dli_fname, RTLD_LAZY | RTLD_NOLOAD)) ||
 	       from_handle(u, "libgcc_s.so.1", RTLD_LAZY | RTLD_NOLOAD) ||
 	       from_handle(u, "libgcc_s.so.1", RTLD_LAZY);
 }
 
+static void find_libc_backtrace(void)
+{
+	libc_backtrace = (backtrace_t *)next("backtrace", (void *)walk_backtrace);
+}
+
 /* Looked up now: later it may be in a signal handler. */
 __attribute__((constructor)) static void look_up(void)
 {
-	find_global_unwinder();
-	libc_backtrace = (backtrace_t *)next("backtrace", (void *)walk_backtrace);
+	struct unwinder u;
+
+	if (find_global_unwinder(&u))
+		global_unwinder = u;
+	find_libc_backtrace();
 }
 
 /* ---- _Unwind_Backtrace() ---- */
@@ -186,7 +190,7 @@ IN_WALK static int walk_backtrace(void **array, int size)
 	int n;
 
 	if (!libc_backtrace)
-		look_up();
+		find_libc_backtrace();
 	if (!libc_backtrace || size <= 0)
 		return 0;
 	n = libc_backtrace(array, size);

@@ -22,6 +22,10 @@ def plugins():
             for step in (1, 7)]
 
 
+def unwinding_library():
+    return [build("unwinder_goes.c", *LIBRARY, "-DLIBRARY", "-Wl,--no-as-needed", "-lgcc_s", name="unwinding.so")]
+
+
 def with_constructor_threads(cc):
     library = build("ctor_thread_lib.c", *LIBRARY, "-pthread", name="libctor.so", cc=cc)
     return ["-rdynamic", "-Wl,--no-as-needed", library, "-Wl,-rpath," + os.path.dirname(library)]
@@ -79,6 +83,7 @@ PROGRAMS = {
     "dlsym_next": ("dlsym_next.c", O2 + ["-rdynamic", "-ldl"], []),
     "return_address": ("return_address.c", O2 + ["-rdynamic", "-ldl"], []),
     "backtrace": ("backtrace.c", O2 + THREADS + ["-rdynamic", "-ldl"], []),
+    "unwinder_goes": ("unwinder_goes.c", O2 + ["-ldl"], unwinding_library),
     "returns": ("returns.c", O2, []),
     "returns_O0": ("returns.c", ["-O0", PATCHABLE], []),
     "returns_avx": ("returns.c", O2 + ["-mavx"], []),
