@@ -15,6 +15,7 @@
  *	stop.c		threads stopped by ptrace
  *	thread.c	threads of our own
  *	thunk.c		short ways from a function to what replaces it
+ *	trampoline.c	trampolines of functions' own, the code of trampoline.S
  *	unwind.c	call frame information for stubs
  *	unwind-regs.c	where unwinding begins
  */
@@ -88,6 +89,20 @@ bool arch_thunk_possible(const struct dyn_ftrace *site);
 
 /* Write the thunk for @site, to run at @at, into writable memory at @out (FTRACE_STUB_SIZE). -ERANGE. */
 int arch_thunk_write(u8 *out, const struct dyn_ftrace *site, unsigned long at);
+
+/* ---- trampoline.c: where ARCH_HAS_TRAMPOLINES is defined; see engine/trampoline.h ---- */
+
+/*
+ * Write the trampoline of @site, which has a thunk and its stub at @stub, to run at @at, into writable memory at @out
+ * (ARCH_TRAMPOLINE_SIZE). -ERANGE.
+ */
+int arch_trampoline_write(u8 *out, const struct dyn_ftrace *site, unsigned long at, unsigned long stub);
+
+/*
+ * Write call frame information for the trampolines in [@start, @start + @len), pages of them, to @out (ARCH_UNWIND_SIZE(0)
+ * bytes within reach): an .eh_frame_hdr, and .eh_frame at *@eh_frame. Returns its size; 0: out of reach.
+ */
+size_t arch_trampoline_table(u8 *out, unsigned long start, size_t len, size_t *eh_frame);
 
 /* ---- insn-copy.c ---- */
 

@@ -13,6 +13,7 @@
 #include "site.h"
 #include "stop.h"
 #include "text.h"
+#include "thunk.h"
 
 #define MAX_TRIES	5		/* stops that are tried when one may go better in a moment */
 #define MAX_BUSY	64u
@@ -296,6 +297,7 @@ int ftrace_object_disarm(struct ftrace_object *obj)
 			      "it cannot be written");
 	for (u32 id = obj->first_site; id < obj->first_site + obj->nsites; id++)
 		ftrace_site(id)->flags &= ~(u32)FTRACE_SITE_ARMED;
+	ftrace_thunks_gone(obj);		/* armed again they lead to the stubs */
 	ft_free(obj->before, before_size(obj));
 	obj->before = NULL;
 	obj->nbefore = 0;

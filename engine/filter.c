@@ -38,20 +38,25 @@ static bool bit_is_set(const struct side *s, u32 id)
 	return id < s->nbits && s->bits[id / 64] >> (id % 64) & 1;
 }
 
-bool ftrace_ops_wants(struct ftrace_ops *ops, const struct dyn_ftrace *site)
+bool ftrace_ops_wants_id(struct ftrace_ops *ops, u32 id)
 {
 	const struct ftrace_hash *h = __atomic_load_n(
 		(struct ftrace_hash **)&ops->reserved[FTRACE_OPS_HASH], __ATOMIC_ACQUIRE);
 
 	if (ops->flags & FTRACE_OPS_FL_CHOOSE)
-		return h && bit_is_set(&h->side[FILTER], site->id);
+		return h && bit_is_set(&h->side[FILTER], id);
 	if (!h)
 		return true;
 	if (h->side[FILTER].patterns || h->side[FILTER].nset) {
-		if (!bit_is_set(&h->side[FILTER], site->id))
+		if (!bit_is_set(&h->side[FILTER], id))
 			return false;
 	}
-	return !bit_is_set(&h->side[NOTRACE], site->id);
+	return !bit_is_set(&h->side[NOTRACE], id);
+}
+
+bool ftrace_ops_wants(struct ftrace_ops *ops, const struct dyn_ftrace *site)
+{
+	return ftrace_ops_wants_id(ops, site->id);
 }
 
 static size_t bytes_for(u32 nbits)

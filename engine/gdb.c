@@ -74,10 +74,12 @@ struct symfile {
 /* Of this very library: the machine's ELF class, byte order and number. */
 extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
 
-static struct symfile *symfiles[FTRACE_MAX_CHUNKS];	/* by region */
+static struct symfile *symfiles[FTRACE_MAX_CHUNKS];
+static const struct ftrace_unwind_region *regions[FTRACE_MAX_CHUNKS];	/* which they are of */
 static u32 nsymfiles;
 
-static const char stub_prefix[] = "ftrace:", region_name[] = "ftrace_stub", copies_name[] = "ftrace_copy";
+static const char stub_prefix[] = "ftrace:", region_name[] = "ftrace_stub";
+static const char trampolines_name[] = "ftrace_trampoline", copies_name[] = "ftrace_copy";
 
 /* The name of the site whose stub is at @stub, or NULL. */
 static const char *stub_name(unsigned long stub)
@@ -238,8 +240,10 @@ static void unlink_symfile(struct symfile *s)
 
 void ftrace_gdb_add(const struct ftrace_unwind_region *r)
 {
-	struct symfile *s = make_symfile(r, region_name, 0, 1 + sizeof(region_name));
+	const char *name = r->named ? region_name : trampolines_name;
+	struct symfile *s = make_symfile(r, name, 0, 2 + ft_strlen(name));
 
+	regions[nsymfiles] = r;
 	symfiles[nsymfiles++] = s;
 	if (s)
 		link_symfile(s);
@@ -285,10 +289,10 @@ void ftrace_gdb_symbols(void)
 {
 	add_copies();
 	for (u32 i = 0; i < nsymfiles; i++) {
-		const struct ftrace_unwind_region *r = ftrace_unwind_region(i);
+		const struct ftrace_unwind_region *r = regions[i];
 		struct symfile *old = symfiles[i], *new;
 		size_t strsize;
-		u32 nnames = count_names(r, &strsize);
+		u32 nnames = r->named ? count_names(r, &strsize) : 0;
 
 		if (!nnames || (old && old->nnames == nnames))
 			continue;

@@ -9,6 +9,7 @@
 #include "scratch.h"
 #include "stop.h"
 #include "thread.h"
+#include "trampoline.h"
 #include "unwind-stack.h"
 
 #define STILL_TRIES	40u
@@ -35,7 +36,8 @@ static int find_code(const struct ft_mapping *m, void *data)
 
 static bool in_code(const struct still *s, unsigned long addr)
 {
-	return addr - s->code[0].lo < s->code[0].size || addr - s->code[1].lo < s->code[1].size;
+	return addr - s->code[0].lo < s->code[0].size || addr - s->code[1].lo < s->code[1].size ||
+	       ftrace_in_trampoline(addr);
 }
 
 static bool in_stubs(unsigned long addr)

@@ -13,6 +13,7 @@
 #include "shadow.h"
 #include "stop.h"
 #include "thunk.h"
+#include "trampoline.h"
 #include "unwind-stack.h"
 
 /* Code that must not be on a stack. */
@@ -45,7 +46,7 @@ static unsigned long bytes_before(const struct dyn_ftrace *site)
 }
 
 /*
- * The version of @f that is being left. Its stub and thunk, where a thread may be on its way to any. And the
+ * The version of @f that is being left. Its stub, thunk and trampoline, where a thread may be on its way to any. And the
  * bytes of the site, in the original: whoever is about to execute the jump there may have come from the
  * other version of a function that ended in a jump to this one, and nothing on its stack says so.
  */
@@ -54,7 +55,7 @@ static int add_func(struct klp_check *c, const struct klp_kfunc *f)
 	const struct klp_kfunc *old = c->target ? f->below : f;
 	const struct klp_ranges *ranges = !old || old->nop ? &f->old : &old->new;
 	const struct dyn_ftrace *site = f->site;
-	unsigned long at, entry;
+	unsigned long at, end, entry;
 
 	if (!f->patched)
 		return 0;
@@ -66,6 +67,8 @@ static int add_func(struct klp_check *c, const struct klp_kfunc *f)
 		at = ftrace_thunk_code(ftrace_thunk_of(site));
 		add_code(c, at, at + FTRACE_STUB_SIZE, f->name);
 	}
+	if (ftrace_trampoline_range(site, &at, &end))
+		add_code(c, at, end, f->name);
 	entry = site->ip - site->entry_delta;
 	add_code(c, entry - bytes_before(site), site->ip + site->len, f->name);
 	return klp_add_calls(c, entry, ranges, f->name);
@@ -105,7 +108,7 @@ struct klp_check *klp_new_check(const struct klp_kpatch *p, bool target, int *er
 	c->target = target;
 	c->loads = READ_ONCE(klp_loads);
 	for (u32 i = 0; i < p->nobjs; i++)
-		c->max_code += p->objs[i].nfuncs * (KLP_MAX_RANGES + 3);
+		c->max_code += p->objs[i].nfuncs * (KLP_MAX_RANGES + 4);
 	c->code = scratch_alloc(c->max_code * sizeof(*c->code));
 	if (c->code || !c->max_code)
 		c->objects = klp_hold_objects(100, err);

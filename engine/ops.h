@@ -97,6 +97,7 @@ struct ftrace_hash;		/* the patterns of one ops and the sites they chose */
 
 /* Does @ops want @site, by its filters? */
 bool ftrace_ops_wants(struct ftrace_ops *ops, const struct dyn_ftrace *site);
+bool ftrace_ops_wants_id(struct ftrace_ops *ops, u32 id);
 
 /* Add @n sites to the filter of @ops, or take them away. 0 or -ENOMEM, or as ftrace_set_filter_ip(). */
 FTRACE_INTERNAL int ftrace_filter_sites(struct ftrace_ops *ops, struct dyn_ftrace **sites, u32 n, bool remove);

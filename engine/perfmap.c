@@ -8,6 +8,7 @@
 #include "chunk.h"
 #include "gdb.h"
 #include "site.h"
+#include "trampoline.h"
 
 #define BUFFER	16384
 
@@ -73,8 +74,11 @@ static int open_map(const char *path)
 FTRACE_INTERNAL int ftrace_perf_map_write(void)
 {
 	static u32 written;		/* ids below this one are in the file ... */
+	static u32 trampolines;		/* and as many of these ... */
 	static int written_pid;		/* ... of this process */
 	char path[64];
+	const struct dyn_ftrace *site;
+	unsigned long lo, hi;
 	struct map_file *f;
 	int lines = 0, pid = ft_getpid();
 	u32 n = ftrace_nsites();
@@ -91,10 +95,9 @@ FTRACE_INTERNAL int ftrace_perf_map_write(void)
 		return ft_log(err, "%s: error %d", path, -err);
 	}
 	if (pid != written_pid)
-		written = 0;
+		written = trampolines = 0;
 	for (u32 id = written; id < n && !f->err; id++) {
-		const struct dyn_ftrace *site = ftrace_site(id);
-
+		site = ftrace_site(id);
 		if (!site || !(site->flags & FTRACE_SITE_ARMED) || !site->name)
 			continue;
 		put_line(f, ftrace_stub(id), FTRACE_STUB_SIZE, "ftrace:", site->name);
@@ -102,6 +105,12 @@ FTRACE_INTERNAL int ftrace_perf_map_write(void)
 		if (site->form == FTRACE_FORM_MOVED)
 			put_line(f, ftrace_copy(id), FTRACE_COPY_SIZE, "", site->name);
 		written = id + 1;
+		lines++;
+	}
+	for (; (site = ftrace_trampoline_site(trampolines)) && !f->err; trampolines++) {
+		if (!ftrace_trampoline_range(site, &lo, &hi))
+			continue;
+		put_line(f, lo, (u32)(hi - lo), "ftrace:", site->name);
 		lines++;
 	}
 	flush(f);

@@ -8,8 +8,8 @@
 /*
  * Append the stubs of all sites made since the last call to /tmp/perf-PID.map, the file perf
  * reads for code made at run time: "START SIZE ftrace:FUNCTION" a line, about 50 bytes a site; where a
- * function's first instructions were moved, another for their copy, with its name alone. A
- * process that writes such a file for itself (a JIT compiler) keeps its lines. A child of fork
+ * function's first instructions were moved, another for their copy, with its name alone; and one for each trampoline
+ * (trampoline.h). A process that writes such a file for itself (a JIT compiler) keeps its lines. A child of fork
  * needs a call of its own. Returns the number of sites, or -errno (logged): -EEXIST when the file
  * is somebody else's. Takes no lock; calls must not overlap.
  */

@@ -131,15 +131,18 @@ void ftrace_thunks_make(struct dyn_ftrace **sites, u32 n)
 	ftrace_text_close(&text);
 	arch_poke_sync();
 	if (failed)
-		ft_log(err, "%u functions get no short way to what replaces them: error %d", failed,
+		ft_log(err, "%u functions get no short way to what is called instead or before: error %d", failed,
 		       -err);
 }
 
 void ftrace_thunks_gone(struct ftrace_object *obj)
 {
 	for (u32 i = 0; obj->thunks && i < obj->nsites; i++)
-		if (obj->thunks->of[i])
+		if (obj->thunks->of[i]) {
 			thunk(obj->thunks->of[i])->placed = false;
+			thunk(obj->thunks->of[i])->has_trampoline = false;
+			WRITE_ONCE(thunk(obj->thunks->of[i])->ops, NULL);
+		}
 }
 
 #else

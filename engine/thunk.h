@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Thunks: a second place that a site can jump to instead of its stub, for functions that are replaced
- * (livepatch.h) or have a direct call. A thunk is one jump through a pointer, so that what a call costs
+ * (livepatch.h), have a direct call or a trampoline of their own (trampoline.h). A thunk is one jump through a pointer, so that what a call costs
  * then is that jump and no callback; where it goes is data, changed by one store while threads run.
  * It goes to the stub whenever somebody traces the function as well.
  *
@@ -19,12 +19,16 @@
 
 struct dyn_ftrace;
 struct ftrace_object;
+struct ftrace_ops;
 
 struct ftrace_thunk {
 	unsigned long target;		/* where a call of the function goes */
 	unsigned long direct;		/* what ARCH_THUNK_DIRECT calls before it goes to the body */
 	struct dyn_ftrace *site;
 	bool placed;			/* the site's jump leads here */
+	bool has_trampoline;		/* the one at trampoline is the site's as it is now */
+	unsigned long trampoline;	/* trampoline.h; 0: none was made */
+	struct ftrace_ops *ops;		/* whose callback it calls; NULL: the stub does what there is to do */
 };
 
 /* Can @site have one? */

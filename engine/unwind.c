@@ -485,6 +485,15 @@ int ftrace_unwind_add_table(unsigned long start, size_t len, void *room, size_t 
 	return add_region(start, len, room, size, eh_frame, false);
 }
 
+int ftrace_unwind_add_trampolines(unsigned long start, size_t len, void *room, size_t size, size_t eh_frame)
+{
+	int err = add_region(start, len, room, size, eh_frame, true);
+
+	if (!err)
+		ftrace_gdb_add(&regions[nregions - 1]);
+	return err;
+}
+
 int ftrace_unwind_add(unsigned long start, size_t len, void *room)
 {
 	size_t eh_frame, size = arch_unwind_table(room, (unsigned long)room, start, len, &eh_frame);
@@ -494,7 +503,9 @@ int ftrace_unwind_add(unsigned long start, size_t len, void *room)
 		return ft_log(-ERANGE, "unwinding: table at %p is too far from stubs at %lx",
 			      room, start);
 	err = add_region(start, len, room, size, eh_frame, true);
-	if (!err)
-		ftrace_gdb_add(&regions[nregions - 1]);
-	return err;
+	if (err)
+		return err;
+	regions[nregions - 1].named = true;
+	ftrace_gdb_add(&regions[nregions - 1]);
+	return 0;
 }

@@ -25,7 +25,8 @@ struct ftrace_unwind_region {
 	void *eh_frame;			/* .eh_frame */
 	size_t eh_frame_size;
 	ElfW(Phdr) phdr[2];		/* what dl_iterate_phdr() shows */
-	bool stubs;			/* else: copies of the program's instructions */
+	bool stubs;			/* or trampolines; else: copies of the program's instructions */
+	bool named;			/* each of its stubs may have a name, see gdb.h */
 };
 
 /*
@@ -57,10 +58,13 @@ int ftrace_unwind_add(unsigned long start, size_t len, void *room);
  */
 int ftrace_unwind_add_table(unsigned long start, size_t len, void *hdr, size_t size, size_t eh_frame);
 
+/* The same for trampolines (trampoline.h). gdb is told. */
+int ftrace_unwind_add_trampolines(unsigned long start, size_t len, void *hdr, size_t size, size_t eh_frame);
+
 /* The region @pc lies in, or NULL. Async-signal-safe, no lock. */
 const struct ftrace_unwind_region *ftrace_unwind_find(unsigned long pc);
 
-/* Is @pc in a stub, so that its frame is none of the program's? Async-signal-safe, no lock. */
+/* Is @pc in a stub or a trampoline, so that its frame is none of the program's? Async-signal-safe, no lock. */
 bool ftrace_unwind_is_stub(unsigned long pc);
 
 /* Region number @i in order of registration, or NULL. Async-signal-safe, no lock. */

@@ -11,6 +11,7 @@
 #include "text.h"
 #include "thread.h"
 #include "thunk.h"
+#include "trampoline.h"
 
 extern struct ftrace_ops ftrace_list_ops, ftrace_list_regs_ops;
 
@@ -80,12 +81,20 @@ static bool graph_callbacks_exist(void)
 	return false;
 }
 
+/* Is all that is asked what a trampoline of the site's own does? */
+static bool is_for_trampoline(const struct wishes *w)
+{
+	return w->ops == 1 && w->general && !w->graph && !w->records && !w->regs && !w->thunk && !w->loud;
+}
+
 /* Where the site's thunk is to lead: past the stub where nobody but that ops has the function. */
 static unsigned long thunk_target(const struct dyn_ftrace *site, const struct wishes *w,
 				  struct ftrace_thunk *thunk)
 {
 	unsigned long target;
 
+	if (thunk->ops)
+		return ftrace_trampoline_of(site);
 	if (w->ops != 1 || w->graph || !w->thunk)
 		return ftrace_stub(site->id);
 	if (w->first->flags & FTRACE_OPS_FL_DIRECT)
@@ -107,7 +116,8 @@ static unsigned long direct_target(const struct dyn_ftrace *site)
 
 /*
  * The thunk, if there is one: it is led to the stub after the stub is as it is to be, and past it when there
- * is something behind.
+ * is something behind. The trampoline, where threads may be now, knows its ops as the stub does: read behind the mark
+ * that ftrace_synchronize() waits for.
  */
 static void apply_thunk(struct dyn_ftrace *site, const struct wishes *w)
 {
@@ -120,6 +130,7 @@ static void apply_thunk(struct dyn_ftrace *site, const struct wishes *w)
 	direct = w->thunk ? direct_target(site) : 0;
 	if (direct)
 		smp_store_release(&thunk->direct, direct);
+	smp_store_release(&thunk->ops, is_for_trampoline(w) && ftrace_trampoline_of(site) ? w->first : NULL);
 	smp_store_release(&thunk->target, thunk_target(site, w, thunk));
 }
 
@@ -218,6 +229,53 @@ static int make_thunks(u32 first, u32 n, struct dyn_ftrace **batch)
 	return 0;
 }
 
+/* From @ops on: an ops for which a function may get a trampoline of its own. */
+static struct ftrace_ops *next_for_trampolines(struct ftrace_ops *ops)
+{
+	const unsigned long mask = FTRACE_OPS_FL_GENERAL_REGS | FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_RECORD;
+
+	while (ops && (ops->flags & mask) != FTRACE_OPS_FL_GENERAL_REGS)
+		ops = ftrace_ops_next(ops);
+	return ops;
+}
+
+static bool any_wants(struct ftrace_ops *ops, u32 id)
+{
+	for (; ops; ops = next_for_trampolines(ftrace_ops_next(ops)))
+		if (ftrace_ops_wants_id(ops, id))
+			return true;
+	return false;
+}
+
+/*
+ * Trampolines for those of sites [@first, @first + @n) that are to have one and have none: all of them, or, where
+ * they are too many, none. A site that is on keeps what it has, as no call may be missed.
+ */
+static void make_trampolines(u32 first, u32 n, struct dyn_ftrace **batch)
+{
+	struct ftrace_ops *ops = next_for_trampolines(ftrace_ops_list);
+	u32 left = ftrace_trampolines_left(), count = 0;
+
+	for (u32 id = first; ops && left && id < first + n; id++) {
+		/* Most are found not to be wanted without a look at them, which costs more. */
+		struct dyn_ftrace *site = any_wants(ops, id) ? ftrace_site(id) : NULL;
+		struct wishes w;
+
+		if (!site || !(site->flags & FTRACE_SITE_ARMED) || site->flags & FTRACE_SITE_GONE ||
+		    (site->flags & FTRACE_SITE_ON && !ftrace_thunk_of(site)) ||
+		    ftrace_trampoline_of(site) || !ftrace_thunk_possible(site))
+			continue;
+		collect(site, &w);
+		if (!is_for_trampoline(&w))
+			continue;
+		if (count == left)
+			return;
+		batch[count++] = site;
+	}
+	if (count)
+		ftrace_trampolines_make(batch, count);
+}
+
 int ftrace_update_sites(u32 first, u32 n)
 {
 	struct dyn_ftrace **batch, **moved;
@@ -231,6 +289,7 @@ int ftrace_update_sites(u32 first, u32 n)
 		return -ENOMEM;
 	moved = batch + n;
 	err_thunks = make_thunks(first, n, batch);
+	make_trampolines(first, n, batch);
 	for (u32 id = first; id < first + n; id++) {
 		struct dyn_ftrace *site = ftrace_site(id);
 		bool on;

@@ -118,7 +118,7 @@ def test_signal_at_every_instruction(how, tracer, record):
 
 
 @pytest.mark.limit(240)
-@pytest.mark.parametrize("mode", ["graph", "regs", "minimal", "several", "all"])
+@pytest.mark.parametrize("mode", ["graph", "regs", "minimal", "general", "several", "all"])
 @pytest.mark.parametrize("how", ["return", "jump", "unwind"])
 def test_signal_at_every_instruction_api(how, mode):
     """The same with callbacks of the library's API at every entry and return."""

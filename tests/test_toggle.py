@@ -3,7 +3,7 @@
 import pytest
 
 import ftracetest
-from ftracetest import api_program, run
+from ftracetest import PATCHABLE, api_program, build, run
 
 DONE = b"bad values 0, callbacks after unregister 0, called yes\n"
 
@@ -13,6 +13,24 @@ DONE = b"bad values 0, callbacks after unregister 0, called yes\n"
 def test_toggle(what, toggles):
     result = run([api_program("toggle.c"), what, str(toggles)], timeout=110)
     assert result.status == 0 and result.stdout == DONE, str(result)
+
+
+@pytest.mark.parametrize("what,toggles", [("filter", 4000), ("mixed", 700), ("threads", 1500)])
+def test_toggle_general(what, toggles):
+    """Callbacks that may be called by a trampoline of the function's own."""
+    result = run([api_program("toggle.c"), what, str(toggles), "general"], timeout=110)
+    assert result.status == 0 and result.stdout == DONE, str(result)
+
+
+def test_own():
+    """programs/own.c: callbacks that a trampoline of the function's own calls; others come and go meanwhile."""
+    if ftracetest.ARCH != "x86_64":
+        pytest.skip("functions have no trampolines of their own there")
+    library = build("own_lib.c", "-O2", "-shared", "-fPIC", PATCHABLE, name="own_lib.so")
+    result = run([api_program("own.c"), library], timeout=110)
+    assert result.status == 0 and result.stdout == (
+        b"by its own\nthread: all calls, right\nthread: all calls, right\nby its own\n"
+        b"library: all calls\n"), str(result)
 
 
 def test_toggle_under_gdb():
@@ -26,8 +44,9 @@ def test_toggle_under_gdb():
         assert bad not in result.stdout, str(result)
 
 
-@pytest.mark.parametrize("what", ["filter", "graph"])
-def test_toggle_one_processor(what):
+@pytest.mark.parametrize("arguments", [("filter", "600"), ("graph", "600"), ("filter", "600", "general")],
+                         ids=" ".join)
+def test_toggle_one_processor(arguments):
     """All threads share one processor: a toggle lands between any two of their instructions."""
-    result = run(["taskset", "-c", "0", api_program("toggle.c"), what, "600"], timeout=110)
+    result = run(["taskset", "-c", "0", api_program("toggle.c"), *arguments], timeout=110)
     assert result.status == 0 and result.stdout == DONE, str(result)

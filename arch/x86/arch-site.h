@@ -176,6 +176,11 @@
 #ifdef __x86_64__
 #define ARCH_HAS_THUNKS
 #define ARCH_THUNK_DIRECT	50
+
+/* A site's trampoline (engine/trampoline.h): trampoline.S. */
+#define ARCH_HAS_TRAMPOLINES
+#define ARCH_TRAMPOLINE_SIZE	320	/* as many in each page as it has room for */
+#define ARCH_TRAMPOLINE_ENTRY	32	/* where it is jumped to */
 #endif
 
 #define ARCH_HAS_DETOURS

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* x86, both widths: writing call frame information; for unwind.c and unwind-32.c. */
+/* x86, both widths: writing call frame information; for unwind.c, unwind-32.c and trampoline.c. */
 #ifndef FTRACE_ARCH_UNWIND_PUT_H
 #define FTRACE_ARCH_UNWIND_PUT_H
 
@@ -16,16 +16,20 @@ enum {
 	DW_CFA_def_cfa_expr	= 0x0f,
 	DW_CFA_expression	= 0x10,
 	DW_CFA_val_expression	= 0x16,
+	DW_CFA_offset		= 0x80,
 
 	DW_OP_deref		= 0x06,
 	DW_OP_const1u		= 0x08,
+	DW_OP_const2u		= 0x0a,
 	DW_OP_const4u		= 0x0c,
 	DW_OP_const8u		= 0x0e,
 	DW_OP_dup		= 0x12,
 	DW_OP_swap		= 0x16,
 	DW_OP_and		= 0x1a,
 	DW_OP_minus		= 0x1c,
+	DW_OP_mod		= 0x1d,
 	DW_OP_mul		= 0x1e,
+	DW_OP_or		= 0x21,
 	DW_OP_plus		= 0x22,
 	DW_OP_shl		= 0x24,
 	DW_OP_shr		= 0x25,
@@ -34,6 +38,8 @@ enum {
 	DW_OP_eq		= 0x29,
 	DW_OP_ge		= 0x2a,
 	DW_OP_le		= 0x2c,
+	DW_OP_lt		= 0x2d,
+	DW_OP_skip		= 0x2f,
 	DW_OP_lit0		= 0x30,
 	DW_OP_breg0		= 0x70,
 };

@@ -27,6 +27,7 @@
 #endif
 #include "attach.h"
 #ifdef WITH_LIBRARY
+#include <link.h>
 #include <pthread.h>
 #include <unistd.h>
 #include <ftrace/fgraph.h>
@@ -255,11 +256,36 @@ static CALLBACK void check_regs(struct pt_regs *regs, int all, unsigned long ip)
 	}
 }
 
+#define GENERAL_ALONE	(FTRACE_OPS_FL_GENERAL_REGS | FTRACE_OPS_FL_ENABLED)
+
+/* Which callbacks were called by code of the library's that is in no file: a trampoline of the function's own. */
+static unsigned long made_lo[64], made_hi[64], from_trampoline;
+static int nmade;
+
+static UNTRACED int look_for_made(struct dl_phdr_info *info, size_t size, void *data)
+{
+	(void)size, (void)data;
+	if (!strcmp(info->dlpi_name, "[ftrace]") && nmade < 64) {
+		made_lo[nmade] = info->dlpi_addr + info->dlpi_phdr[0].p_vaddr;
+		made_hi[nmade] = made_lo[nmade] + info->dlpi_phdr[0].p_memsz;
+		nmade++;
+	}
+	return 0;
+}
+
+/* But where the function's own return address may be a stub's. */
+static CALLBACK void note_caller(unsigned long caller, unsigned long parent_ip, int general)
+{
+	from_trampoline += general && parent_ip % 64 == 28;
+	for (int i = 0; i < nmade; i++)
+		from_trampoline += caller >= made_lo[i] && caller < made_hi[i] && parent_ip % 64 != 28;
+}
+
 static CALLBACK void at_entry(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *op,
 			      struct pt_regs *regs)
 {
-	(void)parent_ip;
 	callbacks++;
+	note_caller((unsigned long)__builtin_return_address(0), parent_ip, op->flags == GENERAL_ALONE);
 	check_regs(regs, !!(op->flags & FTRACE_OPS_FL_SAVE_REGS), ip);
 	clobber(!(op->flags & FTRACE_OPS_FL_GENERAL_REGS));
 }
@@ -419,6 +445,7 @@ static UNTRACED int start(const char *mode)
 	MODE("replaced", replace(0); expected_ran = 2)
 	MODE("replaced-gone", replace_held(); expected_ran = 2)
 	MODE("replaced-stays", replace(1))
+	dl_iterate_phdr(look_for_made, NULL);
 	MODE("off", function(&regs); must(unregister_ftrace_function(&regs), "unregister"))
 	return known;
 }
@@ -507,6 +534,14 @@ static UNTRACED void go(void)
 		if (failed)
 			printf("round %ld%s\n", i, tail ? ", by a tail call" : "");
 	}
+#if defined(WITH_LIBRARY) && defined(__x86_64__) && !defined(MOVED)
+	/* All but the one that finds the thread without a state. */
+	if (!strcmp(mode, "general") ? from_trampoline + 2 < callbacks : from_trampoline && strcmp(mode, "several")) {
+		printf("%lu of %lu callbacks were called by a trampoline of the function's own\n", from_trampoline,
+		       callbacks);
+		failed = 1;
+	}
+#endif
 	if (!failed)
 		printf("ok %ld vectors %d\n", rounds, 16 << fidelity_level);
 }

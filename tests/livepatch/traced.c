@@ -214,6 +214,48 @@ static void system_calls(void)
 	ok(!wrong, "no system call has given anything else (%ld)", wrong);
 }
 
+/* ---- a thread in the callback of an ops that has the function to itself ---- */
+
+static int callback_fds[2];
+static volatile int in_callback, callback_tid, version_behind;
+
+static void wait_in_callback(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *op, struct pt_regs *regs)
+{
+	char c;
+
+	if (syscall(SYS_gettid) != callback_tid)
+		return;
+	in_callback = 1;
+	if (read(callback_fds[0], &c, 1) != 1)
+		abort();
+}
+
+static void *call_once(void *arg)
+{
+	callback_tid = (int)syscall(SYS_gettid);
+	version_behind = target_version();
+	return NULL;
+}
+
+/* It will go on in the version that it was about to call. */
+static void callback_holds(void)
+{
+	static struct ftrace_ops ops = { .func = wait_in_callback, .flags = FTRACE_OPS_FL_GENERAL_REGS };
+	pthread_t thread;
+
+	ftrace_set_filter(&ops, "target_version", 14, 1);
+	ok(!pipe(callback_fds) && register_ftrace_function(&ops) == 0 &&
+	   !pthread_create(&thread, NULL, call_once, NULL), "a callback that waits");
+	while (!in_callback || !reads(callback_tid))
+		usleep(1000);
+	ok(klp_enable_patch(&patch) == 0 && klp_wait_transition(200) != 0, "holds a transition up");
+	ok(write(callback_fds[1], "", 1) == 1 && !pthread_join(thread, NULL) && version_behind == 1,
+	   "its call is one of the original");
+	ok(klp_wait_transition(LONG) == 0 && target_version() == 2, "done when it is over");
+	ok(disable(&patch) == 0 && target_version() == 1, "disabled");
+	ok(unregister_ftrace_function(&ops) == 0, "unregistered");
+}
+
 /* ---- what can be read of a patch ---- */
 
 static void attributes(void)
@@ -245,6 +287,7 @@ int main(void)
 	which_version();
 	probes();
 	system_calls();
+	callback_holds();
 	attributes();
 	return tap_done();
 }

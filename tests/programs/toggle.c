@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * usage: toggle WHAT TOGGLES
+ * usage: toggle WHAT TOGGLES [general]
  *
  * Turns hundreds of sites on and off through the library's API while threads run through them, one
  * of them with every signal blocked. WHAT: register (register/unregister), filter
  * (ftrace_set_filter with reset on a registered ops), graph (register/unregister_ftrace_graph), mixed (all
- * of them, several ops at once), threads (two threads toggling ops of their own). Checks that
+ * of them, several ops at once), threads (two threads toggling ops of their own). general: callbacks of two of
+ * the ops say that they change no vector register. Checks that
  * every call returns the right value, that no callback runs after an unregister returned, and
  * that counts are exact whenever nobody toggles.
  */
@@ -89,7 +90,13 @@ struct user {
 	int dead;
 };
 
-static UNTRACED void hit(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *op,
+#ifndef __s390__
+#define CALLBACK __attribute__((noinline, patchable_function_entry(0), target("general-regs-only")))
+#else
+#define CALLBACK UNTRACED
+#endif
+
+static CALLBACK void hit(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *op,
 			 struct pt_regs *regs)
 {
 	struct user *user = op->private;
@@ -204,6 +211,8 @@ UNTRACED int main(int argc, char **argv)
 	int all = !strcmp(what, "mixed");
 
 	toggles = argc > 2 ? atoi(argv[2]) : 1000;
+	if (argc > 3 && !strcmp(argv[3], "general"))
+		one.flags = three.flags = FTRACE_OPS_FL_GENERAL_REGS;
 	filter(&one, "function_*");
 	filter(&two, "function_*");
 	filter(&three, "function_*");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The stubs are the library's. STUBS_OPS in the environment says what is registered: "graph" (the
- * default), "function", "regs", or "all" three. "replaced": nothing, but leaf() is replaced, and back, over and
+ * default), "function", "regs", or "all" three. "general": functions have trampolines of their own, and all that these
+ * leave to stubs happens as well. "replaced": nothing, but leaf() is replaced, and back, over and
  * over, by a transition that another thread holds up for some time.
  */
 #include "stubs.h"
@@ -18,7 +19,7 @@
 
 long stubs_entered, stubs_returned;
 const bool stubs_counted = true;
-bool stubs_hook, stubs_replaced;
+bool stubs_hook, stubs_own, stubs_replaced;
 
 static void count(long *counter)
 {
@@ -42,6 +43,9 @@ static void returned(struct ftrace_graph_ret *trace, struct fgraph_ops *gops, st
 	count(&stubs_returned);
 }
 
+/* Where that leads is not seen, so vector registers are saved around it, which only trampolines in the library do. */
+static void (*volatile count_somehow)(long *counter) = count;
+
 static void called(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *op,
 		   struct pt_regs *regs)
 {
@@ -49,7 +53,74 @@ static void called(unsigned long ip, unsigned long parent_ip, struct ftrace_ops 
 	(void)parent_ip;
 	(void)op;
 	(void)regs;
+	count_somehow(&stubs_entered);
+}
+
+static void check(int err);
+
+/* ---- general ---- */
+
+#ifdef __s390__
+#define GENERAL_ONLY
+#else
+#define GENERAL_ONLY	__attribute__((target("general-regs-only")))
+#endif
+
+static volatile int in_callback;
+static struct ftrace_ops company = {.func = called};
+
+TRACED int stubs_inner(int x)
+{
+	return x + 1;
+}
+
+GENERAL_ONLY static void called_first(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *op,
+				      struct pt_regs *regs)
+{
+	static int n;
+
+	(void)ip;
+	(void)parent_ip;
+	(void)op;
+	(void)regs;
 	count(&stubs_entered);
+	if (in_callback || ++n % 4)
+		return;
+	in_callback = 1;
+	n += stubs_inner(n);		/* inside of another */
+	in_callback = 0;
+}
+
+/* What comes in the way of the call that is about to go through the trampoline's first instruction; and back. */
+#define ENTRY		32
+#define SILENT		11		/* where it comes when nobody is told */
+
+static void come_in_the_way(int stub, int trampoline)
+{
+	static int with_company, n;
+
+	if (in_callback)
+		return;
+	if (trampoline == SILENT) {
+		ftrace_start();
+	} else if (trampoline == ENTRY) {
+		n++;
+		if (n % 5 == 2) {
+			ftrace_stop();
+		} else if (n % 5 == 4) {
+			check(register_ftrace_function(&company));
+			with_company = 1;
+		}
+	} else if (stub == 0 && with_company) {
+		check(unregister_ftrace_function(&company));
+		with_company = 0;
+	}
+}
+
+void stubs_stepped(int stub, int trampoline)
+{
+	if (stubs_own)
+		come_in_the_way(stub, trampoline);
 }
 
 static void check(int err)
@@ -131,6 +202,7 @@ void stubs_start(void)
 	};
 	static struct ftrace_ops function = {.func = called};
 	static struct ftrace_ops regs = {.func = called, .flags = FTRACE_OPS_FL_SAVE_REGS};
+	static struct ftrace_ops general = {.func = called_first, .flags = FTRACE_OPS_FL_GENERAL_REGS};
 	const char *ops = getenv("STUBS_OPS");
 	bool all;
 
@@ -144,6 +216,9 @@ void stubs_start(void)
 		check(register_ftrace_function(&function));
 	if (all || !strcmp(ops, "regs"))
 		check(register_ftrace_function(&regs));
+	stubs_own = !strcmp(ops, "general");
+	if (stubs_own)
+		check(register_ftrace_function(&general));
 	stubs_replaced = !strcmp(ops, "replaced");
 	if (stubs_replaced)
 		start_replacing();

@@ -7,7 +7,7 @@
 
 long stubs_entered, stubs_returned;
 const bool stubs_counted;
-bool stubs_hook, stubs_replaced;
+bool stubs_hook, stubs_own, stubs_replaced;
 
 void stubs_start(void)
 {

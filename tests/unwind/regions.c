@@ -7,6 +7,9 @@
 
 #define MAX_REGIONS	64
 #define STUB_SIZE	64
+#define CHUNK_SIZE	65536		/* of stubs, or their data: a region has any number of these */
+#define PAGE_SIZE	4096
+#define TRAMPOLINE_SIZE	320
 
 static struct {
 	unsigned long start, size;
@@ -34,10 +37,24 @@ void stubs_look(void)
 	dl_iterate_phdr(look, NULL);
 }
 
-int stub_offset(unsigned long pc)
+static int region_of(unsigned long pc)
 {
 	for (int i = 0; i < nregions; i++)
 		if (pc - regions[i].start < regions[i].size)
-			return (int)(pc % STUB_SIZE);
+			return i;
 	return -1;
+}
+
+int stub_offset(unsigned long pc)
+{
+	int i = region_of(pc);
+
+	return i >= 0 && regions[i].size % CHUNK_SIZE == 0 ? (int)(pc % STUB_SIZE) : -1;
+}
+
+int trampoline_offset(unsigned long pc)
+{
+	int i = region_of(pc);
+
+	return i >= 0 && regions[i].size % CHUNK_SIZE ? (int)(pc % PAGE_SIZE % TRAMPOLINE_SIZE) : -1;
 }

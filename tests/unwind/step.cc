@@ -53,12 +53,15 @@ TRACED int in_handler(int x)
 }
 
 static long steps, lost, unordered, in_stub, lost_at[64], seen_at[64], not_counted;
+static long lost_own[320], seen_own[320];	// in trampolines of the functions' own
 static volatile sig_atomic_t stepping;
 
 // Steps since the last stub. Loops of the recorder that go over all of a packet are left alone until
 // the next round of drive(): stepped through they are slower than the clock that starts them again.
 static int away;
 static const int too_far = 3000;
+
+static const int own_instructions = 60;		// arch/x86/trampoline.S
 
 // Is @pc a function's first instruction? LLVM's unwinder looks for what a signal interrupted one byte before
 // its address: there it takes the rules of the function before, and may crash.
@@ -71,16 +74,23 @@ UNTRACED static void on_trap(int, siginfo_t *, void *context)
 {
 	auto *uc = static_cast<ucontext_t *>(context);
 	int offset = stub_offset(uc->uc_mcontext.gregs[REG_RIP]);
+	int own = trampoline_offset(uc->uc_mcontext.gregs[REG_RIP]);
+	bool ours = offset >= 0 || own >= 0;
 	walk w = {};
 
 	if (!stepping)
 		return;
 	w.order = true;
 	steps++;
-	away = offset >= 0 ? 0 : away + 1;
+	away = ours ? 0 : away + 1;
 	if (away > too_far)
 		uc->uc_mcontext.gregs[REG_EFL] &= ~0x100;
-	if (offset < 0 && llvm_goes_wrong((void *)uc->uc_mcontext.gregs[REG_RIP])) {
+	// More of the library's own code is gone through where trampolines call stubs.
+	if (!ours && llvm && stubs_own) {
+		not_counted++;
+		return;
+	}
+	if (!ours && llvm_goes_wrong((void *)uc->uc_mcontext.gregs[REG_RIP])) {
 		not_counted++;
 		return;
 	}
@@ -89,10 +99,14 @@ UNTRACED static void on_trap(int, siginfo_t *, void *context)
 		in_stub++;
 		seen_at[offset]++;
 	}
+	if (own >= 0)
+		seen_own[own]++;
 	if (!w.at_main) {
 		if (offset >= 0)
 			lost_at[offset]++;
-		if (offset >= 0 || !llvm)
+		if (own >= 0)
+			lost_own[own]++;
+		if (ours || !llvm)
 			lost++;
 		else
 			not_counted++;
@@ -102,6 +116,8 @@ UNTRACED static void on_trap(int, siginfo_t *, void *context)
 	// Not every time: who writes a record starts over when a handler took its place.
 	if (steps % 61 == 0)
 		sink = in_handler(sink);
+	if (stubs_stepped)
+		stubs_stepped(offset, own);
 }
 
 TRACED int leaf(int x)
@@ -195,6 +211,9 @@ int main()
 	for (int i = 0; i < 64; i++)
 		if (lost_at[i])
 			printf("# offset %d: lost %ld of %ld\n", i, lost_at[i], seen_at[i]);
+	for (int i = 0; i < 320; i++)
+		if (lost_own[i])
+			printf("# offset %d of a trampoline: lost %ld of %ld\n", i, lost_own[i], seen_own[i]);
 	ok(unordered == 0, "%ld walks with frames that share a CFA", unordered);
 	// Every instruction of a stub was stood on: these always, those behind by hooked calls.
 	static const int offsets[] = {0, 2, 8, 14, 16, 50, 52, 18, 23, 28, 33, 35, 41, 47, 49};
@@ -208,6 +227,12 @@ int main()
 	if (stubs_replaced && !seen_at[57]) {
 		missed++;
 		printf("# offset 57: never stepped on\n");
+	}
+	if (stubs_own) {
+		int seen = 0;
+		for (int i = 0; i < 320; i++)
+			seen += seen_own[i] != 0;
+		ok(seen == own_instructions, "%d of a trampoline's %d instructions stepped on", seen, own_instructions);
 	}
 	ok(missed == 0, "%d instructions of a stub never stepped on", missed);
 	return tap_done();

@@ -19,7 +19,7 @@ void handle_exit(void);
 
 long stubs_entered, stubs_returned;
 const bool stubs_counted = true;
-bool stubs_hook = true, stubs_replaced;
+bool stubs_hook = true, stubs_own, stubs_replaced;
 unsigned char *stubs;		/* handlers.S reads it */
 
 static void die(const char *what)

@@ -24,13 +24,18 @@ void stubs_start(void);
 
 /* The offset in its stub of @pc, -1: in no stub. By what dl_iterate_phdr() shows (regions.c). */
 int stub_offset(unsigned long pc);
+int trampoline_offset(unsigned long pc);	/* the same for the trampolines of functions that have their own */
 void stubs_look(void);		/* look for regions: stubs_start() does */
 
 /* How many traced calls were entered and have returned so far; recorder.c does not count. */
 extern long stubs_entered, stubs_returned;
 extern const bool stubs_counted;
 extern bool stubs_hook;			/* returns are hooked: callers' stubs are on the stack */
+extern bool stubs_own;			/* functions have trampolines of their own */
 extern bool stubs_replaced;		/* leaf() is being replaced, and nothing else has a stub */
+
+/* An instruction is about to be executed, at these offsets in its stub or trampoline. Only if it is there. */
+void stubs_stepped(int stub, int trampoline) __attribute__((weak));
 
 #ifdef __cplusplus
 }

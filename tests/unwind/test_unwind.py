@@ -73,6 +73,14 @@ def test_library_ops(source, ops):
 
 
 @pytest.mark.parametrize("unwinder", UNWINDERS)
+@pytest.mark.parametrize("source", ["control.cc", "step.cc"])
+def test_library_own(source, unwinder):
+    """Through trampolines of the functions' own, and the ways from there to the stubs."""
+    need_library()
+    check_tap(run([program(source, "library.c", unwinder)], timeout=100, env={"STUBS_OPS": "general"}), unwinder)
+
+
+@pytest.mark.parametrize("unwinder", UNWINDERS)
 def test_library_replaced(unwinder):
     """Through the trampoline of replaced functions, while transitions begin and end."""
     need_library()
@@ -203,7 +211,7 @@ def gdb(binary, *commands, **env):
 
 STEPS = """
 import gdb
-lost, stubs, offsets = 0, 0, set()
+lost, stubs, offsets, kinds = 0, 0, set(), set()
 gdb.execute("break *'two(int)'+5")
 gdb.execute("run")
 gdb.execute("delete")
@@ -215,6 +223,7 @@ for step in range(2500):
         frame = frame.older()
     if names[0].startswith("ftrace"):
         stubs += 1
+        kinds.add(names[0])
         offsets.add(pc % 64)
     if names[-1] != "main" or "three" not in names and "drive" in names[:1]:
         lost += 1
@@ -222,13 +231,15 @@ for step in range(2500):
     if names[0] == "main":
         break
     gdb.execute("stepi", to_string=True)
+print("NAMES", sorted(kinds))
 print("STEPPED", step, "STUBS", stubs, "OFFSETS", sorted(offsets), "LOST", lost)
 """
 
 
 @pytest.mark.limit(200)
-def test_gdb_steps(tmp_path):
-    """gdb's own unwinder at every instruction: calls, returns and stubs of a traced function."""
+@pytest.mark.parametrize("ops", ["graph", "general"])
+def test_gdb_steps(tmp_path, ops):
+    """gdb's own unwinder at every instruction: calls, returns and stubs of a traced function, and trampolines."""
     need_library()
     script = tmp_path / "steps.py"
     script.write_text(STEPS)
@@ -242,11 +253,12 @@ TRACED int three(int x) { int r = tail(x) + 1; asm volatile(""); return r; }
 int main() { stubs_start(); int r = three(1); asm volatile(""); return r == 0; }
 ''')
     calls = build(str(source), "-O2", "-I" + HERE, *helper_objects("library.c"), *library_flags())
-    out = gdb(calls, f"source {script}", "kill")
+    out = gdb(calls, f"source {script}", "kill", STUBS_OPS=ops)
     told = re.search(r"STEPPED (\d+) STUBS (\d+) OFFSETS (\[.*?\]) LOST (\d+)", out)
     assert told, out
     assert int(told.group(4)) == 0 and int(told.group(2)) > 20, out
-    for offset in (0, 2, 8, 14, 16, 18, 23, 28, 33, 35, 41, 47, 49):
+    assert ("ftrace_trampoline" in out) == (ops == "general"), out
+    for offset in (0, 2, 8, 14, 16, 18, 23, 28, 33, 35, 41, 47, 49) if ops == "graph" else ():
         assert offset in eval(told.group(3)), out		# pylint: disable=eval-used
 
 
