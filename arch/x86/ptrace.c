@@ -101,7 +101,7 @@ FTRACE_INTERNAL bool ftrace_fp_bits(struct pt_regs *regs, unsigned int n, bool r
 /*
  * Nothing of ours uses the x87 registers, so the program's are where it left them. Stored and loaded again
  * they are bit for bit what they were; not where there is none (fxam says so: C3 and C0 without C2), nor
- * while an exception is pending, which would be raised here.
+ * while an exception is pending, which the first of these instructions would raise (fnstsw does not).
  */
 #define X87_PENDING	0x80
 #define X87_KIND	0x4500
@@ -112,8 +112,11 @@ FTRACE_INTERNAL bool ftrace_x87_bits(struct pt_regs *regs, u32 word, u64 *bits)
 	u8 st0[16] = { 0 };
 	u16 status;
 
+	__asm__ volatile("fnstsw %0" : "=a"(status));
+	if (status & X87_PENDING || word > 1)
+		return false;
 	__asm__ volatile("fxam\n\tfnstsw %0" : "=a"(status));
-	if (status & X87_PENDING || (status & X87_KIND) == X87_EMPTY || word > 1)
+	if ((status & X87_KIND) == X87_EMPTY)
 		return false;
 	__asm__ volatile("fstpt %0\n\tfldt %0" : "+m"(st0));
 	ft_memcpy(bits, st0 + word * sizeof(*bits), sizeof(*bits));

@@ -97,6 +97,18 @@ def test_c(cc, way, tmp_path):
     compare(*record(tmp_path, [program("values.c", *flags, cc=cc)], "-a"))
 
 
+def test_exception_pending_at_return(tmp_path):
+    """What an x87 instruction is to raise is raised by the program's next, not by ours that read the result."""
+    if ARCH != "x86_64":
+        pytest.skip("values of the x87 registers are read so on x86_64")
+    path = program("pending.c", "-g", "-O2", PATCHABLE, "-lm")
+    plain = run([path])
+    assert plain.status == 0 and plain.stdout == b"raised in the program\n", str(plain)
+    data, result = record(tmp_path, [path], "-a")
+    assert result.stdout == plain.stdout, str(result)
+    assert re.search(r"divides\(\) = \(fault\);", replayed(data))
+
+
 def test_returns_that_cannot_be_had(tmp_path):
     """-a over a library goes without them; who names one is told."""
     if ARCH != "x86_64":
