@@ -272,7 +272,7 @@ static int ask(struct record *r, struct record_target *t, const char *text, bool
 	char path[PATH_MAX];
 	int err;
 
-	snprintf(t->request_name, sizeof(t->request_name), "request-%d", t->pid);
+	snprintf(t->request_name, sizeof(t->request_name), FTRACE_SESSION_REQUEST "%d", t->pid);
 	t->request = agent_request_make(r->session_fd, t->request_name, a->uid, a->gid, text);
 	if (!t->request)
 		return cmd_error("%s/%s: %s", r->session_dir, t->request_name, strerror(errno));

@@ -273,6 +273,14 @@ static int is_plan_file(const char *name)
 	return 0;
 }
 
+static int is_request_file(const char *name)
+{
+	const size_t len = sizeof(FTRACE_SESSION_REQUEST) - 1;
+
+	return !strncmp(name, FTRACE_SESSION_REQUEST, len) && name[len] &&
+	       !name[len + strspn(name + len, "0123456789")];
+}
+
 void trace_remove_session(int session_fd, const char *path)
 {
 	struct dirent *entry;
@@ -284,7 +292,7 @@ void trace_remove_session(int session_fd, const char *path)
 
 		/* Only what is known to be a session's: the path came from a file. */
 		if (trace_session_name(entry->d_name, &pid, &gen) || !strcmp(entry->d_name, "control") ||
-		    !strcmp(entry->d_name, "log") || !strcmp(entry->d_name, FTRACE_SESSION_RECORDING) || is_plan_file(entry->d_name))
+		    !strcmp(entry->d_name, "log") || !strcmp(entry->d_name, FTRACE_SESSION_RECORDING) || is_plan_file(entry->d_name) || is_request_file(entry->d_name))
 			unlinkat(session_fd, entry->d_name, 0);
 	}
 	if (d)

@@ -192,6 +192,9 @@ def record_something(folder):
 def test_next_recorder_takes_what_was_left(tmp_path):
     """Memory of a recording that nobody has read is given back by the next `ftrace record`; nothing is lost."""
     victim, session = leave_behind(tmp_path)
+    # As where it was killed while it attached to a process.
+    with open(os.path.join(session, "request-12345"), "w", encoding="ascii") as file:
+        file.write("gone")
     for name in (session, victim.data):
         subprocess.run(["cp", "-a", name, tmp_path / ("copy-" + os.path.basename(name))], check=True)
     copy = tmp_path / "copy-data"

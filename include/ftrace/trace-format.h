@@ -228,6 +228,7 @@ struct ftrace_map_header {
 #define FTRACE_SESSION_VERSION	3u
 #define FTRACE_SESSION_SIZE	65536u
 #define FTRACE_SESSION_RECORDING	"recording"
+#define FTRACE_SESSION_REQUEST	"request-"	/* and a process's id: what a recorder asks of it, while it attaches */
 #define FTRACE_SESSION_ENV	"FTRACE_SESSION"	/* environment: path of the session directory */
 
 struct ftrace_session {
