@@ -3,6 +3,7 @@
 #ifndef FTRACE_ENGINE_CHUNK_H
 #define FTRACE_ENGINE_CHUNK_H
 
+#include "arch.h"
 #include "base.h"
 
 struct ftrace_text;
@@ -19,6 +20,14 @@ int ftrace_chunk_reserve(unsigned long lo, unsigned long hi, u32 nsites, bool mo
  * pointer.
  */
 void *ftrace_map_near(unsigned long lo, unsigned long hi, size_t size);
+
+/* Is what is mapped at @start, @size bytes, within reach of all of [@lo, @hi), as that is? */
+static inline bool ftrace_is_near(unsigned long start, size_t size, unsigned long lo, unsigned long hi)
+{
+	unsigned long end = start + size;
+
+	return (end > hi ? end : hi) - (start < lo ? start : lo) < arch_site_reach();
+}
 
 /* Write the stubs of sites [@first, @first + @nsites), whose dyn_ftrace are filled in. 0 or -errno. */
 int ftrace_chunk_write_stubs(struct ftrace_text *text, u32 first, u32 nsites);

@@ -47,21 +47,13 @@ static struct detour_chunk *new_chunk(const struct probe_place *place)
 	return c;
 }
 
-static bool in_reach(const struct detour_chunk *c, const struct probe_place *place)
-{
-	unsigned long lo = c->start < place->object_lo ? c->start : place->object_lo;
-	unsigned long end = c->start + CHUNK_SIZE;
-	unsigned long hi = end > place->object_hi ? end : place->object_hi;
-
-	return hi - lo < arch_site_reach();
-}
-
 static struct probe_detour *get_slot(const struct probe_place *place, struct detour_chunk **chunk)
 {
 	struct detour_chunk *c = chunks;
 	struct probe_detour *d;
 
-	while (c && (!in_reach(c, place) || (c->used == FTRACE_DETOUR_SLOTS && !c->free)))
+	while (c && (!ftrace_is_near(c->start, CHUNK_SIZE, place->object_lo, place->object_hi) ||
+		     (c->used == FTRACE_DETOUR_SLOTS && !c->free)))
 		c = c->next;
 	if (!c)
 		c = new_chunk(place);

@@ -24,7 +24,7 @@ bool ftrace_general_over;
 #define UNTOLD		16	/* bytes that are looked at where the unwind table has no function */
 
 struct look {
-	struct unwind_objects objects;
+	const struct unwind_objects *objects;
 	struct range funcs[MAX_FUNCS];
 	u8 seen[MAX_FUNCS][MAX_TEXT / 8];	/* a bit for each byte: decoded from there */
 	u8 text[MAX_FUNCS][MAX_TEXT];
@@ -79,11 +79,11 @@ static int func_of(struct look *l, unsigned long at)
 		if (at - l->funcs[i].lo < l->funcs[i].hi - l->funcs[i].lo)
 			return (int)i;
 	r = &l->funcs[i];
-	o = i < MAX_FUNCS ? unwind_object_of(&l->objects, at) : NULL;
+	o = i < MAX_FUNCS ? unwind_object_of(l->objects, at) : NULL;
 	if (!o || !unwind_text_of(o, at, &text.lo, &text.hi))
 		return -1;
 	/* Thunks that tell i386's code where it is may come from the compiler's own objects, without an entry. */
-	if (!unwind_function(&l->objects, at, &r->lo, &r->hi)) {
+	if (!unwind_function(l->objects, at, &r->lo, &r->hi)) {
 		r->lo = at;
 		r->hi = text.hi - at < UNTOLD ? text.hi : at + UNTOLD;
 	}
@@ -131,15 +131,13 @@ static bool look_from(struct look *l, unsigned long at)
 }
 
 /* All of @funcs, of which 0 is none, and what they call. */
-static bool is_general(const unsigned long *funcs, u32 n)
+static bool is_general_among(const unsigned long *funcs, u32 n, const struct unwind_objects *objects)
 {
-	struct look *l;
-	bool general;
+	struct look *l = scratch_alloc(sizeof(*l));
+	bool general = l;
 
-	if (ftrace_general_over)
-		return false;
-	l = scratch_alloc(sizeof(*l));
-	general = l && !unwind_objects_open(&l->objects);
+	if (l)
+		l->objects = objects;
 	for (u32 i = 0; i < n && general; i++)
 		general = !funcs[i] || add_todo(l, funcs[i]);
 	while (general && l->ntodo)
@@ -149,7 +147,25 @@ static bool is_general(const unsigned long *funcs, u32 n)
 	return general;
 }
 
+static bool is_general(const unsigned long *funcs, u32 n)
+{
+	struct unwind_objects *objects;
+	bool general;
+
+	if (ftrace_general_over)
+		return false;
+	objects = scratch_alloc(sizeof(*objects));
+	general = objects && !unwind_objects_open(objects) && is_general_among(funcs, n, objects);
+	scratch_free(objects, sizeof(*objects));
+	return general;
+}
+
 #else
+
+static bool is_general_among(const unsigned long *funcs, u32 n, const struct unwind_objects *objects)
+{
+	return false;
+}
 
 static bool is_general(const unsigned long *funcs, u32 n)
 {
@@ -193,7 +209,7 @@ void fgraph_ops_forget_general(struct fgraph_ops *gops)
 	drop(&gops->flags, FGRAPH_OPS_FL_SEEN_GENERAL, FGRAPH_OPS_FL_GENERAL_REGS);
 }
 
-void kprobe_see_general(struct kprobe *kp)
+void kprobe_see_general(struct kprobe *kp, const struct unwind_objects *objects)
 {
 	const struct kretprobe *rp = container_of(kp, struct kretprobe, kp);
 	bool is_return = kp->reserved[KPROBE_IS_RETURN];
@@ -202,7 +218,7 @@ void kprobe_see_general(struct kprobe *kp)
 		(unsigned long)(is_return ? (void *)rp->handler : (void *)kp->post_handler),
 	};
 
-	if (!(kp->flags & KPROBE_FLAG_GENERAL_REGS) && is_general(funcs, 2))
+	if (!ftrace_general_over && !(kp->flags & KPROBE_FLAG_GENERAL_REGS) && is_general_among(funcs, 2, objects))
 		kp->flags |= KPROBE_FLAG_GENERAL_REGS | KPROBE_FLAG_SEEN_GENERAL;
 }
 

@@ -24,7 +24,7 @@ void ftrace_ops_see_general(struct ftrace_ops *ops);
 void ftrace_ops_forget_general(struct ftrace_ops *ops);
 void fgraph_ops_see_general(struct fgraph_ops *gops);
 void fgraph_ops_forget_general(struct fgraph_ops *gops);
-void kprobe_see_general(struct kprobe *kp);
+void kprobe_see_general(struct kprobe *kp, const struct unwind_objects *objects);	/* what is loaded */
 void kprobe_forget_general(struct kprobe *kp);
 
 /* Do they need no vectors saved? */

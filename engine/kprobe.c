@@ -137,7 +137,7 @@ static struct kprobe **list_of(struct probe_point *p, const struct kprobe *kp)
 	return kp->reserved[KPROBE_IS_RETURN] ? &p->returns : &p->probes;
 }
 
-static void link_probe(struct probe_point *p, struct kprobe *kp)
+static void link_probe(struct probe_point *p, struct kprobe *kp, const struct unwind_objects *objects)
 {
 	struct kprobe **at = list_of(p, kp);
 
@@ -146,7 +146,7 @@ static void link_probe(struct probe_point *p, struct kprobe *kp)
 	kp->addr = (kprobe_opcode_t *)p->addr;
 	kp->nmissed = 0;
 	kp->flags &= KPROBE_FLAG_DISABLED | KPROBE_FLAG_GENERAL_REGS;
-	kprobe_see_general(kp);
+	kprobe_see_general(kp, objects);
 	if (p->site)
 		kp->flags |= KPROBE_FLAG_FTRACE | KPROBE_FLAG_ON_FUNC_ENTRY;
 	if (kp->post_handler && !kp->reserved[KPROBE_IS_RETURN])
@@ -346,7 +346,7 @@ static int link_all(struct kprobe **kps, struct probe_place *places, u32 n, cons
 		if (p)
 			err = check_post(p, kps[i], what);
 		if (!err) {
-			link_probe(p, kps[i]);
+			link_probe(p, kps[i], objects);
 			linked++;
 		}
 	}

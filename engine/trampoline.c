@@ -106,21 +106,12 @@ fail:
 	return NULL;
 }
 
-static bool in_reach(const struct trampoline_chunk *c, const struct ftrace_object *obj)
-{
-	unsigned long lo = c->start < obj->lo ? c->start : obj->lo;
-	unsigned long end = c->start + CODE_SIZE;
-	unsigned long hi = end > obj->hi ? end : obj->hi;
-
-	return hi - lo < arch_site_reach();
-}
-
 /* A chunk for one more of @obj. */
 static struct trampoline_chunk *get_chunk(const struct ftrace_object *obj)
 {
 	struct trampoline_chunk *c = chunks;
 
-	while (c && (!in_reach(c, obj) || c->used == SLOTS))
+	while (c && (!ftrace_is_near(c->start, CODE_SIZE, obj->lo, obj->hi) || c->used == SLOTS))
 		c = c->next;
 	return c ? c : new_chunk(obj);
 }
