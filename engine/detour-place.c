@@ -71,7 +71,7 @@ static bool probes_inside(const struct probe_point *p)
 {
 	for (unsigned long at = p->addr + 1; at < p->addr + p->several->moved; at++)
 		if (placed_at(at) || (probe_point_at(at) && probe_point_at(at)->queued &&
-				      probe_point_wants(probe_point_at(at), NULL)))
+				      probes_want(probe_point_at(at)->probes, NULL)))
 			return true;
 	return false;
 }
@@ -102,7 +102,7 @@ static void collect(struct batch *b, struct probe_point **points, u32 n)
 {
 	for (u32 i = 0; i < n; i++) {
 		struct probe_point *p = points[i], *over;
-		bool wants = !p->gone && probe_point_wants(p, NULL);
+		bool wants = !p->gone && probes_want(p->probes, NULL);
 
 		if (p->site || wants == (p->placed != DETOUR_NONE))
 			continue;
@@ -341,7 +341,7 @@ static void set_call(struct probe_point *p)
 	void (*call)(void) = ftrace_probe_pass;
 	bool general;
 
-	if (!p->gone && probe_point_wants(p, &general))
+	if (!p->gone && probes_want(p->probes, &general))
 		call = general ? ftrace_probe_caller_general : ftrace_probe_caller;
 	if (p->single)
 		smp_store_release(&p->single->call, call);

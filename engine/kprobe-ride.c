@@ -6,7 +6,6 @@
 #include "kprobe.h"
 
 #include "arch.h"
-#include "general.h"
 
 /* The points of sites, by id: a table of tables of a chunk's sites. */
 static struct probe_point **tables[FTRACE_MAX_CHUNKS];
@@ -128,22 +127,6 @@ static int take_away(unsigned int ride, struct dyn_ftrace **sites, u32 n)
 	return err;
 }
 
-/* Does any of the list ask to be called? @general: and may be without vector registers saved. */
-static bool wants(const struct kprobe *list, bool *general)
-{
-	bool any = false;
-
-	*general = true;
-	for (const struct kprobe *kp = list; kp; kp = kprobe_next(kp)) {
-		if (!kprobe_is_live(kp))
-			continue;
-		any = true;
-		if (!kprobe_is_general(kp))
-			*general = false;
-	}
-	return any;
-}
-
 /* The rides that @p is to have. */
 static u8 wanted(struct probe_point *p)
 {
@@ -152,9 +135,9 @@ static u8 wanted(struct probe_point *p)
 
 	if (p->gone)
 		return 0;
-	if (wants(p->probes, &general))
+	if (probes_want(p->probes, &general))
 		mask |= (u8)(1 << (general ? RIDE_CALL_GENERAL : RIDE_CALL));
-	if (wants(p->returns, &general))
+	if (probes_want(p->returns, &general))
 		mask |= (u8)(1 << (general ? RIDE_RETURN_GENERAL : RIDE_RETURN));
 	return mask;
 }

@@ -82,11 +82,11 @@ void probes_put_back(unsigned long addr, u8 *buf, size_t len)
 	}
 }
 
-bool probe_point_wants(const struct probe_point *p, bool *general)
+bool probes_want(const struct kprobe *list, bool *general)
 {
 	bool any = false, without = true;
 
-	for (const struct kprobe *kp = p->probes; kp; kp = kprobe_next(kp)) {
+	for (const struct kprobe *kp = list; kp; kp = kprobe_next(kp)) {
 		if (!kprobe_is_live(kp))
 			continue;
 		any = true;

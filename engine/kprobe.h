@@ -116,8 +116,8 @@ void probe_call_post(struct probe_point *p, struct pt_regs *regs, unsigned long 
 /* Can somebody be told behind the instruction of @p, which has detours? */
 bool probe_may_post(const struct probe_point *p);
 
-/* Is anybody to be called? @general (may be NULL): without vector registers saved. */
-bool probe_point_wants(const struct probe_point *p, bool *general);
+/* Is anybody of @list, a point's probes or returns, to be called? @general (may be NULL): without vector registers saved. */
+bool probes_want(const struct kprobe *list, bool *general);
 
 /* The point that has detours for @addr; NULL: none. */
 struct probe_point *probe_point_at(unsigned long addr);
