@@ -366,8 +366,11 @@ def test_damaged_libraries(tmp_path):
 
 # ---- virtual machines, which look at stacks themselves ----
 
+# What the worker has to say comes with its one message: of two ways to the main thread (a message, and its
+# standard output) now one is first, now the other.
 NODE = """
 const {Worker, isMainThread, parentPort} = require('worker_threads'), crypto = require('crypto');
+function caught() { try { null.x } catch (e) { return e.message } }
 if (isMainThread) {
   const w = new Worker(__filename);
   w.on('message', m => console.log(m));
@@ -375,12 +378,12 @@ if (isMainThread) {
     console.log('exit', code, crypto.createHash('sha256').update('x').digest('hex'));
     process.exitCode = 4;
   });
+  console.log(caught());
 } else {
   let all = [];
   for (let i = 0; i < 1e6; i++) { all.push({i}); if (all.length > 1e4) all = []; }
-  parentPort.postMessage(all.length);
+  parentPort.postMessage([all.length, caught()]);
 }
-try { null.x } catch (e) { console.log(e.message) }
 """
 JAVA = """
 public class Threads {
