@@ -73,7 +73,7 @@ static bool base_value(const struct fetch_arg *arg, unsigned long symbol, const 
 		return ftrace_fp_bits(at->regs, (unsigned int)arg->value, arg->base == FETCH_FPRETVAL,
 				      arg->size, arg->word, v);
 	case FETCH_X87RETVAL:
-		return ftrace_x87_bits(at->regs, arg->word, v);
+		return ftrace_x87_bits(at->regs, (unsigned int)arg->value, arg->word, v);
 	case FETCH_RETVAL:
 		*v = regs_return_value(at->regs);
 		return true;

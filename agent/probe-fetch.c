@@ -50,10 +50,11 @@ static int parse_variable(struct parse *p, struct fetch_arg *arg, const char *at
 
 	if (begins(name, end, "fp") || begins(name, end, "x87"))
 		take_word(arg, at, &end);
-	if (is(name, end, "x87retval")) {
+	if (is(name, end, "x87retval") || is(name, end, "x87retval2")) {
 		if (!ret || arg->word > 1)
 			return probe_fail(p, at, -EINVAL, "A long double is there at returns only (r, f SYM%return)");
 		arg->base = FETCH_X87RETVAL;
+		arg->value = is(name, end, "x87retval2");
 		def->fp = true;
 		return 0;
 	}

@@ -11,7 +11,8 @@
  * An ARG is [NAME=]FETCH[:TYPE]. What the kernel has not: SYM may be a glob, OBJ is a glob over
  * names of files, $fpargN, $fpretval and $fpretval2 (the second
  * of two registers) with types f32 and f64, $fpargN.K and $fpretval.K (the Kth eight bytes of a vector register, from 0),
- * $x87retval and $x87retval.1 (fraction, and sign and exponent, of a long double), u, "if FILTER" at the end.
+ * $x87retval and $x87retval.1 (fraction, and sign and exponent, of a long double), $x87retval2 (the imaginary part of a complex one), u,
+ * "if FILTER" at the end.
  *
  * The parser looks nothing up: symbols and registers are resolved by whoever uses the definition.
  * The command checks what it is given with the same parser. Freestanding; allocates nothing.
@@ -36,7 +37,7 @@ enum fetch_base {
 	FETCH_FPARG,		/* the same, and word */
 	FETCH_RETVAL,
 	FETCH_FPRETVAL,		/* value: 1: of the second register; word */
-	FETCH_X87RETVAL,	/* word */
+	FETCH_X87RETVAL,	/* value: 1: st(1); word */
 	FETCH_STACK,		/* the stack pointer */
 	FETCH_STACK_N,		/* word value of the stack */
 	FETCH_COMM,

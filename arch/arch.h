@@ -267,8 +267,11 @@ unsigned long *arch_return_address(struct pt_regs *regs);
 FTRACE_INTERNAL bool ftrace_fp_bits(struct pt_regs *regs, unsigned int n, bool ret, u32 size,
 				    u32 word, u64 *bits);
 
-/* What a function returned in st(0), as it is there: the fraction, @word 1: sign and exponent. False: there is no such register. */
-FTRACE_INTERNAL bool ftrace_x87_bits(struct pt_regs *regs, u32 word, u64 *bits);
+/*
+ * What a function returned in st(0), @n 1: in st(1), as it is there: the fraction, @word 1: sign and exponent. False:
+ * there is no such register.
+ */
+FTRACE_INTERNAL bool ftrace_x87_bits(struct pt_regs *regs, unsigned int n, u32 word, u64 *bits);
 
 /* Were the vector registers saved for the callback that gets @regs, so that it may change them? */
 bool arch_vectors_saved(const struct pt_regs *regs);

@@ -155,15 +155,19 @@ static void place(struct abi_state *s, const struct proto_type *t, struct proto_
 static bool result(const struct proto_abi *abi, const struct proto_type *t, struct proto_location *where)
 {
 	static const char *const ints[] = { "$retval", "%dx" }, *const fps[] = { "$fpretval", "$fpretval2" };
+	static const char *const x87[] = { "$x87retval", "$x87retval.1", "$x87retval2", "$x87retval2.1" };
 	static const char *const words[PROTO_PIECES] = { NULL, "$fpretval.1", "$fpretval.2", "$fpretval.3" };
 	enum class c[EIGHTBYTES];
 	unsigned n = classes_of(t, c), nint = 0, nfp = 0;
 
 	if (t->kind == PROTO_VOID)
 		return false;
-	/* In st(0) and st(1), of which the second is not fetched. */
-	if (t->kind == PROTO_COMPLEX && t->size == 32)
+	/* COMPLEX_X87: in st(0) and st(1), but in memory as an argument. */
+	if (t->kind == PROTO_COMPLEX && t->size == 32 && !t->target->is_quad) {
+		for (unsigned i = 0; i < 4; i++)
+			abi_put_result(where, PROTO_IN_FETCH, x87[i], 8 * i, 8);
 		return false;
+	}
 	if ((n && c[0] == MEMORY) || t->by_reference) {
 		abi_put_result(where, PROTO_BEHIND, "$retval", 0, 0);
 		return true;

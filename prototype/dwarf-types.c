@@ -94,7 +94,8 @@ static void read_base(struct proto_dwarf *d, Dwarf_Die *die, struct proto_type *
 		part->kind = PROTO_FLOAT;
 		part->size = t->size / 2;
 		part->align = part->size;
-		part->is_quad = part->size == 16 && !strstr(name, "long double");
+		/* clang calls all of them "complex". */
+		part->is_quad = part->size == 16 && !strstr(name, "long double") && strcmp(name, "complex");
 		t->kind = PROTO_COMPLEX;
 		t->target = part;
 		t->align = part->align;

@@ -81,7 +81,7 @@ void regs_fp_bits(struct pt_regs *regs, unsigned int n, u64 *bits)
 		ft_memcpy(bits, v + 2 * n * SAVED_VECTOR_SIZE, sizeof(*bits));
 }
 
-FTRACE_INTERNAL bool ftrace_x87_bits(struct pt_regs *regs, u32 word, u64 *bits)
+FTRACE_INTERNAL bool ftrace_x87_bits(struct pt_regs *regs, unsigned int n, u32 word, u64 *bits)
 {
 	return false;
 }

@@ -108,9 +108,9 @@ static u64 float_of(u64 bits)
 	return sign | (u32)exponent << 23 | (u32)(bits >> 29 & 0x7fffff);
 }
 
-FTRACE_INTERNAL bool ftrace_x87_bits(struct pt_regs *regs, u32 word, u64 *bits)
+FTRACE_INTERNAL bool ftrace_x87_bits(struct pt_regs *regs, unsigned int n, u32 word, u64 *bits)
 {
-	const u8 *st0 = regs_st0(regs, 0);
+	const u8 *st0 = regs_st0(regs, n);
 
 	if (!st0 || word > 1)
 		return false;

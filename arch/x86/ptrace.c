@@ -107,20 +107,35 @@ FTRACE_INTERNAL bool ftrace_fp_bits(struct pt_regs *regs, unsigned int n, bool r
 #define X87_KIND	0x4500
 #define X87_EMPTY	0x4100
 
-FTRACE_INTERNAL bool ftrace_x87_bits(struct pt_regs *regs, u32 word, u64 *bits)
+/* False: it is empty. */
+static bool store_top(u8 *top)
 {
-	u8 st0[16] = { 0 };
 	u16 status;
 
-	__asm__ volatile("fnstsw %0" : "=a"(status));
-	if (status & X87_PENDING || word > 1)
-		return false;
 	__asm__ volatile("fxam\n\tfnstsw %0" : "=a"(status));
 	if ((status & X87_KIND) == X87_EMPTY)
 		return false;
-	__asm__ volatile("fstpt %0\n\tfldt %0" : "+m"(st0));
-	ft_memcpy(bits, st0 + word * sizeof(*bits), sizeof(*bits));
+	__asm__ volatile("fstpt %0\n\tfldt %0" : "+m"(*(u8(*)[16])top));
 	return true;
+}
+
+FTRACE_INTERNAL bool ftrace_x87_bits(struct pt_regs *regs, unsigned int n, u32 word, u64 *bits)
+{
+	u8 value[16] = { 0 };
+	u16 status;
+	bool there;
+
+	__asm__ volatile("fnstsw %0" : "=a"(status));
+	if (status & X87_PENDING || n > 1 || word > 1)
+		return false;
+	/* st(1) becomes the top for a moment. */
+	if (n)
+		__asm__ volatile("fincstp");
+	there = store_top(value);
+	if (n)
+		__asm__ volatile("fdecstp");
+	ft_memcpy(bits, value + word * sizeof(*bits), sizeof(*bits));
+	return there;
 }
 
 __attribute__((visibility("hidden"))) int regs_set_fp_bits(struct pt_regs *regs, unsigned int n,

@@ -180,6 +180,23 @@ ALONE double complex complexes(float complex f, double complex d)
 	return d;
 }
 
+ALONE float complex complex_float(float complex f, int by)
+{
+	float complex product = f * by;
+
+	printf("complex_float(%g+%gi, %d) = %g+%gi\n", crealf(f), cimagf(f), by, crealf(product), cimagf(product));
+	return product;
+}
+
+ALONE long double complex complex_long(int before, long double complex l, int by)
+{
+	long double complex product = l * by;
+
+	printf("complex_long(%d, %Lg+%Lgi, %d) = %Lg+%Lgi\n", before, creall(l), cimagl(l), by, creall(product),
+	       cimagl(product));
+	return product;
+}
+
 #ifdef __SIZEOF_INT128__
 ALONE __int128 wide(__int128 a, unsigned __int128 b)
 {
@@ -292,6 +309,10 @@ int main(int argc, char **argv)
 	functions(helper, NULL);
 	variable("%d and more", 1, 2.0);
 	complexes(1 + 2 * I, 3.5 + 4 * I);
+	complex_float(1.5f + 2.5f * I, 3);
+	/* The caller still finds both registers. */
+	if (complex_long(1, 1.25L + 1e300L * I, 2) != 2.5L + 2e300L * I)
+		return 1;
 #ifdef __SIZEOF_INT128__
 	wide(-12345678901234ll, (unsigned __int128)1 << 64);
 #endif

@@ -155,8 +155,8 @@ static void test_arguments(void **state)
 	assert_true(def.fp);
 	good("f x $fparg8.3:f64");
 	assert_true(def.fp && def.args[0].value == 7 && def.args[0].word == 3);
-	good("r x $x87retval $x87retval.1:x16");
-	assert_true(def.fp && !def.args[0].word && def.args[1].word == 1);
+	good("r x $x87retval $x87retval2.1:x16");
+	assert_true(def.fp && !def.args[0].word && def.args[1].word == 1 && def.args[1].value == 1);
 }
 
 static void test_registers(void **state)
