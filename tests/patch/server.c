@@ -81,10 +81,33 @@ static void *load(void *arg)
 	return arg;
 }
 
+static volatile int blocked_tid;
+
 static void *block(void *arg)
 {
+	blocked_tid = (int)syscall(SYS_gettid);
 	*(int *)arg = blocked();
 	return NULL;
+}
+
+/* Until the thread is in its read(), or over where blocked() is another. */
+static void wait_until_blocked(void)
+{
+	char path[64], line[64];
+	FILE *f;
+
+	for (;; usleep(1000)) {
+		snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", blocked_tid);
+		f = blocked_tid ? fopen(path, "r") : NULL;
+		if (blocked_tid && !f)
+			return;
+		if (f && !fgets(line, sizeof(line), f))
+			line[0] = 0;
+		if (f)
+			fclose(f);
+		if (f && line[0] >= '0' && line[0] <= '9' && atoi(line) == SYS_read)
+			return;
+	}
 }
 
 #ifdef NO_MEMFD		/* what to do with memfd_create(): SECCOMP_RET_... */
@@ -123,8 +146,9 @@ int main(void)
 			printf("answer=%d twin=%d other=%d count=%d other=%d\n", answer(1000), twin(),
 			       twin_other(), count(), count_other());
 		} else if (!strcmp(line, "block")) {
+			blocked_tid = 0;
 			pthread_create(&thread, NULL, block, &result);
-			usleep(50000);
+			wait_until_blocked();
 			puts("blocked");
 		} else if (!strcmp(line, "wake")) {
 			if (write(pipes[1], "", 1) != 1)

@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import ftracetest as ft  # noqa: E402
-from test_patch import FORMS, NEW, OLD, Server, build_server, ftrace, patch  # noqa: E402
+from test_patch import FORMS, NEW, OLD, Server, build_server, ftrace, held_up, patch  # noqa: E402
 
 NARROW = ["-m32", "-idirafter", "/usr/include/x86_64-linux-gnu"]
 
@@ -64,6 +64,7 @@ def test_held_up_and_forced(server, tmp_path):
     fix = narrow("BLOCKED", folder=tmp_path, stamp=server)
     with Server(server) as target:
         target.say("block")
+        held_up(target, fix)
         said = ftrace("apply", "--timeout", "200ms", target.pid, fix, status=1)
         assert re.search(r"not done in time.* waits for 1 thread: \d+ in blocked \(it is on its stack\)", said), said
         shown = ftrace("status", target.pid)

@@ -49,7 +49,7 @@ class Client:
             if not right:
                 self.seen[answer] = self.seen.get(answer, 0) + 1
 
-    def count(self, answer, seconds=10):
+    def count(self, answer, seconds=20 * ft.PATIENCE):
         """True when it was given, for the first time since the last call."""
         self.seen = {}
         until = time.monotonic() + seconds
@@ -88,7 +88,7 @@ def test_lua(source, tmp_path, form):
             assert client.count("7"), client.wrong
     finally:
         client.ends = True
-        client.thread.join(timeout=30)
+        client.thread.join(timeout=20 * ft.PATIENCE)
         client.server.stdin.close()
     assert not client.wrong and client.number > 100
-    assert client.server.wait(timeout=20) == 0
+    assert client.server.wait(timeout=20 * ft.PATIENCE) == 0
