@@ -142,18 +142,33 @@ static bool reserve(struct ftrace_thread *t, struct ftrace_thread *base, struct 
 	return false;
 }
 
+/*
+ * A child of clone(CLONE_VM) with our TLS is not @t's thread: as in ftrace_record_slow(). It has a stack of its own.
+ * Events alone make no stack known, so the page that the thread was seen on last is kept, as @ev's stack.
+ */
+static bool is_own_thread(const struct ftrace_thread *t, struct ftrace_thread *ev, unsigned long slot)
+{
+	if (ftrace_is_on_stack(t, slot) || ftrace_is_on_stack(ev, slot) || ftrace_no_syscalls)
+		return true;
+	if (ft_gettid() != t->tid)
+		return false;
+	/* A handler in between leaves its own page there, which is as good. */
+	WRITE_ONCE(ev->stack_lo, ALIGN_DOWN(slot, FT_PAGE_SIZE));
+	WRITE_ONCE(ev->stack_size, FT_PAGE_SIZE);
+	return true;
+}
+
 FTRACE_INTERNAL bool ftrace_payload_begin(struct ftrace_payload *p, u32 id, u32 words, unsigned long slot)
 {
 	struct ftrace_thread *t = ftrace_thread_get(), *base;
 
 	if (!t || !ftrace_stream_ops())
 		return false;
-	/* A child of clone(CLONE_VM) with our TLS: as in ftrace_record_slow(). */
-	if (!ftrace_is_on_stack(t, slot) && !ftrace_no_syscalls && ft_gettid() != t->tid) {
+	base = events_of(t);
+	if (base && !is_own_thread(t, base, slot)) {
 		ftrace_record_lost(t);
 		return false;
 	}
-	base = events_of(t);
 	if (!base || base->flags & FTRACE_THREAD_OFF || words > FTRACE_PAYLOAD_MAX) {
 		ftrace_record_lost(base ? base : t);
 		return false;
