@@ -49,29 +49,19 @@ static int set_all(set_patterns_t set, struct patterns *p, const char *value, si
 	return err ? err : keep(p, value, len, mode);
 }
 
-static bool is_separator(char c)
-{
-	return c == ' ' || c == ',' || c == '\n' || c == '\t';
-}
-
 /*
  * Words that are commands ("FUNC:traceoff") are done, the others go to @rest, which has room for all. The length of that, or
  * -errno. @found: commands.
  */
 static long do_commands(const char *value, size_t len, char *rest, u32 *found)
 {
-	size_t i = 0, begin, n = 0;
+	const char *at = value, *word;
+	size_t word_len, n = 0;
 	int err;
 
-	for (;;) {
-		while (i < len && is_separator(value[i]))
-			i++;
-		for (begin = i; i < len && !is_separator(value[i]); i++)
-			;
-		if (begin == len)
-			return (long)n;
-		if (event_is_command(value + begin, (u32)(i - begin))) {
-			err = event_command_write(value + begin, (u32)(i - begin));
+	while ((word_len = ft_next_word(&word, &at, value + len))) {
+		if (event_is_command(word, (u32)word_len)) {
+			err = event_command_write(word, (u32)word_len);
 			if (err)
 				return err;
 			++*found;
@@ -79,9 +69,10 @@ static long do_commands(const char *value, size_t len, char *rest, u32 *found)
 		}
 		if (n)
 			rest[n++] = '\n';
-		ft_memcpy(rest + n, value + begin, i - begin);
-		n += i - begin;
+		ft_memcpy(rest + n, word, word_len);
+		n += word_len;
 	}
+	return (long)n;
 }
 
 /* Commands alone leave the choice of functions as it is. */
@@ -172,16 +163,12 @@ static int set_object_filter_read(struct control_text *out)
 
 static bool matches(const struct patterns *p, const char *name)
 {
-	size_t i = 0, start;
+	const char *at = p->text, *word;
+	size_t len;
 
-	while (i < p->len) {
-		while (i < p->len && is_separator(p->text[i]))
-			i++;
-		for (start = i; i < p->len && !is_separator(p->text[i]); i++)
-			;
-		if (i > start && ftrace_glob(p->text + start, i - start, name))
+	while ((len = ft_next_word(&word, &at, p->text + p->len)))
+		if (ftrace_glob(word, len, name))
 			return true;
-	}
 	return false;
 }
 

@@ -5,11 +5,6 @@
 
 #define TID_MAX	(1u << 22)	/* the kernel's PID_MAX_LIMIT */
 
-static bool is_separator(char c)
-{
-	return c == ' ' || c == ',' || c == '\t' || c == '\n';
-}
-
 static int add(s32 tids[FTRACE_MAX_CHOSEN], u32 *n, const char *word, size_t len, const char *file)
 {
 	u64 tid;
@@ -42,18 +37,12 @@ static int choose(enum ftrace_choice choice, const char *file, const char *value
 {
 	s32 tids[FTRACE_MAX_CHOSEN];
 	u32 n = mode == CONTROL_APPEND ? chosen_before(choice, tids) : 0;
-	size_t i = 0, begin;
+	const char *at = value, *word;
+	size_t word_len;
 	int err = 0;
 
-	while (!err) {
-		while (i < len && is_separator(value[i]))
-			i++;
-		for (begin = i; i < len && !is_separator(value[i]); i++)
-			;
-		if (begin == len)
-			break;
-		err = add(tids, &n, value + begin, i - begin, file);
-	}
+	while (!err && (word_len = ft_next_word(&word, &at, value + len)))
+		err = add(tids, &n, word, word_len, file);
 	return err ? err : ftrace_choose_threads(choice, tids, n);
 }
 

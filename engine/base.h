@@ -56,6 +56,12 @@ char *ft_strchr(const char *s, int c);
 char *ft_strrchr(const char *s, int c);
 bool ft_starts_with(const char *s, const char *prefix);
 const char *ft_base_name(const char *path);	/* behind its last slash */
+
+/*
+ * Words parted by blanks, commas, tabs, ends of lines or NULs: the next one between *@at and @end, which *@word points to
+ * then and *@at behind. Its length; 0: there is none.
+ */
+size_t ft_next_word(const char **word, const char **at, const char *end);
 __asm__("memcpy = ft_memcpy\nmemmove = ft_memmove\nmemset = ft_memset\nmemcmp = ft_memcmp");
 
 /*

@@ -242,11 +242,6 @@ static int put_hash(struct ftrace_ops *ops, struct ftrace_hash *h)
 	return err;
 }
 
-static bool is_separator(char c)
-{
-	return c == ' ' || c == ',' || c == '\n' || c == '\t';
-}
-
 static const char *bad_pattern(const char *text, u32 len)
 {
 	for (u32 i = 0; i < len && !is_regex(text, len); i++) {
@@ -263,9 +258,11 @@ static const char *bad_pattern(const char *text, u32 len)
 static int set_names(struct ftrace_ops *ops, const char *buf, int len, int reset, int side,
 		     const char *what)
 {
+	const char *at = buf, *text;
 	struct ftrace_hash *h;
 	u32 matched = 0, given = 0;
 	int err = ftrace_init();
+	size_t n;
 
 	if (err)
 		return err;
@@ -277,44 +274,33 @@ static int set_names(struct ftrace_ops *ops, const char *buf, int len, int reset
 		ft_unlock(ftrace_lock);
 		return ft_log(-ENOMEM, "%s: no memory", what);
 	}
-	for (int i = 0; i < len;) {
-		const char *text, *bad;
+	while ((n = ft_next_word(&text, &at, buf + len))) {
+		bool away = *text == '!';
+		u32 text_len = (u32)n - away;
 		struct pattern *p;
-		bool away = false;
-		int end;
+		const char *bad;
 
-		if (is_separator(buf[i]) || !buf[i]) {
-			i++;
-			continue;
-		}
-		if (buf[i] == '!') {
-			away = true;
-			i++;
-		}
-		text = buf + i;
-		for (end = i; end < len && buf[end] && !is_separator(buf[end]); end++)
-			;
-		bad = end == i ? "'!' without a name" : bad_pattern(text, (u32)(end - i));
+		text += away;
+		bad = text_len ? bad_pattern(text, text_len) : "'!' without a name";
 		if (bad) {
 			err = ft_log(-EINVAL, "%s: %s", what, bad);
 			goto fail;
 		}
 		given++;
-		err = add_pattern(&h->side[side], text, (u32)(end - i), away, &p);
+		err = add_pattern(&h->side[side], text, text_len, away, &p);
 		if (err == -EINVAL)
 			ft_log(err, "%s: malformed regular expression", what);
 		if (err)
 			goto fail;
 		matched += match(&h->side[side], p, 1, ftrace_nsites() ? ftrace_nsites() - 1 : 0);
-		i = end;
 	}
 	if (given && !matched && !ftrace_patterns_may_wait) {
-		char text[64];
+		char all[64];
 
-		ft_snprintf(text, sizeof(text), "%s", buf);
-		if (len < (int)sizeof(text))
-			text[len] = 0;
-		err = ft_log(-EINVAL, "%s: no function that can be traced matches '%s'", what, text);
+		ft_snprintf(all, sizeof(all), "%s", buf);
+		if (len < (int)sizeof(all))
+			all[len] = 0;
+		err = ft_log(-EINVAL, "%s: no function that can be traced matches '%s'", what, all);
 		goto fail;
 	}
 	return put_hash(ops, h);

@@ -117,3 +117,20 @@ bool ft_starts_with(const char *s, const char *prefix)
 			return false;
 	return true;
 }
+
+static bool is_separator(char c)
+{
+	return c == ' ' || c == ',' || c == '\n' || c == '\t' || !c;
+}
+
+size_t ft_next_word(const char **word, const char **at, const char *end)
+{
+	const char *p = *at;
+
+	while (p < end && is_separator(*p))
+		p++;
+	for (*word = p; p < end && !is_separator(*p); p++)
+		;
+	*at = p;
+	return (size_t)(p - *word);
+}
