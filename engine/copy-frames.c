@@ -161,7 +161,7 @@ static void make(struct ftrace_copies *c)
 			if (!table_in_memory(obj, &e, &eh))
 				return;
 		}
-		func = &obj->plan.funcs[ftrace_planned_index(site)];
+		func = ftrace_planned(site);
 		t = ftrace_plan_template(&obj->plan, func);
 		if (!t || !put_function(&o, &eh, &common, func, t, copy) || o.p > o.end) {
 			o.p = before;

@@ -75,7 +75,7 @@ void detour_read_text(unsigned long addr, u8 *buf, size_t len)
 			if (!(site->flags & FTRACE_SITE_ON) || site->ip >= addr + len ||
 			    site->ip + FTRACE_MOVED_MAX <= addr)
 				continue;
-			f = &obj->plan.funcs[ftrace_planned_index(site)];
+			f = ftrace_planned(site);
 			put_back(addr, buf, len, site->ip, f->orig, f->len);
 		}
 	}

@@ -41,7 +41,7 @@ static void add_code(struct klp_check *c, unsigned long lo, unsigned long hi, co
 static unsigned long bytes_before(const struct dyn_ftrace *site)
 {
 	if (site->form == FTRACE_FORM_MOVED)
-		return site->obj->plan.funcs[ftrace_planned_index(site)].before;
+		return ftrace_planned(site)->before;
 	return site->form == FTRACE_FORM_SHORT ? ARCH_SITE_SIZE : 0;
 }
 

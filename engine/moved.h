@@ -10,6 +10,7 @@
 #include "base.h"
 
 struct dyn_ftrace;
+struct ftrace_text;
 
 /*
  * Switch the @n sites of @sites (by ascending id), each to what it is not now: FTRACE_SITE_ON is set
@@ -20,5 +21,11 @@ struct dyn_ftrace;
  * 0: some were switched, or nothing failed; else -errno. ftrace_lock is held.
  */
 int ftrace_moved_switch(struct dyn_ftrace **sites, u32 n);
+
+/*
+ * Make stubs and copies for those of the @n @sites (by ascending id) that have none. Sites whose copy cannot be are
+ * refused. 0 or -errno. ftrace_lock is held.
+ */
+int ftrace_moved_make_stubs(struct ftrace_text *text, struct dyn_ftrace **sites, u32 n);
 
 #endif /* FTRACE_ENGINE_MOVED_H */

@@ -92,6 +92,11 @@ static inline u32 ftrace_planned_index(const struct dyn_ftrace *site)
 	return site->obj->planned[site->id - site->obj->first_site];
 }
 
+static inline const struct ftrace_planned *ftrace_planned(const struct dyn_ftrace *site)
+{
+	return &site->obj->plan.funcs[ftrace_planned_index(site)];
+}
+
 FTRACE_INTERNAL struct dyn_ftrace *ftrace_site(u32 id);	/* NULL: no such id */
 FTRACE_INTERNAL u32 ftrace_nsites(void);			/* ids below this one exist (or are holes) */
 FTRACE_INTERNAL struct dyn_ftrace *ftrace_site_at(unsigned long ip);	/* by ip or symbol address */

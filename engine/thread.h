@@ -32,7 +32,7 @@ struct ftrace_thread {
 	 * an exception or longjmp has left calls: see frames_left().
 	 */
 	unsigned long top;
-	/* The stack whose shadow is mapped: addresses [stack_lo, stack_lo + stack_size). Of a stream of events: see payload.c. */
+	/* The stack whose shadow is mapped: addresses [stack_lo, stack_lo + stack_size). Of events: see payload.c. */
 	unsigned long stack_lo;
 	unsigned long stack_size;
 	/* ---- second cache line ---- */
