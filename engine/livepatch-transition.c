@@ -5,8 +5,8 @@
  * What is kept is who has not gone over, a table of thread ids (struct klp_view, livepatch-view.c); whoever is not in
  * it is in the version the transition leads to, also threads that are made meanwhile. An id is taken out while its
  * thread stands still, and is not in the middle of a callback of a changed function; or by the thread itself. A
- * transition is turned round by another table, by which nobody's version is another. So what a callback has read is
- * right as long as it is used.
+ * transition is turned round by another table, by which nobody's version is another. So what a callback
+ * (livepatch-thread.c) has read is right as long as it is used.
  */
 #include <sys/syscall.h>
 #include <time.h>
@@ -16,12 +16,10 @@
 #include "scratch.h"
 #include "shadow.h"
 #include "stop.h"
-#include "thread.h"
 #include "unwind-stack.h"
 
 struct klp_kpatch *klp_transition_patch;
 
-static struct klp_view *view;		/* in force; older ones behind it */
 static bool started;			/* somebody has looked at the stacks */
 
 /* Of the last look. */
@@ -37,153 +35,7 @@ void klp_next_epoch(void)
 
 static bool is_target_patched(void)
 {
-	return view->target;
-}
-
-/* ---- in the callback ---- */
-
-u32 klp_loads;
-
-static struct klp_check *check;		/* NULL: nobody looks at the own stack */
-static u32 check_readers;
-static u32 round;			/* counts looks at all stacks */
-
-/*
- * A thread that calls the functions all the time is hardly ever found without one of them on its stack; but when it
- * begins the outermost of such calls it knows that itself. It looks a few times for each look of others,
- * so that one deep in calls does not do it all the time. It must have been called from what is on the stack:
- * a function that ends in a jump to this one is not there any more, but what it has passed on is its
- * version's (livepatch-calls.c).
- */
-#define OWN_LOOKS	4u
-
-static bool may_look(struct ftrace_thread *t)
-{
-	if (t->klp_round != READ_ONCE(round)) {
-		t->klp_round = READ_ONCE(round);
-		t->klp_looks = 0;
-	}
-	return t->klp_looks < OWN_LOOKS;
-}
-
-static void go_over(struct klp_view *v, struct ftrace_thread *t, const struct dyn_ftrace *site,
-		    const struct pt_regs *regs)
-{
-	const struct klp_check *c;
-	struct unwind_regs caller;
-	const char *func, *why = "";
-
-	t->klp_looks++;
-	__atomic_fetch_add(&check_readers, 1, __ATOMIC_SEQ_CST);
-	c = __atomic_load_n(&check, __ATOMIC_SEQ_CST);
-	arch_unwind_caller(regs, &caller);
-	if (c && c->target == v->target &&
-	    klp_calls(c, caller.reg[ARCH_UNWIND_PC], site->ip - site->entry_delta)) {
-		why = klp_look_at_stack(c, &caller, caller.reg[ARCH_UNWIND_SP], false,
-					(unsigned long)__builtin_thread_pointer(), &func);
-	}
-	if (!why)
-		klp_view_remove(v, t->tid);
-	__atomic_fetch_sub(&check_readers, 1, __ATOMIC_SEQ_CST);
-}
-
-/*
- * Is thread @tid in the patched version by @v? While it is open: as nobody has gone over, it is put among
- * those who have not, before it acts on that.
- */
-static bool is_patched_in(struct klp_view *v, s32 tid)
-{
-	struct timespec pause = { 0, 100000 };
-	bool open, added;
-
-	while (__atomic_load_n(&v->state, __ATOMIC_SEQ_CST) != KLP_VIEW_CLOSED) {
-		if (!klp_view_wants(v, tid))
-			return v->target;
-		/* Pairs with close_view(): either it waits for us, or we see that it is at it. */
-		__atomic_fetch_add(&check_readers, 1, __ATOMIC_SEQ_CST);
-		open = __atomic_load_n(&v->state, __ATOMIC_SEQ_CST) == KLP_VIEW_OPEN;
-		added = open && klp_view_add(v, tid);
-		if (open && !added)
-			__atomic_store_n(&v->full, 1, __ATOMIC_SEQ_CST);
-		__atomic_fetch_sub(&check_readers, 1, __ATOMIC_SEQ_CST);
-		if (open)
-			return !v->target;
-		arch_syscall(SYS_nanosleep, (long)&pause, 0, 0, 0, 0, 0);
-	}
-	return v->target != klp_view_has(v, tid);
-}
-
-bool klp_thread_is_patched(const struct dyn_ftrace *site, const struct pt_regs *regs)
-{
-	/* Before all that changes with it. */
-	unsigned long epoch = smp_load_acquire(&klp_epoch);
-	struct klp_view *v = __atomic_load_n(&view, __ATOMIC_ACQUIRE);
-	struct ftrace_thread *t = ftrace_self;
-	s32 tid;
-
-	if (!v)
-		return true;
-	/* In a child of fork thread ids are new, and nobody has gone over. */
-	if (!READ_ONCE(klp_process->same))
-		return !v->target;
-	/* 0: in a child of fork, of the thread that was its parent's. */
-	tid = t && t->tid ? t->tid : ft_gettid();
-	if (is_patched_in(v, tid) == v->target) {
-		/* That stays so: nobody comes into a view who was not in it when it was closed. */
-		if (t && t->tid == tid)
-			WRITE_ONCE(t->klp_gone, v->seq);
-		return v->target;
-	}
-	if (!t || t->tid != tid)
-		return !v->target;
-	if (!may_look(t)) {
-		WRITE_ONCE(t->klp_stays, epoch);
-		return !v->target;
-	}
-	go_over(v, t, site, regs);
-	/* As it is now: if the direction was turned meanwhile, nothing has been done to this view. */
-	return is_patched_in(__atomic_load_n(&view, __ATOMIC_ACQUIRE), tid);
-}
-
-/* Nobody uses what @check was before, when this returns true. */
-static bool wait_for_readers(void)
-{
-	struct timespec pause = { 0, 100000 };
-
-	for (u32 i = 0; __atomic_load_n(&check_readers, __ATOMIC_SEQ_CST); i++) {
-		if (i == 1000)		/* a signal handler has left one by longjmp */
-			return false;
-		arch_syscall(SYS_nanosleep, (long)&pause, 0, 0, 0, 0, 0);
-	}
-	return true;
-}
-
-/* In place of the one there is; NULL: of any. */
-static void set_check(struct klp_check *c)
-{
-	struct klp_check *old = check;
-
-	if (c == old)
-		return;
-	__atomic_store_n(&check, c, __ATOMIC_SEQ_CST);
-	if (wait_for_readers())
-		klp_free_check(old);
-}
-
-static struct klp_check *retired;
-
-/*
- * Before the loader unmaps anything. Whoever looks at stacks meanwhile is waited for, and looks at no more.
- */
-void klp_objects_going(void)
-{
-	__atomic_fetch_add(&klp_loads, 1, __ATOMIC_SEQ_CST);
-	if (READ_ONCE(check)) {
-		if (!retired)
-			retired = check;	/* else it is left behind */
-		__atomic_store_n(&check, NULL, __ATOMIC_SEQ_CST);
-	}
-	wait_for_readers();
+	return klp_transition_view->target;
 }
 
 /* ---- views ---- */
@@ -222,8 +74,8 @@ static void set_epoch(const struct klp_view *v)
 /* In front of the others, which somebody may be looking at. */
 static void publish(struct klp_view *v)
 {
-	v->next = view;
-	__atomic_store_n(&view, v, __ATOMIC_SEQ_CST);
+	v->next = klp_transition_view;
+	__atomic_store_n(&klp_transition_view, v, __ATOMIC_SEQ_CST);
 	set_epoch(v);
 }
 
@@ -254,7 +106,7 @@ int klp_transition_begin(struct klp_kpatch *p, bool enabling)
 	klp_process->same = true;
 	nholders = 0;
 	started = false;
-	__atomic_store_n(&view, v, __ATOMIC_RELEASE);
+	__atomic_store_n(&klp_transition_view, v, __ATOMIC_RELEASE);
 	set_epoch(v);
 	klp_transition_patch = p;
 	mark(p, true);
@@ -276,11 +128,9 @@ static void drop_replaced(struct klp_kpatch *p)
 static void complete(bool patched)
 {
 	struct klp_kpatch *p = klp_transition_patch;
-	struct klp_view *views = view;
+	struct klp_view *views = klp_transition_view;
 
-	set_check(NULL);
-	klp_free_check(retired);
-	retired = NULL;
+	klp_drop_check();
 	/* Before anything that it leads to is changed; unregistering, or the barriers below, wait for who has read it. */
 	klp_set_gone(p, 0);
 	if (patched && p->pub->replace) {
@@ -294,7 +144,7 @@ static void complete(bool patched)
 	mark(p, false);
 	klp_transition_patch = NULL;
 	ftrace_synchronize();
-	__atomic_store_n(&view, NULL, __ATOMIC_RELEASE);
+	__atomic_store_n(&klp_transition_view, NULL, __ATOMIC_RELEASE);
 	ftrace_synchronize();
 	free_views(views);
 	nholders = 0;
@@ -330,13 +180,13 @@ static bool copy_ids(struct klp_view *to, const struct klp_view *from)
  */
 static int turn_round(void)
 {
-	struct klp_view *old = view, *v = new_view(!old->target, NULL);
+	struct klp_view *old = klp_transition_view, *v = new_view(!old->target, NULL);
 
 	if (!v)
 		return -ENOMEM;
-	set_check(NULL);
+	klp_set_check(NULL);
 	klp_set_gone(klp_transition_patch, 0);
-	if (!wait_for_readers())
+	if (!klp_wait_for_readers())
 		ftrace_synchronize();
 	/* From one that is open everybody goes back whom it has not had from the one before. */
 	if (old->state == KLP_VIEW_CLOSED) {
@@ -363,7 +213,7 @@ static int close_view(struct klp_view *v)
 	if (err)
 		return err;
 	__atomic_store_n(&v->state, KLP_VIEW_CLOSING, __ATOMIC_SEQ_CST);
-	err = !wait_for_readers() || v->full ? -EAGAIN : 0;
+	err = !klp_wait_for_readers() || v->full ? -EAGAIN : 0;
 	__atomic_store_n(&v->state, err ? KLP_VIEW_OPEN : KLP_VIEW_CLOSED, __ATOMIC_SEQ_CST);
 	return err;
 }
@@ -373,16 +223,16 @@ static int renew_view(void)
 {
 	struct klp_view *v;
 
-	if (klp_process->same && !(view->state == KLP_VIEW_OPEN && view->full))
+	if (klp_process->same && !(klp_transition_view->state == KLP_VIEW_OPEN && klp_transition_view->full))
 		return 0;
-	v = new_view(view->target, klp_process->same ? view->gone : NULL);
+	v = new_view(klp_transition_view->target, klp_process->same ? klp_transition_view->gone : NULL);
 	if (!v)
 		return -ENOMEM;
 	publish(v);
 	if (klp_process->same)
 		return 0;
 	/* They did not come along over the fork. */
-	__atomic_store_n(&check_readers, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&klp_check_readers, 0, __ATOMIC_SEQ_CST);
 	klp_process->same = true;
 	return 0;
 }
@@ -417,8 +267,8 @@ static int look(void)
 {
 	struct unwind_regs self;
 	struct klp_look look = {
-		.check = check, .self = &self, .self_tid = ft_gettid(),
-		.self_tcb = (unsigned long)__builtin_thread_pointer(), .readers = &check_readers,
+		.check = klp_check_now(), .self = &self, .self_tid = ft_gettid(),
+		.self_tcb = (unsigned long)__builtin_thread_pointer(), .readers = &klp_check_readers,
 	};
 	const char *why = "no memory";
 	int err;
@@ -429,27 +279,27 @@ static int look(void)
 		holders = scratch_alloc(KLP_MAX_HOLDERS * sizeof(*holders));
 	look.holders = holders;
 	err = holders ? renew_view() : -ENOMEM;
-	look.view = view;
-	if (!err && (!check || check->target != view->target ||
-		     check->loads != READ_ONCE(klp_loads) || klp_calls_outdated(check))) {
-		look.check = klp_new_check(klp_transition_patch, view->target, &err);
+	look.view = klp_transition_view;
+	if (!err && (!look.check || look.check->target != klp_transition_view->target ||
+		     look.check->loads != READ_ONCE(klp_loads) || klp_calls_outdated(look.check))) {
+		look.check = klp_new_check(klp_transition_patch, klp_transition_view->target, &err);
 		if (err == -EAGAIN)
 			why = "an object is being loaded or unloaded";
 	}
 	if (!err)
 		err = look_at_stacks(&look, &why);
 	if (err) {
-		if (look.check != check)
+		if (look.check != klp_check_now())
 			klp_free_check(look.check);
 		return ft_log(err, "patch %s: %s", klp_patch_name(klp_transition_patch),
 			      why ? why : "the stacks cannot be looked at");
 	}
 	started = true;
 	nholders = look.nholders;
-	set_check(look.check);
-	if (nholders && view->state == KLP_VIEW_CLOSED)
-		klp_set_gone(klp_transition_patch, view->seq);
-	WRITE_ONCE(round, round + 1);
+	klp_set_check(look.check);
+	if (nholders && klp_transition_view->state == KLP_VIEW_CLOSED)
+		klp_set_gone(klp_transition_patch, klp_transition_view->seq);
+	klp_next_round();
 	klp_next_epoch();
 	return (int)nholders;
 }
@@ -457,10 +307,10 @@ static int look(void)
 /* Have all that the last look has found gone over by themselves? */
 static bool all_went_over(void)
 {
-	if (!started || view->state != KLP_VIEW_CLOSED || !klp_process->same || nholders > KLP_MAX_HOLDERS)
+	if (!started || klp_transition_view->state != KLP_VIEW_CLOSED || !klp_process->same || nholders > KLP_MAX_HOLDERS)
 		return false;
 	for (u32 i = 0; i < nholders; i++)
-		if (!holders[i].tid || klp_view_has(view, holders[i].tid))
+		if (!holders[i].tid || klp_view_has(klp_transition_view, holders[i].tid))
 			return false;
 	return true;
 }
@@ -478,7 +328,7 @@ int klp_transition_start(void)
 {
 	int left = look_and_complete();
 
-	return left == -ENOMEM && view->state == KLP_VIEW_OPEN ? left : 0;
+	return left == -ENOMEM && klp_transition_view->state == KLP_VIEW_OPEN ? left : 0;
 }
 
 int klp_work_locked(void)

@@ -7,6 +7,7 @@
  *	livepatch-func.c	functions in and out of use; the callback that chooses a version
  *	livepatch-object.c	from names to functions; the addresses of their code
  *	livepatch-transition.c	who has gone over
+ *	livepatch-thread.c	what each thread finds out and does itself, in the callback
  *	livepatch-stack.c	looking at the stacks
  *	livepatch-calls.c	functions that have ended in a jump to another
  *	livepatch-view.c	... and who has not
@@ -172,15 +173,6 @@ int klp_work_locked(void);
 int klp_reverse_locked(void);
 int klp_force_locked(void);
 
-/*
- * Is the calling thread in the patched version? For functions in transition; @regs: at the entry of @site, one of them. If
- * it has not gone over, and its stack from there on has none of the functions, it goes over now.
- */
-bool klp_thread_is_patched(const struct dyn_ftrace *site, const struct pt_regs *regs);
-
-/* Objects are about to be unloaded: nobody looks at their unwind tables from here on. */
-void klp_objects_going(void);
-
 /* ---- livepatch-stack.c ---- */
 
 #define KLP_MAX_HOLDERS	16384u
@@ -217,7 +209,7 @@ struct klp_places {
 	u32 n, room;
 };
 
-/* What stacks are looked at with. Published for the callback while the transition lasts; see klp_go_over(). */
+/* What stacks are looked at with. Published for the callback while the transition lasts; see livepatch-thread.c. */
 struct klp_check {
 	struct unwind_objects *objects;
 	struct klp_code *code;		/* what must not be on a stack */
@@ -268,6 +260,35 @@ int klp_look_at_each(struct klp_look *look, const char **why);
 const char *klp_look_at_stack(const struct klp_check *check, const struct unwind_regs *regs,
 			      unsigned long stack_end, bool exact, unsigned long tcb,
 			      const char **func);
+
+/* ---- livepatch-thread.c ---- */
+
+extern struct klp_view *klp_transition_view;	/* in force; older ones behind it */
+
+/*
+ * Is the calling thread in the patched version? For functions in transition; @regs: at the entry of @site, one of them. If
+ * it has not gone over, and its stack from there on has none of the functions, it goes over now.
+ */
+bool klp_thread_is_patched(const struct dyn_ftrace *site, const struct pt_regs *regs);
+
+/* Objects are about to be unloaded: nobody looks at their unwind tables from here on. */
+void klp_objects_going(void);
+
+/* What callbacks look at stacks with from here on, in place of what there is; NULL: they do not. */
+void klp_set_check(struct klp_check *c);
+struct klp_check *klp_check_now(void);
+
+/* The end of a transition: they do not, and what objects that went have left is freed. */
+void klp_drop_check(void);
+
+/* Callbacks that use the check, or put themselves into a view, and who looks at others one after the other. */
+extern u32 klp_check_readers;
+
+/* Nobody uses what was replaced before, when this returns true. */
+bool klp_wait_for_readers(void);
+
+/* All stacks were looked at: each thread may look at its own some times more. */
+void klp_next_round(void);
 
 /* ---- livepatch-view.c ---- */
 

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "arch.h"
+#include "chunk.h"
 #include "detour.h"
 #include "plan.h"
 #include "scratch.h"

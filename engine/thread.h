@@ -58,7 +58,7 @@ struct ftrace_thread {
 	u32 nested;		/* times refill_frame was in the way in a row */
 	u32 stack_own;		/* the current stack is this thread's own, not a coroutine's */
 	u32 klp_looks;		/* looks at its own stack for patches, and since which look at all: */
-	u32 klp_round;		/* see klp_go_over() */
+	u32 klp_round;		/* see livepatch-thread.c */
 	/*
 	 * What it knows of a live patching transition without looking into shared tables: the view in which it has
 	 * gone over (klp_view.seq); when it was seen that it has not (klp_epoch).
