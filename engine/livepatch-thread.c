@@ -47,7 +47,8 @@ static void go_over(struct klp_view *v, struct ftrace_thread *t, const struct dy
 	__atomic_fetch_add(&klp_check_readers, 1, __ATOMIC_SEQ_CST);
 	c = __atomic_load_n(&check, __ATOMIC_SEQ_CST);
 	arch_unwind_caller(regs, &caller);
-	if (c && c->target == v->target &&
+	/* It may have come into force behind klp_objects_going(), which waits for us or has counted before. */
+	if (c && c->target == v->target && __atomic_load_n(&klp_loads, __ATOMIC_SEQ_CST) == c->loads &&
 	    klp_calls(c, caller.reg[ARCH_UNWIND_PC], site->ip - site->entry_delta)) {
 		why = klp_look_at_stack(c, &caller, caller.reg[ARCH_UNWIND_SP], false,
 					(unsigned long)__builtin_thread_pointer(), &func);
@@ -137,24 +138,21 @@ struct klp_check *klp_check_now(void)
 	return check;
 }
 
+/* Exchanged, as whoever unloads an object takes it away as well: one of them has what was there. */
 void klp_set_check(struct klp_check *c)
 {
-	struct klp_check *old = check;
+	struct klp_check *old = __atomic_exchange_n(&check, c, __ATOMIC_SEQ_CST);
 
-	if (c == old)
-		return;
-	__atomic_store_n(&check, c, __ATOMIC_SEQ_CST);
-	if (klp_wait_for_readers())
+	if (old && klp_wait_for_readers())
 		klp_free_check(old);
 }
 
-static struct klp_check *retired;
+static struct klp_check *retired;	/* taken away; who looks at stacks may have it still */
 
 void klp_drop_check(void)
 {
 	klp_set_check(NULL);
-	klp_free_check(retired);
-	retired = NULL;
+	klp_free_check(__atomic_exchange_n(&retired, NULL, __ATOMIC_SEQ_CST));
 }
 
 /*
@@ -162,11 +160,12 @@ void klp_drop_check(void)
  */
 void klp_objects_going(void)
 {
+	struct klp_check *old, *none = NULL;
+
 	__atomic_fetch_add(&klp_loads, 1, __ATOMIC_SEQ_CST);
-	if (READ_ONCE(check)) {
-		if (!retired)
-			retired = check;	/* else it is left behind */
-		__atomic_store_n(&check, NULL, __ATOMIC_SEQ_CST);
-	}
+	old = __atomic_exchange_n(&check, NULL, __ATOMIC_SEQ_CST);
+	/* A second one is left behind. */
+	if (old)
+		__atomic_compare_exchange_n(&retired, &none, old, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 	klp_wait_for_readers();
 }

@@ -270,6 +270,7 @@ static int look(void)
 		.check = klp_check_now(), .self = &self, .self_tid = ft_gettid(),
 		.self_tcb = (unsigned long)__builtin_thread_pointer(), .readers = &klp_check_readers,
 	};
+	struct klp_check *made = NULL;		/* else it may be taken away at any time, and is not ours to free */
 	const char *why = "no memory";
 	int err;
 
@@ -282,21 +283,21 @@ static int look(void)
 	look.view = klp_transition_view;
 	if (!err && (!look.check || look.check->target != klp_transition_view->target ||
 		     look.check->loads != READ_ONCE(klp_loads) || klp_calls_outdated(look.check))) {
-		look.check = klp_new_check(klp_transition_patch, klp_transition_view->target, &err);
+		look.check = made = klp_new_check(klp_transition_patch, klp_transition_view->target, &err);
 		if (err == -EAGAIN)
 			why = "an object is being loaded or unloaded";
 	}
 	if (!err)
 		err = look_at_stacks(&look, &why);
 	if (err) {
-		if (look.check != klp_check_now())
-			klp_free_check(look.check);
+		klp_free_check(made);
 		return ft_log(err, "patch %s: %s", klp_patch_name(klp_transition_patch),
 			      why ? why : "the stacks cannot be looked at");
 	}
 	started = true;
 	nholders = look.nholders;
-	klp_set_check(look.check);
+	if (made)
+		klp_set_check(made);
 	if (nholders && klp_transition_view->state == KLP_VIEW_CLOSED)
 		klp_set_gone(klp_transition_patch, klp_transition_view->seq);
 	klp_next_round();
