@@ -10,7 +10,8 @@
  *	record-check.c		can this program be traced at all?
  *	record-output.c		the recording's directory, the space it may take
  *	record-session.c	the directory shared with traced processes, their settings
- *	record-attach.c		processes that run already, instead of a program of our own
+ *	record-targets.c	processes that run already, instead of a program of our own
+ *	record-attach.c		the agent is brought into them, and leaves at the end
  *	record-threads.c	some threads of those only
  *	record-run.c		the program: started, signals passed on, its end
  *	record-plan.c		plans of objects that were never compiled for tracing
@@ -260,7 +261,7 @@ void record_run_poll(struct record *r);
 /* The exit status to pass on. */
 int record_run_status(const struct record *r);
 
-/* ---- record-attach.c ---- */
+/* ---- record-targets.c ---- */
 
 /* Find the processes that are meant and see whether they can be attached to. Nonzero: said why not. */
 int record_attach_check(struct record *r);
@@ -280,6 +281,10 @@ void record_attach_give(const struct record *r, const char *name);
 /* The process that calls itself @pid, as we know it. -1: not known. */
 pid_t record_attach_pid(const struct record *r, pid_t pid);
 
+void record_attach_free(struct record *r);
+
+/* ---- record-attach.c ---- */
+
 /* Bring the agent into them. Nonzero: said why not. */
 int record_attach_start(struct record *r);
 
@@ -288,8 +293,6 @@ void record_attach_poll(struct record *r);
 
 /* Was there one that could not be recorded? */
 bool record_attach_failed(const struct record *r);
-
-void record_attach_free(struct record *r);
 
 /* ---- record-threads.c ---- */
 
