@@ -30,20 +30,6 @@ struct ftrace_unwind_region {
 };
 
 /*
- * Find libc's functions and who else unwinds, so that no thread has to later, and register with
- * gdb. Called by the engine's constructor; idempotent. What is asked of this file before it is
- * called works too. Returns 0, or -ENOSYS (logged) when the program's unwinder does not reach us,
- * as libc comes first in the order of symbols: then regions are registered with libgcc's or
- * LLVM's unwinder, if the process has one whose symbols are visible, and others see the stack end
- * at a stub. Regions are registered in a statically linked program too, where libc.a's
- * definitions prevail.
- */
-int ftrace_unwind_init(void);
-
-/* Let unwinders that are loaded come to us, where the order of symbols does not do that. 0 or -errno. */
-int ftrace_unwind_redirect(void);
-
-/*
  * Make the stubs of the chunks at [@start, @start + @len) known to unwinders and to gdb, for
  * good. @room: ARCH_UNWIND_SIZE() bytes, 8-aligned, within 2 GiB of the region, that stay readable.
  * Call it before the first of the stubs can be run. Calls must not overlap (the lock on making
@@ -69,6 +55,26 @@ bool ftrace_unwind_is_stub(unsigned long pc);
 
 /* Region number @i in order of registration, or NULL. Async-signal-safe, no lock. */
 const struct ftrace_unwind_region *ftrace_unwind_region(u32 i);
+u32 ftrace_unwind_count(void);
+
+/* ---- unwind-interpose.c ---- */
+
+/*
+ * Find libc's functions and who else unwinds, so that no thread has to later, and register with
+ * gdb. Called by the engine's constructor; idempotent. What is asked before it is
+ * called works too. Returns 0, or -ENOSYS (logged) when the program's unwinder does not reach us,
+ * as libc comes first in the order of symbols: then regions are registered with libgcc's or
+ * LLVM's unwinder, if the process has one whose symbols are visible, and others see the stack end
+ * at a stub. Regions are registered in a statically linked program too, where libc.a's
+ * definitions prevail.
+ */
+int ftrace_unwind_init(void);
+
+/* Let unwinders that are loaded come to us, where the order of symbols does not do that. 0 or -errno. */
+int ftrace_unwind_redirect(void);
+
+/* @r is new: told of by registration, to unwinders that do not come to us. */
+void ftrace_unwind_tell(const struct ftrace_unwind_region *r);
 
 /* ---- backtrace-interpose.c, in the shared library only ---- */
 
