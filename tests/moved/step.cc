@@ -3,11 +3,9 @@
 // Single-steps through calls of functions whose first instructions were moved, and walks the stack at every
 // instruction: each walk must see all callers up to main, every frame with a CFA of its own. TAP. Arguments: the
 // plan, "graph" or "function".
-#include <csignal>
 #include <cstring>
-#include <ucontext.h>
-#include <unwind.h>
 
+#include "../unwind/walk.h"
 extern "C" {
 #include "moved-test.h"
 #include "chunk.h"
@@ -18,29 +16,6 @@ extern "C" {
 #define TRACED extern "C" __attribute__((noinline, noclone))
 
 static volatile int sink;
-static unsigned long drive_lo, drive_hi, main_lo, main_hi;
-
-struct walk {
-	int frames;
-	bool at_drive, at_main, order;
-	unsigned long cfa;
-};
-
-static _Unwind_Reason_Code frame(struct _Unwind_Context *c, void *data)
-{
-	auto *w = static_cast<walk *>(data);
-	unsigned long ip = _Unwind_GetIP(c), cfa = _Unwind_GetCFA(c);
-
-	if (cfa <= w->cfa)
-		w->order = false;
-	w->cfa = cfa;
-	w->frames++;
-	if (ip >= drive_lo && ip < drive_hi)
-		w->at_drive = true;
-	if (ip >= main_lo && ip < main_hi)
-		w->at_main = w->at_drive;
-	return w->frames > 100 ? _URC_END_OF_STACK : _URC_NO_REASON;
-}
 
 static long steps, lost, unordered, in_copy;
 static unsigned long lost_at;
@@ -51,7 +26,7 @@ static u32 first_id;
 static void on_trap(int, siginfo_t *, void *context)
 {
 	unsigned long pc = static_cast<ucontext_t *>(context)->uc_mcontext.gregs[REG_RIP];
-	walk w = {};
+	walk w;
 	bool copy = false;
 
 	if (!stepping)
@@ -61,9 +36,8 @@ static void on_trap(int, siginfo_t *, void *context)
 			copy = true;
 			stood[i][pc - ftrace_copy(first_id + i)] = true;
 		}
-	w.order = true;
 	steps++;
-	_Unwind_Backtrace(frame, &w);
+	w = walk_stack();
 	in_copy += copy;
 	if (!w.at_main) {
 		lost++;
@@ -172,16 +146,16 @@ extern "C" __attribute__((noinline)) int drive(int n)
 	int r = 0;
 
 	for (int i = 0; i < n; i++) {
-		stepping = 0;		// the compiler's call frame information knows no pushfq
+		stepping = 0;
 		if (trapping)
-			asm volatile("pushfq; orl $0x100, (%%rsp); popfq" : : : "memory", "cc");
+			walk_steps(true);
 		stepping = trapping;
 		r += t_leaf(i) + t_framed(i) + t_saves(i, 2, 3, 4) + t_large(i) + t_branch(i % 2);
 		r += (int)t_double(2.5, i) + t_call(i) + t_push_call(i) + t_rbp(i) + t_jump(i % 2);
 	}
 	stepping = 0;
-	asm volatile("pushfq; andl $~0x100, (%%rsp); popfq" : : : "memory", "cc");
-	asm volatile("drive_end: .globl drive_end");
+	walk_steps(false);
+	WALK_END(drive);
 	return r;
 }
 
@@ -215,16 +189,9 @@ int main(int, char **argv)
 	bool graph = argv[2] && !strcmp(argv[2], "graph");
 	struct fgraph_ops gops = {};
 	struct ftrace_ops ops = {};
-	struct sigaction sa = {};
 	int r, plain, sites = 0, places = 0, copies = 0, err;
 
-	asm volatile("main_begin: .globl main_begin");
-	extern char main_begin[] asm("main_begin"), main_end[] asm("main_end");
-	extern char drive_end[] asm("drive_end");
-	drive_lo = (unsigned long)drive;
-	drive_hi = (unsigned long)drive_end;
-	main_lo = (unsigned long)main_begin;
-	main_hi = (unsigned long)main_end + 1;
+	WALK_BEGIN(main);
 	plain = drive(4);
 	sink = 0;
 
@@ -241,12 +208,10 @@ int main(int, char **argv)
 			break;
 		else if (i == 63)
 			first_id = ftrace_site_at((unsigned long)t_leaf)->id;
-	sa.sa_sigaction = on_trap;
-	sa.sa_flags = SA_SIGINFO;
-	sigaction(SIGTRAP, &sa, nullptr);
+	walk_at_traps(on_trap);
 	trapping = 1;
 	r = drive(4);
-	asm volatile("main_end: .globl main_end");
+	WALK_END(main);
 
 	ok(r == plain, "result %d, untraced %d", r, plain);
 	ok(sites >= 11, "%d functions", sites);

@@ -29,7 +29,7 @@ def program(source, *more, flags=(), name=None):
     return ft.compile_once([ft.compiler_for(source), "-g", "-O2", "-Wall", *INCLUDE, *paths,
                             "-Wl,--whole-archive", objects, "-Wl,--no-whole-archive", "-pthread",
                             *flags],
-                           [*paths, os.path.join(HERE, "moved-test.h"), ft.libftrace()],
+                           [*paths, os.path.join(HERE, "moved-test.h"), os.path.join(HERE, "../unwind/walk.h"), ft.libftrace()],
                            name or os.path.splitext(os.path.basename(source))[0])
 
 

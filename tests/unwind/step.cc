@@ -6,44 +6,16 @@
 // With LLVM's unwinder, steps outside stubs do not count: for the frame a signal interrupted it
 // looks up pc - 1, so it is wrong at any function's first instruction and behind each push, stubs
 // or not.
-#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
-#include <unwind.h>
-#include <ucontext.h>
 
 #include "stubs.h"
 #include "tap.h"
+#include "walk.h"
 
 static volatile int sink;
 static bool llvm;
-
-struct walk {
-	int frames;
-	bool at_drive, at_main, order;
-	unsigned long cfa;
-};
-
-static unsigned long drive_lo, drive_hi, main_lo, main_hi;
-
-UNTRACED static _Unwind_Reason_Code frame(struct _Unwind_Context *c, void *data)
-{
-	auto *w = static_cast<walk *>(data);
-	unsigned long ip = _Unwind_GetIP(c), cfa = _Unwind_GetCFA(c);
-
-	// libgcc's GetCFA is the CFA of the frame before, which has to differ; LLVM's is the
-	// frame's sp, and a stub leaves its caller's as it found it.
-	if (llvm ? cfa < w->cfa : cfa <= w->cfa)
-		w->order = false;
-	w->cfa = cfa;
-	w->frames++;
-	if (ip >= drive_lo && ip < drive_hi)
-		w->at_drive = true;
-	if (ip >= main_lo && ip < main_hi)
-		w->at_main = w->at_drive;
-	return w->frames > 100 ? _URC_END_OF_STACK : _URC_NO_REASON;
-}
 
 // Called in the signal handler: traced calls must do no harm there.
 TRACED int in_handler(int x)
@@ -76,11 +48,10 @@ UNTRACED static void on_trap(int, siginfo_t *, void *context)
 	int offset = stub_offset(uc->uc_mcontext.gregs[REG_RIP]);
 	int own = trampoline_offset(uc->uc_mcontext.gregs[REG_RIP]);
 	bool ours = offset >= 0 || own >= 0;
-	walk w = {};
+	walk w;
 
 	if (!stepping)
 		return;
-	w.order = true;
 	steps++;
 	away = ours ? 0 : away + 1;
 	if (away > too_far)
@@ -94,7 +65,7 @@ UNTRACED static void on_trap(int, siginfo_t *, void *context)
 		not_counted++;
 		return;
 	}
-	_Unwind_Backtrace(frame, &w);
+	w = walk_stack();
 	if (offset >= 0) {
 		in_stub++;
 		seen_at[offset]++;
@@ -159,30 +130,23 @@ extern "C" UNTRACED int drive(int n)
 	int r = 0;
 
 	for (int i = 0; i < n; i++) {
-		stepping = 0;		// the compiler's call frame information knows no pushfq
+		stepping = 0;
 		away = 0;
-		asm volatile("pushfq; orl $0x100, (%%rsp); popfq" : : : "memory", "cc");
+		walk_steps(true);
 		stepping = 1;
 		r += three(i) + tail_of_tail(i);
 	}
 	stepping = 0;
-	asm volatile("pushfq; andl $~0x100, (%%rsp); popfq" : : : "memory", "cc");
-	asm volatile("drive_end: .globl drive_end");
+	walk_steps(false);
+	WALK_END(drive);
 	return r;
 }
 
 int main()
 {
-	struct sigaction sa;
 	int r, plain;
 
-	asm volatile("main_begin: .globl main_begin");
-	extern char main_begin[] asm("main_begin"), main_end[] asm("main_end");
-	extern char drive_end[] asm("drive_end");
-	drive_lo = (unsigned long)drive;
-	drive_hi = (unsigned long)drive_end;
-	main_lo = (unsigned long)main_begin;
-	main_hi = (unsigned long)main_end + 1;
+	WALK_BEGIN(main);
 	plain = 0;
 	// Where one function has a stub, and not all the time, it takes more calls.
 	const char *ops = getenv("STUBS_OPS");
@@ -190,15 +154,12 @@ int main()
 	for (int i = 0; i < rounds; i++)
 		plain += three(i) + tail_of_tail(i);
 
-	llvm = dlsym(RTLD_DEFAULT, "__unw_add_dynamic_fde");
+	llvm = walk_by_sp = dlsym(RTLD_DEFAULT, "__unw_add_dynamic_fde");
 	printf("# unwinder: %s\n", llvm ? "LLVM libunwind" : "libgcc");
 	stubs_start();
-	memset(&sa, 0, sizeof(sa));
-	sa.sa_sigaction = on_trap;
-	sa.sa_flags = SA_SIGINFO;
-	sigaction(SIGTRAP, &sa, nullptr);
+	walk_at_traps(on_trap);
 	r = drive(rounds);
-	asm volatile("main_end: .globl main_end");
+	WALK_END(main);
 
 	ok(r == plain, "result %d, untraced %d", r, plain);
 	if (stubs_counted)

@@ -41,7 +41,7 @@ def program(source, backing, unwinder="libgcc_s", library=None):
     if backing == "recorder.c":
         library = []
     return build(path(source), *FLAGS, *helper_objects(backing), *flags, *library, cc=cc,
-                 deps=[path("stubs.h"), path("tap.h"), *helper_objects(backing)] +
+                 deps=[path("stubs.h"), path("tap.h"), path("walk.h"), *helper_objects(backing)] +
                  [file for file in library if file.endswith(".a")])
 
 
