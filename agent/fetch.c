@@ -231,15 +231,36 @@ static void measure_strings(const struct fetch_arg *arg, const struct fetch_site
 	}
 }
 
+/*
+ * Text and length of libc++'s std::string at @addr, as its stable ABI has it: capacity, size and address, or, where they
+ * have room, the letters themselves behind a byte with their number. A bit of the first byte tells which.
+ */
+static bool libcxx_string(const struct fetch_site *at, u64 addr, u64 *text, u64 *length)
+{
+	unsigned long words[3];
+	u8 first, is_long;
+
+	if (!ftrace_peek_read(&at->peek, words, (unsigned long)addr, sizeof(words)))
+		return false;
+	first = *(const u8 *)words;
+	is_long = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? first & 1 : first & 0x80;
+	*text = is_long ? words[2] : addr + 1;
+	if (is_long)
+		*length = words[1];
+	else
+		*length = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? first >> 1 : first;
+	return true;
+}
+
 /* ---- the first step ---- */
 
 static void fetch_one(const struct fetch_arg *arg, unsigned long symbol, const struct fetch_site *at,
 		      struct fetched *out, struct letters *scratch)
 {
 	u32 i, last = arg->nderef - 1u;
+	u64 v = 0, length;
 	unsigned long word;
 	long len;
-	u64 v = 0;
 
 	out->v = 0;
 	out->kept = NULL;
@@ -262,6 +283,14 @@ static void fetch_one(const struct fetch_arg *arg, unsigned long symbol, const s
 		v = word;
 	}
 	v += (u64)arg->deref[last];
+	if (arg->libcxx) {
+		if (!libcxx_string(at, v, &v, &length))
+			goto fault;
+		if (arg->type != FETCH_STRING) {
+			out->v = cut(arg, length);
+			return;
+		}
+	}
 	if (arg->type == FETCH_STRING && !arg->count) {
 		len = measure(at, (unsigned long)v, &out->kept, scratch);
 		if (len < 0)

@@ -262,6 +262,13 @@ static int parse_type_name(struct parse *p, struct fetch_arg *arg, const char *a
 	if (is(at, end, "string") || is(at, end, "ustring")) {
 		arg->type = FETCH_STRING;
 		arg->size = 0;
+	} else if (is(at, end, "libcxxstring")) {
+		arg->type = FETCH_STRING;
+		arg->size = 0;
+		arg->libcxx = true;
+	} else if (is(at, end, "libcxxlength")) {
+		arg->type = FETCH_U;
+		arg->libcxx = true;
 	} else if (is(at, end, "symbol")) {
 		arg->type = FETCH_SYM;
 	} else if (is(at, end, "symstr")) {
@@ -306,6 +313,10 @@ static int check_type(struct parse *p, const struct fetch_arg *arg, const char *
 	bool string_value = arg->base == FETCH_COMM || arg->base == FETCH_IMM_STRING;
 	bool fp = arg->base == FETCH_FPARG || arg->base == FETCH_FPRETVAL;
 
+	if (arg->libcxx && (!arg->nderef || string_value))
+		return probe_fail(p, type, -EINVAL, "A std::string is in memory: +0(...):libcxxstring");
+	if (arg->libcxx && arg->count)
+		return probe_fail(p, type, -EINVAL, "There are no arrays of std::string");
 	if (arg->type == FETCH_STRING && !arg->nderef && !string_value)
 		return probe_fail(p, type, -EINVAL, "A string is in memory: +0(...):string");
 	if (string_value && (arg->type != FETCH_STRING || arg->count))

@@ -11,8 +11,8 @@
  * An ARG is [NAME=]FETCH[:TYPE]. What the kernel has not: SYM may be a glob, OBJ is a glob over
  * names of files, $fpargN, $fpretval and $fpretval2 (the second
  * of two registers) with types f32 and f64, $fpargN.K and $fpretval.K (the Kth eight bytes of a vector register, from 0),
- * $x87retval and $x87retval.1 (fraction, and sign and exponent, of a long double), $x87retval2 (the imaginary part of a complex one), u,
- * "if FILTER" at the end.
+ * $x87retval and $x87retval.1 (fraction, and sign and exponent, of a long double), $x87retval2 (the imaginary part of a
+ * complex one), types libcxxstring and libcxxlength (text and length of libc++'s std::string), u, "if FILTER" at the end.
  *
  * The parser looks nothing up: symbols and registers are resolved by whoever uses the definition.
  * The command checks what it is given with the same parser. Freestanding; allocates nothing.
@@ -65,6 +65,7 @@ struct fetch_arg {
 	s64 deref[PROBE_MAX_DEREF];	/* what is added before each; the innermost first */
 	const char *text;		/* in the definition's text */
 	u32 text_len;
+	bool libcxx;			/* libc++'s std::string is in memory: FETCH_STRING: its text, else its length */
 };
 
 enum probe_kind {

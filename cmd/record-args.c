@@ -180,7 +180,7 @@ static const struct proto *asked(struct state *s, struct cmd_prototypes *p, cons
 
 	if (!r)
 		return w->proto;
-	proto = spec_proto(r->spec, w->proto, p->abi, &p->arena, p->dwarf, &why);
+	proto = spec_proto(r->spec, w->proto, w->symbol, p->abi, &p->arena, p->dwarf, &why);
 	if (!proto && !s->err)
 		s->err = cmd_error("%s: %s: %s; see 'ftrace list --args %s'", r->option, r->spec->function, why,
 				   s->program);

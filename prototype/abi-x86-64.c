@@ -57,7 +57,8 @@ static void classify_float(const struct proto_type *t, uint64_t byte, enum class
 /* Add the classes of a @t at @byte of the value. */
 static void classify(const struct proto_type *t, uint64_t byte, enum class *c)
 {
-	if (t->align > 1 && byte % t->align && t->kind != PROTO_STRING && t->kind != PROTO_SLICE) {
+	if (t->align > 1 && byte % t->align && t->kind != PROTO_STRING && t->kind != PROTO_LIBCXX_STRING &&
+	    t->kind != PROTO_SLICE) {
 		c[0] = MEMORY;
 		return;
 	}
@@ -81,6 +82,7 @@ static void classify(const struct proto_type *t, uint64_t byte, enum class *c)
 	case PROTO_STRUCT:
 	case PROTO_UNION:
 	case PROTO_STRING:
+	case PROTO_LIBCXX_STRING:
 	case PROTO_SLICE:
 		classify_members(t, byte, c);
 		return;

@@ -77,6 +77,7 @@ bool abi_is_aggregate(const struct proto_type *t)
 	case PROTO_UNION:
 	case PROTO_ARRAY:
 	case PROTO_STRING:
+	case PROTO_LIBCXX_STRING:
 	case PROTO_SLICE:
 		return true;
 	default:

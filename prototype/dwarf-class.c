@@ -57,13 +57,20 @@ bool dwarf_class_declared_string(struct proto_dwarf *d, Dwarf_Die *die, const ch
 				 struct proto_type *t)
 {
 	unsigned word = proto_abi_word(d->abi);
+	bool libcxx;
 
-	if (!is_basic_string(name) || !dwarf_is_set(die, DW_AT_declaration) || !in_namespace(die, "__cxx11"))
+	if (!is_basic_string(name) || !dwarf_is_set(die, DW_AT_declaration))
 		return false;
-	t->size = 2 * word + 16;
+	libcxx = in_namespace(die, "__1");
+	if (!libcxx && !in_namespace(die, "__cxx11"))
+		return false;
+	t->size = libcxx ? 3 * word : 2 * word + 16;
 	t->align = word;
 	t->is_class = t->by_reference = true;
-	proto_make_string(d->arena, t, PROTO_STRING, word, 0, word * 8);
+	if (libcxx)
+		t->kind = PROTO_LIBCXX_STRING;
+	else
+		proto_make_string(d->arena, t, PROTO_STRING, word, 0, word * 8);
 	return true;
 }
 
@@ -75,26 +82,65 @@ static const struct proto_member *member(const struct proto_type *t, const char 
 	return NULL;
 }
 
+/* The member of @t that is all of it, or nearly: others are empty. */
+static const struct proto_type *whole_of(const struct proto_type *t)
+{
+	for (size_t i = 0; i < t->nmembers; i++)
+		if (!t->members[i].bit && t->members[i].type->size == t->size)
+			return t->members[i].type;
+	return NULL;
+}
+
+/*
+ * libc++'s has two forms, in whatever they are wrapped; the long one is capacity, size and address. Another ABI of it has
+ * them in another order.
+ */
+static bool is_libcxx_string(const struct proto_type *t, unsigned word)
+{
+	const struct proto_member *form = NULL, *size, *data;
+
+	for (unsigned depth = 0; t && t->size == 3 * word && depth < 8 && !form; depth++) {
+		form = member(t, "__l");
+		t = whole_of(t);
+	}
+	size = form ? member(form->type, "__size_") : NULL;
+	data = form ? member(form->type, "__data_") : NULL;
+	return size && data && !form->bit && size->bit == word * 8 && data->bit == 2 * word * 8;
+}
+
 static void find_string(struct proto_dwarf *d, const char *name, struct proto_type *t)
 {
 	const struct proto_member *text, *length, *inner;
+	/* Of libstdc++, libc++ and its later versions, Rust. */
+	static const char *const slices[][2] = {
+		{ "_M_str", "_M_len" }, { "__data", "__size" }, { "__data_", "__size_" }, { "data_ptr", "length" },
+	};
+	unsigned word = proto_abi_word(d->abi);
 
+	if (is_basic_string(name) && is_libcxx_string(t, word)) {
+		t->kind = PROTO_LIBCXX_STRING;
+		return;
+	}
 	if (is_basic_string(name)) {
 		text = member(t, "_M_dataplus");
 		inner = text ? member(text->type, "_M_p") : NULL;
 		length = member(t, "_M_string_length");
 		/* clang has only the name of what the address is in. */
 		if (length && (inner || (text && text->type->kind == PROTO_UNKNOWN)))
-			proto_make_string(d->arena, t, PROTO_STRING, proto_abi_word(d->abi),
+			proto_make_string(d->arena, t, PROTO_STRING, word,
 					  text->bit + (inner ? inner->bit : 0), length->bit);
 		return;
 	}
 	if (!begins(name, "basic_string_view<char,") && (!name || strcmp(name, "&str")))
 		return;
-	text = member(t, "_M_str") ? member(t, "_M_str") : member(t, "data_ptr");
-	length = member(t, "_M_len") ? member(t, "_M_len") : member(t, "length");
-	if (text && length)
-		proto_make_string(d->arena, t, PROTO_SLICE, proto_abi_word(d->abi), text->bit, length->bit);
+	for (size_t i = 0; i < sizeof(slices) / sizeof(slices[0]); i++) {
+		text = member(t, slices[i][0]);
+		length = member(t, slices[i][1]);
+		if (text && length) {
+			proto_make_string(d->arena, t, PROTO_SLICE, word, text->bit, length->bit);
+			return;
+		}
+	}
 }
 
 /* ---- by address? ---- */

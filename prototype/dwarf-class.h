@@ -9,8 +9,8 @@
 bool dwarf_class_language(Dwarf_Die *die);
 
 /*
- * clang describes no std::string where its library does: only its name is there. Is it one? Then @t is made
- * one of libstdc++.
+ * clang describes no std::string where its library does, or nothing makes one: only its name is there. Is it one? Then
+ * @t is made one of libstdc++ or libc++.
  */
 bool dwarf_class_declared_string(struct proto_dwarf *d, Dwarf_Die *die, const char *name,
 				 struct proto_type *t);

@@ -46,6 +46,7 @@ enum proto_kind {
 	PROTO_VECTOR,		/* of a vector register */
 	PROTO_COMPLEX,
 	PROTO_STRING,		/* C++ std::string of libstdc++, with members[0] its text, members[1] its length */
+	PROTO_LIBCXX_STRING,	/* ... of libc++ */
 	PROTO_SLICE,		/* text with a length: std::string_view, Rust's &str; the same members */
 };
 

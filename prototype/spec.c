@@ -179,13 +179,34 @@ bool spec_wants_return(const struct spec *spec)
 
 /* ---- what it means for a function ---- */
 
-/* A type by its letter. */
-static const struct proto_type *letter_type(const struct spec_value *v, const struct proto_abi *abi,
-					    struct proto_arena *arena, struct proto_dwarf *dwarf)
+struct context {
+	const struct proto *known;	/* its prototype, or NULL */
+	const struct proto_abi *abi;
+	struct proto_arena *arena;
+	struct proto_dwarf *dwarf;	/* NULL: there is none */
+	bool libcxx;			/* its std::string is libc++'s */
+};
+
+static bool is_libcxx(const struct proto_type *t)
 {
-	struct proto_type *t = proto_alloc(arena, sizeof(*t)), *target;
+	return t && (t->kind == PROTO_LIBCXX_STRING || (t->kind == PROTO_REFERENCE && is_libcxx(t->target)));
+}
+
+static bool uses_libcxx(const struct proto *known, const char *symbol)
+{
+	bool uses = strstr(symbol, "NSt3__1") || (known && is_libcxx(known->result));
+
+	for (size_t i = 0; known && i < known->nparams; i++)
+		uses |= is_libcxx(known->params[i].type);
+	return uses;
+}
+
+/* A type by its letter. */
+static const struct proto_type *letter_type(const struct spec_value *v, const struct context *c)
+{
+	struct proto_type *t = proto_alloc(c->arena, sizeof(*t)), *target;
 	const struct proto_type *named;
-	unsigned word = proto_abi_word(abi);
+	unsigned word = proto_abi_word(c->abi);
 
 	t->size = v->bits ? v->bits / 8 : word;
 	t->kind = PROTO_INT;
@@ -213,14 +234,17 @@ static const struct proto_type *letter_type(const struct spec_value *v, const st
 		t->kind = PROTO_CODE;
 		break;
 	case 'S':
-		target = proto_alloc(arena, sizeof(*target));
-		proto_make_string(arena, target, PROTO_STRING, word, 0, word * 8);
+		target = proto_alloc(c->arena, sizeof(*target));
+		if (c->libcxx)
+			target->kind = PROTO_LIBCXX_STRING;
+		else
+			proto_make_string(c->arena, target, PROTO_STRING, word, 0, word * 8);
 		t->kind = PROTO_REFERENCE;
 		t->target = target;
 		break;
 	case 'e':
-		named = dwarf ? proto_dwarf_enum(dwarf, arena, v->name) : NULL;
-		return named ? named : proto_libc_enum(arena, v->name);
+		named = c->dwarf ? proto_dwarf_enum(c->dwarf, c->arena, v->name) : NULL;
+		return named ? named : proto_libc_enum(c->arena, v->name);
 	default:
 		t->is_signed = true;
 	}
@@ -264,44 +288,43 @@ static bool place(const struct spec_value *v, const struct proto_abi *abi, struc
 	return true;
 }
 
-static bool add_param(const struct spec_value *v, const struct proto *known, const struct proto_abi *abi,
-		      struct proto_arena *arena, struct proto_dwarf *dwarf, struct proto *p)
+static bool add_param(const struct spec_value *v, const struct context *c, struct proto *p)
 {
 	struct proto_param *q = &p->params[p->nparams++];
 	const struct proto_param *its;
 
-	if (!place(v, abi, arena, &q->where))
+	if (!place(v, c->abi, c->arena, &q->where))
 		return false;
-	its = v->where ? NULL : param_at(known, &q->where);
+	its = v->where ? NULL : param_at(c->known, &q->where);
 	q->name = its && its->name ? its->name :
-		  proto_format(arena, "%s%u", v->kind == SPEC_FPARG ? "fparg" : "arg", v->number);
-	q->type = !v->format && its ? its->type : letter_type(v, abi, arena, dwarf);
+		  proto_format(c->arena, "%s%u", v->kind == SPEC_FPARG ? "fparg" : "arg", v->number);
+	q->type = !v->format && its ? its->type : letter_type(v, c);
 	return q->type;
 }
 
-static bool add_result(const struct spec_value *v, const struct proto *known, const struct proto_abi *abi,
-		       struct proto_arena *arena, struct proto_dwarf *dwarf, struct proto *p)
+static bool add_result(const struct spec_value *v, const struct context *c, struct proto *p)
 {
-	if (!v->format && known && known->result && known->result_where.n) {
-		p->result = known->result;
-		p->result_where = known->result_where;
+	if (!v->format && c->known && c->known->result && c->known->result_where.n) {
+		p->result = c->known->result;
+		p->result_where = c->known->result_where;
 		return true;
 	}
-	p->result = letter_type(v, abi, arena, dwarf);
-	proto_abi_result(abi, v->format == 'f', &p->result_where);
+	p->result = letter_type(v, c);
+	proto_abi_result(c->abi, v->format == 'f', &p->result_where);
 	return p->result;
 }
 
-struct proto *spec_proto(const struct spec *spec, const struct proto *known, const struct proto_abi *abi,
-			 struct proto_arena *arena, struct proto_dwarf *dwarf, const char **why)
+struct proto *spec_proto(const struct spec *spec, const struct proto *known, const char *symbol,
+			 const struct proto_abi *abi, struct proto_arena *arena, struct proto_dwarf *dwarf,
+			 const char **why)
 {
+	const struct context c = { known, abi, arena, dwarf, uses_libcxx(known, symbol) };
 	struct proto *p = proto_alloc(arena, sizeof(*p));
 
 	p->params = proto_alloc(arena, (spec->n + 1) * sizeof(*p->params));
 	for (size_t i = 0; i < spec->n; i++) {
 		const struct spec_value *v = &spec->values[i];
-		bool ok = v->kind == SPEC_RETVAL ? add_result(v, known, abi, arena, dwarf, p) :
-						   add_param(v, known, abi, arena, dwarf, p);
+		bool ok = v->kind == SPEC_RETVAL ? add_result(v, &c, p) : add_param(v, &c, p);
 
 		if (ok)
 			continue;

@@ -10,9 +10,9 @@
  *	fpargN[/BITS][%WHERE]		the Nth floating point argument
  *	retval[/FORMAT]			what it returns; f: a floating point number
  *
- * FORMAT is one of i (or d), u, x, o, c, f with 8, 16, 32 or 64 bits behind it, s (text), S (std::string), p (address of a
- * function), e:ENUM (names of an enumeration). WHERE is a register, or stack+N: the Nth word behind the return
- * address. Without a format a value is as its prototype says, or a number.
+ * FORMAT is one of i (or d), u, x, o, c, f with 8, 16, 32 or 64 bits behind it, s (text), S (std::string; libc++'s where
+ * the function's prototype or symbol has one), p (address of a function), e:ENUM (names of an enumeration). WHERE is a
+ * register, or stack+N: the Nth word behind the return address. Without a format a value is as its prototype says, or a number.
  */
 #ifndef FTRACE_PROTOTYPE_SPEC_H
 #define FTRACE_PROTOTYPE_SPEC_H
@@ -43,11 +43,12 @@ struct spec {
 const char *spec_parse(struct proto_arena *arena, const char *text, bool returns, struct spec **list);
 
 /*
- * The prototype that @spec asks for of a function with prototype @known (NULL: it is not known). Enumerations
- * are looked for in @dwarf, which may be NULL. NULL and *@why: it cannot be had, in words.
+ * The prototype that @spec asks for of the function called @symbol, with prototype @known (NULL: it is not known).
+ * Enumerations are looked for in @dwarf, which may be NULL. NULL and *@why: it cannot be had, in words.
  */
-struct proto *spec_proto(const struct spec *spec, const struct proto *known, const struct proto_abi *abi,
-			 struct proto_arena *arena, struct proto_dwarf *dwarf, const char **why);
+struct proto *spec_proto(const struct spec *spec, const struct proto *known, const char *symbol,
+			 const struct proto_abi *abi, struct proto_arena *arena, struct proto_dwarf *dwarf,
+			 const char **why);
 
 /* Does @spec ask for values at the call, at the return? */
 bool spec_wants_call(const struct spec *spec);

@@ -238,3 +238,18 @@ void value_text_and_length(struct value_builder *b, const struct proto_type *t,
 
 	text(b, name, pointer, length, 'u', "_len", 'S');
 }
+
+/* It is never in registers. Where its text is depends on what is in it, which the process looks at. */
+void value_libcxx_string(struct value_builder *b, struct value_access *a, const char *name)
+{
+	const char *at = a->base ? value_word(b, a, 0) : NULL, *field = NULL, *length = NULL;
+
+	if (at)
+		field = value_field(b, name, "", at, "libcxxstring");
+	if (field)
+		length = value_field(b, name, "_len", at, "libcxxlength");
+	if (length)
+		fprintf(b->shown, "%%{%s:S,%s}", field, length);
+	else
+		value_unknown(b);
+}

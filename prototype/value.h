@@ -52,5 +52,6 @@ void value_wide(struct value_builder *b, const struct proto_type *t, struct valu
 void value_cstring(struct value_builder *b, struct value_access *a, const char *name);
 void value_text_and_length(struct value_builder *b, const struct proto_type *t, struct value_access *a,
 			   const char *name);
+void value_libcxx_string(struct value_builder *b, struct value_access *a, const char *name);
 
 #endif /* PROTOTYPE_VALUE_H */

@@ -190,6 +190,9 @@ static void value(struct value_builder *b, const struct proto_type *t, struct va
 	case PROTO_SLICE:
 		value_text_and_length(b, t, a, name);
 		return;
+	case PROTO_LIBCXX_STRING:
+		value_libcxx_string(b, a, name);
+		return;
 	case PROTO_REFERENCE:
 		reference(b, t, a, name, depth);
 		return;

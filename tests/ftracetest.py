@@ -173,6 +173,23 @@ def compiles(cc, language, *flags):
 
 compiles.known = {}
 
+
+def need_libcxx():
+    """clang++ -stdlib=libc++ (libc++-14-dev, libc++abi-14-dev), for what programs are compiled for."""
+    if not have("clang++"):
+        pytest.skip("clang++ is not installed")
+    if need_libcxx.missing is None:
+        with tempfile.TemporaryDirectory(prefix="ftrace-libcxx-") as folder:
+            done = subprocess.run(["clang++", *ARCH_FLAGS, "-stdlib=libc++", "-x", "c++", "-", "-o",
+                                   os.path.join(folder, "program")], input=b"#include <string>\nint main() {}\n",
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        need_libcxx.missing = done.stdout.decode(errors="replace").splitlines()[:1] if done.returncode else []
+    if need_libcxx.missing:
+        pytest.skip("clang++ -stdlib=libc++: " + need_libcxx.missing[0])
+
+
+need_libcxx.missing = None	# not asked yet
+
 # ---- the library ----
 
 

@@ -15,7 +15,7 @@ test="g++ libcmocka-dev python3-pytest
 	babeltrace2		# reads our recordings: the judge of the format
 	clang lld		# the second compiler and linker of the test matrix
 	libclang-rt-14-dev	# ... and its sanitizers
-	libunwind-14-dev libc++-14-dev libc++abi-14-dev	# exceptions by LLVM's unwinder
+	libunwind-14-dev libc++-14-dev libc++abi-14-dev	# exceptions by LLVM's unwinder, strings
 	gdb valgrind
 	man-db			# checks the man pages
 	dpkg-dev xz-utils make autoconf automake libtool tcl	# real programs, from Debian's sources

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from ftracetest import run
+from ftracetest import need_libcxx, run
 
 C_TEXT = """
 #include <complex.h>
@@ -229,6 +229,29 @@ def test_cxx_results(compiler, ftrace, tmp_path):
         "ret=+0(+0($retval)):string ret_len=+8($retval):u64", "%{ret:S,ret_len}")
     assert found["ns::skips"][:2] == ("x=$arg1:s32", "{}, %{x:d}")
     assert found["ns::twice<int>"][0] == "a=$arg1:s32" and found["ns::twice<double>"][0] == "a=$fparg1:f64"
+
+
+def test_libcxx(ftrace, tmp_path):
+    """Described whole where one is made, by its name alone elsewhere."""
+    of_x86_64()
+    need_libcxx()
+    flags = ["-stdlib=libc++", "-g", "-O0", "-std=c++17"]
+    path = compiled(tmp_path, CXX_TEXT, *flags, compiler="clang++", suffix=".cc")
+    found = events(ftrace, path)
+    assert found["ns::object::member"][:2] == (
+        "this=$arg1:x64 a=$arg2:s32 s=+0($arg3):libcxxstring s_len=+0($arg3):libcxxlength by=+0($arg4):libcxxstring "
+        "by_len=+0($arg4):libcxxlength view=+0($arg5):string view_len=$arg6:u64",
+        "%{this:p}, %{a:d}, %{s:S,s_len}, %{by:S,by_len}, %{view:S,view_len}")
+    assert found["ns::make"] == (
+        "s=+0($arg2):string s_p=$arg2:x64", "%{s:s,s_p}",
+        "ret=+0($retval):libcxxstring ret_len=+0($retval):libcxxlength", "%{ret:S,ret_len}")
+    text = """
+    #include <string>
+    unsigned long length(const std::string &s) { return s.size(); }
+    int main(int argc, char **argv) { return argc > 5 ? length(*(std::string *)argv) : 0; }
+    """
+    path = compiled(tmp_path, text, *flags, compiler="clang++", suffix=".cc", name="declared")
+    assert events(ftrace, path)["length"][:2] == ("s=+0($arg1):libcxxstring s_len=+0($arg1):libcxxlength", "%{s:S,s_len}")
 
 
 def test_rust(ftrace, tmp_path):

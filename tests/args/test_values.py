@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from ftracetest import ARCH, BUILD, FTRACE, PATCHABLE, build, compiles, need_ftrace, run
+from ftracetest import ARCH, BUILD, FTRACE, PATCHABLE, build, compiles, need_ftrace, need_libcxx, run
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 NARROW = ["-m32", "-idirafter", "/usr/include/x86_64-linux-gnu"]
@@ -139,6 +139,17 @@ def test_cxx(cc, way, tmp_path):
     compare(*record(tmp_path, [program("values.cc", "-std=c++17", *WAYS[way], cc=cc)], "-a"))
 
 
+def libcxx_program(*flags, name=None):
+    """With libc++ instead of libstdc++."""
+    need_libcxx()
+    return program("values.cc", "-std=c++17", "-stdlib=libc++", *flags, cc="clang", name=name)
+
+
+@pytest.mark.parametrize("way", ["O0", "O2", "O2_unmodified", "dwarf4"])
+def test_libcxx(way, tmp_path):
+    compare(*record(tmp_path, [libcxx_program(*WAYS[way])], "-a"))
+
+
 def test_raw_names(tmp_path):
     data, _ = record(tmp_path, [program("values.cc", "-std=c++17", "-O0", PATCHABLE)], "-a", "-F", "shape::twice*")
     assert calls(replayed(data, "--no-demangle"))[0] == "_ZN5shape5twiceIiEET_S1_(4) = 8"
@@ -200,6 +211,15 @@ def test_std_string_by_letter(tmp_path):
     data, _ = record(tmp_path, [program("values.cc", "-std=c++17", "-O0", PATCHABLE)], "-A", "shape::Circle::scale@arg2/S")
     assert [call for call in calls(replayed(data)) if "scale" in call] == [
         'shape::Circle::scale("short")', 'shape::Circle::scale("long enough to live somewhere else")']
+
+
+@pytest.mark.parametrize("debug", ["-g", "-g0"])
+def test_libcxx_string_by_letter(debug, tmp_path):
+    """By the function's symbol."""
+    data, _ = record(tmp_path, [libcxx_program("-O0", debug, PATCHABLE, name="letters")], "-A", "shape::join@arg2/S,retval/S")
+    assert [call for call in calls(replayed(data)) if "join" in call] == [
+        'shape::join("ab") = "abcd"', 'shape::join("") = "twenty-two is the most"',
+        'shape::join("twenty-three are too many") = "twenty-three are too manyc"']
 
 
 @pytest.mark.parametrize("options,words", [

@@ -62,6 +62,24 @@ ALONE std::string join(std::string a, const std::string &b)
 	return a + b;
 }
 
+struct Named { std::string name; int number; std::string other; };
+
+ALONE int named(const Named &n, std::string &&moved)
+{
+	printf("shape::named({name=\"%s\", number=%d, other=\"%s\"}, \"%s\") = %d\n", n.name.c_str(), n.number, n.other.c_str(),
+	       moved.c_str(), n.number);
+	return n.number;
+}
+
+ALONE std::string &assign(std::string &to, const std::string &from, size_t length)
+{
+	/* A zero inside ends what is shown. */
+	printf("shape::assign(\"%s\", \"%s\"%s, %zu) = \"%s\"%s\n", to.c_str(), from.c_str(), from.size() > length ? "..." : "",
+	       length, from.c_str(), from.size() > length ? "..." : "");
+	to = from;
+	return to;
+}
+
 template <class T> ALONE T twice(T a)
 {
 	if (sizeof(T) == 4)
@@ -83,6 +101,13 @@ int main()
 	shape::Circle::count(std::string_view("view of more", 4), 5);
 	shape::refs(i, { 1, 2.5 }, { 3, 4.5 }, shape::Kind::High, shape::Guard(9), c);
 	shape::join("ab", "cd");
+	shape::join("", "twenty-two is the most");
+	shape::join("twenty-three are too many", "c");
+	shape::named({ "short", 5, "long enough to live somewhere else" }, "x");
+	std::string to("first"), other, from("a\0b", 3), longer(40, 'x');
+	shape::assign(to, from, 1);
+	longer[3] = '\0';
+	shape::assign(other, longer, 3);
 	shape::twice(4);
 	shape::twice(1.25);
 	return 0;

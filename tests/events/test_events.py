@@ -114,6 +114,20 @@ def test_values(record):
     assert of("filled") == ['buf="zzzzz" n=6']
 
 
+def test_libcxx_strings(record):
+    """In place, elsewhere, with a zero inside, empty, elsewhere where nothing is; not there at all, or not all of it."""
+    recording = record.same([program()], events(
+        "f string n=$arg2:s32 s=+0($arg1):libcxxstring len=+0($arg1):libcxxlength",
+        'f:t/far string s=+0($arg1):libcxxstring if s ~ "long*"'))
+    check_babeltrace(recording, len(read_events(recording.folder)) + ftracetest.check_streams(recording.folder))
+    found = shown(recording.folder)
+    assert [values for name, values in found if name == "string__entry"] == [
+        'n=0 s="short" len=5', 'n=1 s="nearly far" len=10', 'n=2 s="long enough to be elsewhere" len=27',
+        'n=3 s="1" len=5', 'n=4 s="" len=0', "n=5 s=(fault) len=8", "n=-1 s=(fault) len=(fault)",
+        "n=-2 s=(fault) len=(fault)"]
+    assert [values for name, values in found if name == "far"] == ['s="long enough to be elsewhere"']
+
+
 @pytest.mark.skipif(not WIDE, reason="floating-point arguments are on the stack there")
 def test_floating_point(record):
     recording = record.same([program()], events(

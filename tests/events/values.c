@@ -42,6 +42,12 @@ struct outer {
 	float single;
 };
 
+/* libc++'s std::string, as its ABI has it on little-endian machines. */
+union string {
+	struct { unsigned long capacity, length; const char *text; } far;	/* its capacity is odd */
+	struct { unsigned char twice; char text[3 * sizeof(long) - 1]; } near;
+};
+
 uint64_t global = 0x1122334455667788;
 char word[] = "a word";
 const char *pointed = "pointed at";
@@ -57,6 +63,7 @@ NOINLINE long eight(long a, long b, long c, long d, long e, long f, long g, long
 	return a + b + c + d + e + f + g + h;
 }
 NOINLINE void *function(void *p) { KEEP(); return p; }
+NOINLINE int string(const union string *s, int n) { KEEP(); return s ? n : -1; }
 NOINLINE long fill(char *buf, long n) { memset(buf, 'z', n - 1); buf[n - 1] = 0; KEEP(); return n; }
 NOINLINE long inside(long n) { long r = add(n, 1); KEEP(); return r * 2; }
 
@@ -64,6 +71,11 @@ static void values(void)
 {
 	static struct inner inner = { { 1, 2, 3, 65535 }, { "one", "two", "three" } };
 	struct outer outer = { -5, 200, 'q', 0xa5c3, &inner, "outer", 2.5, 0.125f };
+	union string strings[] = {
+		{ .near = { 2 * 5, "short" } }, { .near = { 2 * 10, "nearly far" } },	/* the most of 32 bits */
+		{ .far = { 65, 27, "long enough to be elsewhere" } }, { .far = { 65, 5, "1\0" "345" } },
+		{ .near = { 0, "" } }, { .far = { 65, 8, (char *)16 } },
+	};
 	struct outer *heap = malloc(sizeof(*heap));
 	char *text = strdup("on the heap"), *large = malloc(3000), buf[16], *pages;
 	long page = sysconf(_SC_PAGESIZE);
@@ -96,6 +108,10 @@ static void values(void)
 	halve(5.0f);
 	eight(1, 2, 3, 4, 5, 6, 7, 8);
 	function((void *)add);
+	for (unsigned i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
+		string(&strings[i], i);
+	string(NULL, -1);
+	string((union string *)(pages + page - 4), -2);
 	fill(buf, 6);
 	inside(20);
 }
