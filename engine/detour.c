@@ -251,15 +251,15 @@ static void go_on_in_copy(const struct probe_detour *d, struct pt_regs *regs)
 long ftrace_probe_hit(struct pt_regs *regs, unsigned long *ret)
 {
 	struct probe_detour *d = detour_of(*ret);
-	unsigned long sp = user_stack_pointer(regs), frame = (unsigned long)__builtin_frame_address(0);
+	unsigned long sp = user_stack_pointer(regs);
 	bool post = *ret % FTRACE_DETOUR_SIZE == ARCH_DETOUR_POST_RET, nested, elsewhere = false;
-	struct ftrace_thread *t = ftrace_thread_get();
+	struct ftrace_thread *t = ftrace_thread_quick();
 
 	instruction_pointer_set(regs, d->addr + (post ? d->first : 0));
 	if (unlikely(!t))
 		return 0;
-	nested = ftrace_callback_begin(t, sp, frame);
-	if (!probe_begin(t, sp, frame)) {
+	nested = ftrace_callback_begin(t, sp, (unsigned long)regs);
+	if (!probe_begin(t, regs)) {
 		if (!post)
 			probe_count_missed(d->point);
 	} else {

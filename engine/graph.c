@@ -326,7 +326,7 @@ unsigned long ftrace_graph_return_func(struct pt_regs *regs, struct dyn_ftrace *
 {
 	unsigned long slot = arch_return_slot(regs, site);
 	unsigned long ret = *arch_shadow(slot);
-	struct ftrace_thread *t = ftrace_thread_get();
+	struct ftrace_thread *t = ftrace_thread_quick();
 	struct fgraph_stack *s = t ? t->fgraph : NULL;
 	bool found = false, nested, busy;
 

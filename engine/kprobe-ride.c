@@ -17,6 +17,26 @@ struct probe_point *probe_at_site(const struct dyn_ftrace *site)
 	return table ? smp_load_acquire(&table[site->id % FTRACE_CHUNK_SITES]) : NULL;
 }
 
+/* ---- hits ---- */
+
+/* From the site's trampoline, where nobody else has the site. */
+static void hit(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *op, struct pt_regs *regs,
+		struct dyn_ftrace *site)
+{
+	struct probe_point *p = container_of(op, struct probe_point, ops);
+	struct ftrace_thread *t = ftrace_self;
+
+	if (unlikely(!t))
+		return;
+	if (!probe_begin(t, regs)) {
+		probe_count_missed(p);
+		return;
+	}
+	if (!probe_call_pre(p, regs) && unlikely(probe_has_post(p)))
+		probe_call_post(p, regs, instruction_pointer(regs));
+	probe_end(t);
+}
+
 int probe_set_site(struct dyn_ftrace *site, struct probe_point *p)
 {
 	struct probe_point **table = tables[site->id / FTRACE_CHUNK_SITES];
@@ -29,49 +49,51 @@ int probe_set_site(struct dyn_ftrace *site, struct probe_point *p)
 			return -ENOMEM;
 		smp_store_release(&tables[site->id / FTRACE_CHUNK_SITES], table);
 	}
+	if (p)
+		p->ops.reserved[FTRACE_OPS_CALL] = (void *)hit;
 	smp_store_release(&table[site->id % FTRACE_CHUNK_SITES], p);
 	return 0;
 }
 
-/* ---- hits ---- */
-
-static void hit(struct pt_regs *regs, struct dyn_ftrace *site, u8 ride)
+/* One of several ops that the site has. */
+static void hit_among(struct pt_regs *regs, struct dyn_ftrace *site, u8 ride)
 {
 	struct probe_point *p = probe_at_site(site);
-	unsigned long sp = user_stack_pointer(regs);
-	struct ftrace_thread *t = ftrace_self;
 
 	/* Nothing behind: all gone, or those of the other ops. */
-	if (!p || !t || READ_ONCE(p->call) != ride)
-		return;
-	if (!probe_begin(t, sp, (unsigned long)__builtin_frame_address(0))) {
-		probe_count_missed(p);
-		return;
-	}
-	if (!probe_call_pre(p, regs) && unlikely(probe_has_post(p)))
-		probe_call_post(p, regs, instruction_pointer(regs));
-	probe_end(t);
+	if (p && READ_ONCE(p->call) == ride)
+		hit(0, 0, &p->ops, regs, site);
 }
 
 static void hit_general(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *op,
 			struct pt_regs *regs, struct dyn_ftrace *site)
 {
-	hit(regs, site, RIDE_CALL_GENERAL);
+	hit_among(regs, site, RIDE_CALL_GENERAL);
 }
 
 static void hit_all(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *op,
 		    struct pt_regs *regs, struct dyn_ftrace *site)
 {
-	hit(regs, site, RIDE_CALL);
+	hit_among(regs, site, RIDE_CALL);
+}
+
+/* What the trampoline gets in place of call_ops: nothing needs to be looked for then. */
+static struct ftrace_ops *ops_at(const struct dyn_ftrace *site)
+{
+	struct probe_point *p = probe_at_site(site);
+
+	return p ? &p->ops : NULL;
 }
 
 static struct ftrace_ops call_ops[2] = {
 	{
 		.func = (ftrace_func_t)(void (*)(void))hit_general,
 		.flags = FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_GENERAL_REGS | FTRACE_OPS_FL_PROBE,
+		.reserved = { [FTRACE_OPS_TARGET] = (void *)ops_at },
 	}, {
 		.func = (ftrace_func_t)(void (*)(void))hit_all,
 		.flags = FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_PROBE,
+		.reserved = { [FTRACE_OPS_TARGET] = (void *)ops_at },
 	},
 };
 
@@ -153,8 +175,10 @@ static void choose(struct probe_point *p, bool first)
 {
 	u8 mask = wanted(p);
 
-	if (mask & CALLS && !(first && p->rides & CALLS))
+	if (mask & CALLS && !(first && p->rides & CALLS)) {
 		WRITE_ONCE(p->call, mask & 1 << RIDE_CALL ? RIDE_CALL : RIDE_CALL_GENERAL);
+		WRITE_ONCE(p->ops.flags, call_ops[p->call].flags);
+	}
 	if (mask & RETURNS && !(first && p->rides & RETURNS))
 		WRITE_ONCE(p->ret, mask & 1 << RIDE_RETURN ? RIDE_RETURN : RIDE_RETURN_GENERAL);
 }

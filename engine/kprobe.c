@@ -33,10 +33,9 @@ static struct ft_mutex *probes_lock(void)
 void probe_call_post(struct probe_point *p, struct pt_regs *regs, unsigned long ip)
 {
 	unsigned long before = instruction_pointer(regs);
-	bool vectors = arch_vectors_saved(regs);
 
 	for (struct kprobe *kp = smp_load_acquire(&p->probes); kp; kp = kprobe_next(kp)) {
-		if (!kp->post_handler || !kprobe_may_run(kp, vectors))
+		if (!kp->post_handler || !kprobe_may_run(kp, regs))
 			continue;
 		instruction_pointer_set(regs, ip);
 		kp->post_handler(kp, regs, 0);

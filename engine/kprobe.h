@@ -29,6 +29,7 @@ enum { RIDE_CALL_GENERAL, RIDE_CALL, RIDE_RETURN_GENERAL, RIDE_RETURN, RIDES };
 struct probe_detour;
 
 struct probe_point {
+	struct ftrace_ops ops;		/* for its site's trampoline, where nobody else has the site */
 	unsigned long addr;
 	struct probe_point *next;	/* of all */
 	struct kprobe *probes;		/* by KPROBE_NEXT, in the order of registration */
@@ -66,20 +67,23 @@ static inline bool kprobe_is_live(const struct kprobe *p)
 #define KPROBE_FLAG_SEEN_GENERAL	(1u << 17)
 
 /* May it be called with @regs: are the registers saved that it may change? */
-static inline bool kprobe_may_run(const struct kprobe *p, bool vectors_saved)
+static inline bool kprobe_may_run(const struct kprobe *p, const struct pt_regs *regs)
 {
-	return kprobe_is_live(p) && (vectors_saved || p->flags & KPROBE_FLAG_GENERAL_REGS);
+	u32 flags = READ_ONCE(p->flags);
+
+	return !(flags & (KPROBE_FLAG_DISABLED | KPROBE_FLAG_GONE)) &&
+	       (likely(flags & KPROBE_FLAG_GENERAL_REGS) || arch_vectors_saved(regs));
 }
 
 /*
- * Handlers of @t begin for a hit at @sp; @frame is the caller's own. False: it is inside of another
- * handler.
+ * Handlers of @t begin for the hit that @regs are of. False: it is inside of another handler. Registers lie on the
+ * stack between the hit and all that runs for it: their address does for a frame's, and no frame pointer is needed.
  */
-static inline bool probe_begin(struct ftrace_thread *t, unsigned long sp, unsigned long frame)
+static inline bool probe_begin(struct ftrace_thread *t, const struct pt_regs *regs)
 {
-	if (unlikely(t->kprobe) && !ftrace_frame_is_left(t, t->kprobe, sp))
+	if (unlikely(t->kprobe) && !ftrace_frame_is_left(t, t->kprobe, user_stack_pointer(regs)))
 		return false;
-	WRITE_ONCE(t->kprobe, frame);
+	WRITE_ONCE(t->kprobe, (unsigned long)regs);
 	barrier();
 	return true;
 }
@@ -96,15 +100,13 @@ static inline void probe_end(struct ftrace_thread *t)
 static inline bool probe_call_pre(struct probe_point *p, struct pt_regs *regs)
 {
 	unsigned long before = instruction_pointer(regs);
-	bool vectors = arch_vectors_saved(regs);
 
-	instruction_pointer_set(regs, p->addr);
 	for (struct kprobe *kp = smp_load_acquire(&p->probes); kp; kp = kprobe_next(kp)) {
-		if (!kp->pre_handler || !kprobe_may_run(kp, vectors))
+		if (!kp->pre_handler || !kprobe_may_run(kp, regs))
 			continue;
-		if (kp->pre_handler(kp, regs) && instruction_pointer(regs) != p->addr)
-			return true;
 		instruction_pointer_set(regs, p->addr);
+		if (unlikely(kp->pre_handler(kp, regs)) && instruction_pointer(regs) != p->addr)
+			return true;
 	}
 	instruction_pointer_set(regs, before);
 	return false;

@@ -58,21 +58,21 @@ static bool enter(struct kprobe *kp, struct ftrace_graph_ent *ent, struct pt_reg
 static int entered(struct ftrace_graph_ent *ent, struct fgraph_ops *gops, struct pt_regs *regs)
 {
 	u8 ride = RIDE_RETURN_GENERAL + (u8)(gops - probe_return_ops);
-	unsigned long sp = user_stack_pointer(regs), ip = instruction_pointer(regs);
+	unsigned long ip = instruction_pointer(regs);
 	struct kretprobe_instance *list = NULL;
 	struct ftrace_thread *t = ftrace_self;
-	bool may_hook, vectors = arch_vectors_saved(regs);
+	bool may_hook;
 	struct probe_point *p = probe_at_site(ftrace_graph_site(t, &may_hook));
 
 	if (!p || READ_ONCE(p->ret) != ride)
 		return 0;
-	if (!may_hook || !probe_begin(t, sp, (unsigned long)__builtin_frame_address(0))) {
+	if (!may_hook || !probe_begin(t, regs)) {
 		all_missed(p);
 		return 0;
 	}
 	instruction_pointer_set(regs, p->addr);
 	for (struct kprobe *kp = smp_load_acquire(&p->returns); kp; kp = kprobe_next(kp))
-		if (kprobe_may_run(kp, vectors))
+		if (kprobe_may_run(kp, regs))
 			enter(kp, ent, regs, &list);
 	instruction_pointer_set(regs, ip);
 	probe_end(t);
@@ -97,13 +97,12 @@ static void returned(struct ftrace_graph_ret *ret, struct fgraph_ops *gops, stru
 {
 	struct ftrace_thread *t = ftrace_self;
 	struct kretprobe_instance *ri = *ftrace_graph_call_word(t);
-	bool vectors = arch_vectors_saved(regs);
 
 	/* In a probe's handler nothing was hooked: a call that was is older, and its handler's end was not seen. */
-	if (!probe_begin(t, user_stack_pointer(regs), (unsigned long)__builtin_frame_address(0)))
+	if (!probe_begin(t, regs))
 		return;
 	for (; ri; ri = (struct kretprobe_instance *)ri->reserved[INSTANCE_NEXT])
-		if (is_registered(ri) && kprobe_may_run(&ri->rp->kp, vectors))
+		if (is_registered(ri) && kprobe_may_run(&ri->rp->kp, regs))
 			ri->rp->handler(ri, regs);
 	probe_end(t);
 }

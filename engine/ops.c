@@ -147,7 +147,7 @@ long ftrace_regs_func(struct pt_regs *regs, struct dyn_ftrace *site)
 	instruction_pointer_set(regs, body);
 	if (silent && !(site->flags & FTRACE_SITE_LOUD))
 		return FTRACE_GO_ON;
-	t = ftrace_thread_get();
+	t = ftrace_thread_quick();
 	if (t)
 		nested = ftrace_callback_begin(t, sp, (unsigned long)__builtin_frame_address(0));
 	if (ftrace_site_is_behind_prologue(site))

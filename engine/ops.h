@@ -19,7 +19,8 @@ enum {
 	FTRACE_OPS_NEXT,	/* the next registered ops */
 	FTRACE_OPS_PIDS,	/* struct ftrace_pids *, for FTRACE_OPS_FL_PID */
 	FTRACE_OPS_BIT,		/* for FTRACE_OPS_FL_RECURSION: its bit in ftrace_thread.recursion */
-	FTRACE_OPS_TARGET,	/* DIRECT: what is called; REPLACE: what runs instead, 0: func says */
+	FTRACE_OPS_TARGET,	/* DIRECT: what is called; REPLACE: what runs instead, 0: func says; */
+				/* PROBE: a ftrace_ops_at_t, 0: none */
 };
 
 /* A flag of the library's own ops: a replaced function, see thunk.h. Not to be asked for by others. */
@@ -79,6 +80,9 @@ enum {
  */
 typedef void (*ftrace_call_t)(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *op,
 			      struct pt_regs *regs, struct dyn_ftrace *site);
+
+/* In place of an ops that is @site's only one: what its trampoline is given then. NULL: that ops itself. */
+typedef struct ftrace_ops *(*ftrace_ops_at_t)(const struct dyn_ftrace *site);
 
 /* Stub memory, for telling a stub's return address from others. Ends with size 0. */
 struct ftrace_region {

@@ -92,6 +92,14 @@ extern __thread struct ftrace_thread *ftrace_self_or_nobody __attribute__((tls_m
 /* Make it, if need be. Any path but the fastest. NULL: no memory. Async-signal-safe. */
 struct ftrace_thread *ftrace_thread_get(void);
 
+/* The same, without a call where it is made already. */
+static inline struct ftrace_thread *ftrace_thread_quick(void)
+{
+	struct ftrace_thread *t = ftrace_self;
+
+	return likely(t && t->tid) ? t : ftrace_thread_get();
+}
+
 /* ---- choose.c: tracing only some threads ---- */
 
 enum ftrace_choice { FTRACE_CHOICE_TRACERS, FTRACE_CHOICE_EVENTS, FTRACE_CHOICES };

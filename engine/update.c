@@ -134,6 +134,16 @@ static void apply_thunk(struct dyn_ftrace *site, const struct wishes *w)
 	smp_store_release(&thunk->target, thunk_target(site, w, thunk));
 }
 
+/* What the trampoline of @site is given for @ops, its only one. */
+static struct ftrace_ops *ops_at(struct ftrace_ops *ops, const struct dyn_ftrace *site)
+{
+	ftrace_ops_at_t at = ops->flags & FTRACE_OPS_FL_PROBE ?
+			     (ftrace_ops_at_t)ops->reserved[FTRACE_OPS_TARGET] : NULL;
+	struct ftrace_ops *own = at ? at(site) : NULL;
+
+	return own ? own : ops;
+}
+
 /* Set what the site's stub does. Returns whether it is to be on. */
 static bool apply(struct dyn_ftrace *site, bool callbacks_exist)
 {
@@ -146,7 +156,7 @@ static bool apply(struct dyn_ftrace *site, bool callbacks_exist)
 	if (w.loud)
 		site->flags |= FTRACE_SITE_LOUD;
 	if (w.ops == 1)
-		ops = w.first;
+		ops = ops_at(w.first, site);
 	else if (w.ops)
 		ops = w.regs ? &ftrace_list_regs_ops : &ftrace_list_ops;
 
