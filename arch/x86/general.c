@@ -91,12 +91,74 @@ bool x86_is_general(const struct x86_insn *in, bool wide)
 	return in->map == X86_MAP_0F38 && (in->opcode == 0xf0 || in->opcode == 0xf1);	/* movbe, crc32 */
 }
 
+/* Numbers of registers, with REX; of ModRM's other operand only where that is a register or has no SIB. */
+enum { SP = 4, BP = 5 };
+
+static unsigned int reg_of(const struct x86_insn *in)
+{
+	return x86_reg(in) | (in->rex & 4) << 1;
+}
+
+static unsigned int rm_of(const struct x86_insn *in)
+{
+	return x86_rm(in) | (in->rex & 1) << 3;
+}
+
+/* A number or register to the top of the stack: `push`, `mov %reg, (%rsp)`. */
+static bool stores_at_top(const struct x86_insn *in)
+{
+	switch (in->opcode) {
+	case 0x68: case 0x6a:
+		return true;
+	case 0xff:
+		return x86_reg(in) == 6;
+	case 0x89: case 0xc7:
+		return x86_mod(in) == 0 && in->has_sib && (in->sib & 0x3f) == (SP << 3 | SP) && !(in->rex & 3);
+	}
+	return in->opcode >= 0x50 && in->opcode < 0x58;
+}
+
+/* Does it give the stack pointer another value than a function's frame does: from anywhere but the frame pointer? */
+static bool sets_sp(const struct x86_insn *in)
+{
+	bool memory = in->has_modrm && x86_mod(in) != 3;
+
+	switch (in->opcode) {
+	case 0x89:
+		return !memory && rm_of(in) == SP && reg_of(in) != BP;
+	case 0x8b:
+		return reg_of(in) == SP && (memory || rm_of(in) != BP);
+	case 0x8d:
+		return reg_of(in) == SP && (in->has_sib || x86_mod(in) == 0 || rm_of(in) != BP);
+	case 0x87:
+		return reg_of(in) == SP || (!memory && rm_of(in) == SP);
+	case 0x8f: case 0xc7:
+		return !memory && rm_of(in) == SP;
+	}
+	return (in->opcode & 7) == SP && !(in->rex & 1) &&	/* pop, xchg, mov */
+	       (in->opcode == 0x5c || in->opcode == 0x94 || in->opcode == 0xbc);
+}
+
+/*
+ * A return leads to who called, where the stack is used as compilers do. Not so behind a change to another stack; nor
+ * where what stands for the return address was just put there: so retpolines jump, and what enters a context.
+ */
+static bool returns_elsewhere(const struct x86_insn *in, const u8 *code, size_t avail)
+{
+	struct x86_insn next;
+
+	if (in->map != X86_MAP_1)
+		return false;
+	return sets_sp(in) || (stores_at_top(in) && x86_decode(&next, code + in->len, avail - in->len, WIDE) &&
+			       x86_kind(&next) == X86_RETURN);
+}
+
 bool arch_insn_is_general(const u8 *code, size_t avail, unsigned long addr, struct arch_general *insn)
 {
 	struct x86_insn in;
 	enum x86_kind kind;
 
-	if (!x86_decode(&in, code, avail, WIDE) || !x86_is_general(&in, WIDE))
+	if (!x86_decode(&in, code, avail, WIDE) || !x86_is_general(&in, WIDE) || returns_elsewhere(&in, code, avail))
 		return false;
 	kind = x86_kind(&in);
 	insn->len = in.len;

@@ -150,6 +150,55 @@ static void large(ARGS)
 	__asm__ volatile(".skip 1100, 0x90");
 }
 
+/* A jump by a return, as compilers make it of a call through a pointer (-mindirect-branch=thunk-inline). */
+static NOINLINE void clobbers(void)
+{
+	hits += 1000;
+	__asm__ volatile("pxor %%xmm0, %%xmm0; pxor %%xmm1, %%xmm1; pxor %%xmm2, %%xmm2; pxor %%xmm3, %%xmm3"
+			 : : : "xmm0", "xmm1", "xmm2", "xmm3");
+}
+
+#ifdef __x86_64__
+#define STACK	"%%rsp"
+#else
+#define STACK	"%%esp"
+#endif
+
+static void through_retpoline(ARGS)
+{
+	static void (*volatile func)(void) = clobbers;
+
+	__asm__ volatile("jmp 3f; 2: call 1f; 0: pause; lfence; jmp 0b; 1: mov %0, (" STACK "); ret; 3: call 2b"
+			 : : "r"(func) : "memory", "ax", "cx", "dx");
+}
+
+static void through_push(ARGS)
+{
+	static void (*volatile func)(void) = clobbers;
+
+	__asm__ volatile("jmp 3f; 2: push %0; ret; 3: call 2b" : : "r"(func) : "memory", "ax", "cx", "dx");
+}
+
+/* Another stack, on which something is returned to that this one's code says nothing of: a coroutine. */
+void switch_stack(unsigned long *from, unsigned long *to);
+void other_side(void);
+#ifdef __x86_64__
+__asm__(".text; switch_stack: mov %rsp, (%rdi); mov %rsi, %rsp; ret\n"
+	"other_side: pxor %xmm0, %xmm0; mov (%rdi), %rsp; ret");
+#else
+__asm__(".text; switch_stack: mov 4(%esp), %eax; mov 8(%esp), %edx; mov %esp, (%eax); mov %edx, %esp; ret\n"
+	"other_side: pxor %xmm0, %xmm0; mov (%eax), %esp; ret");
+#endif
+
+static void switches(ARGS)
+{
+	static unsigned long stack[8], from;
+
+	stack[7] = (unsigned long)other_side;
+	switch_stack(&from, &stack[7]);
+	hits++;
+}
+
 static const struct {
 	const char *name;
 	ftrace_func_t func;
@@ -161,6 +210,8 @@ static const struct {
 	{ "vector", vector, false }, { "sometimes", sometimes, false }, { "deep", deep, false },
 	{ "x87", x87, false }, { "through_pointer", through_pointer, false },
 	{ "through_table", through_table, false }, { "large", large, false },
+	{ "through_retpoline", through_retpoline, false }, { "through_push", through_push, false },
+	{ "switches", switches, false },
 };
 
 /* ---- the tests ---- */
@@ -315,13 +366,6 @@ static void return_probe(kretprobe_handler_t handler, bool general)
 }
 
 /* ---- the code changes ---- */
-
-static void clobbers(void)
-{
-	hits += 1000;
-	__asm__ volatile("pxor %%xmm0, %%xmm0; pxor %%xmm1, %%xmm1; pxor %%xmm2, %%xmm2; pxor %%xmm3, %%xmm3"
-			 : : : "xmm0", "xmm1", "xmm2", "xmm3");
-}
 
 static void redirect(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *op, struct pt_regs *regs)
 {
