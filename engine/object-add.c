@@ -228,16 +228,6 @@ static int prepare(struct ftrace_object *obj, bool relocated)
 	return 0;
 }
 
-static void announce(struct ftrace_object *obj)
-{
-	for (struct ftrace_ops *ops = ftrace_ops_list; ops; ops = ftrace_ops_next(ops))
-		ftrace_filter_new_sites(ops, obj->first_site, obj->nsites);
-	for (unsigned int i = 0; i < FGRAPH_MAX_OPS; i++)
-		if (fgraph_array[i])
-			ftrace_filter_new_sites(&fgraph_array[i]->ops, obj->first_site,
-						obj->nsites);
-}
-
 void ftrace_object_add(const char *path, unsigned long base, u64 dev, u64 ino, bool fresh)
 {
 	struct ftrace_finding find;
@@ -299,7 +289,7 @@ void ftrace_object_add(const char *path, unsigned long base, u64 dev, u64 ino, b
 			ft_log(err, "%s: its code cannot be changed: error %d; is /proc mounted "
 			       "and writable, and may the program change its own code?",
 			       obj->name, -err);
-		announce(obj);
+		ftrace_ops_new_sites(obj->first_site, obj->nsites);
 	}
 	ftrace_object_tell(obj, false);
 	if (obj->nsites)

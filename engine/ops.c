@@ -231,16 +231,16 @@ static int check_permanent(struct ftrace_ops *ops, const char *what)
 	return 0;
 }
 
-static void mark_permanent(struct ftrace_ops *ops, bool on)
+static void mark_sites(struct ftrace_ops *ops, u32 first, u32 n, bool on)
 {
-	u32 n = ftrace_nsites(), mark = 0;
+	u32 mark = 0;
 
 	if (ops->flags & FTRACE_OPS_FL_IPMODIFY)
 		mark |= FTRACE_SITE_IPMODIFY;
 	if (ops->flags & FTRACE_OPS_FL_DIRECT)
 		mark |= FTRACE_SITE_DIRECT;
 
-	for (u32 id = 1; id < n; id++) {
+	for (u32 id = first; id < first + n; id++) {
 		struct dyn_ftrace *site = ftrace_site(id);
 
 		if (!site || !ftrace_ops_wants(ops, site))
@@ -250,6 +250,26 @@ static void mark_permanent(struct ftrace_ops *ops, bool on)
 		else
 			site->flags &= ~mark;
 	}
+}
+
+static void mark_permanent(struct ftrace_ops *ops, bool on)
+{
+	u32 n = ftrace_nsites();
+
+	if (n > 1)
+		mark_sites(ops, 1, n - 1, on);
+}
+
+void ftrace_ops_new_sites(u32 first, u32 n)
+{
+	for (struct ftrace_ops *ops = ftrace_ops_list; ops; ops = ftrace_ops_next(ops)) {
+		ftrace_filter_new_sites(ops, first, n);
+		if (ftrace_ops_is_permanent(ops))
+			mark_sites(ops, first, n, true);
+	}
+	for (unsigned int i = 0; i < FGRAPH_MAX_OPS; i++)
+		if (fgraph_array[i])
+			ftrace_filter_new_sites(&fgraph_array[i]->ops, first, n);
 }
 
 /* Is it about to change what callbacks run of which something was seen (general.h)? */

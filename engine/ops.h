@@ -126,6 +126,9 @@ FTRACE_INTERNAL int ftrace_ops_register(struct ftrace_ops *ops, const char *what
  */
 FTRACE_INTERNAL int ftrace_ops_move(struct ftrace_ops *ops, struct ftrace_ops *changed, const char *what);
 
+/* Sites [@first, @first + @n) are new, or have come back: the registered ops take those that their filters choose. */
+void ftrace_ops_new_sites(u32 first, u32 n);
+
 struct ftrace_pids;
 void ftrace_free_pids(struct ftrace_pids *pids);	/* NULL too */
 
