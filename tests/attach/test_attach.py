@@ -1,159 +1,20 @@
 # SPDX-License-Identifier: MIT
 """Attaching to running processes: nothing of what they do may change, whatever happens to them."""
-import glob
 import os
 import random
 import re
-import resource
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
 import pytest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-import ftracetest as ft  # noqa: E402
-
-if ft.NATIVE:
-    pytest.skip("FTRACE_TEST_NATIVE=1: nothing is traced", allow_module_level=True)
-if os.uname().machine != "x86_64":
-    pytest.skip("attaching is made for x86_64 only", allow_module_level=True)
-
-PLAIN = ("-O2", "-pthread")
-
-
-class Target:
-    """A program that says "ready" and ends at SIGTERM with "ok"."""
-
-    def __init__(self, command, **options):
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                        stdin=subprocess.PIPE, **options)
-        self.pid = self.process.pid
-        self.symbols = {}
-        assert self.process.stdout.readline() == b"ready\n"
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
-
-    def end(self, sig=signal.SIGTERM):
-        """Its status, output and errors."""
-        if sig:
-            self.process.send_signal(sig)
-        out, err = self.process.communicate(timeout=20 * ft.PATIENCE)
-        return self.process.returncode, out.decode(), err.decode()
-
-    def check_end(self):
-        assert self.end() == (0, "ok\n", "")
-
-    def counter(self, name):
-        """An unsigned int of the program's."""
-        exe = f"/proc/{self.pid}/exe"
-        if name not in self.symbols:
-            with open(exe, "rb") as file:
-                movable = file.read(18)[16] == 3
-            shown = subprocess.run(["nm", exe], stdout=subprocess.PIPE, text=True, check=True).stdout
-            address = int(re.search(rf"^(\w+) [bBdD] {name}$", shown, re.M).group(1), 16)
-            with open(f"/proc/{self.pid}/maps", encoding="utf-8") as maps:
-                base = next(line for line in maps if os.readlink(exe) in line)
-            self.symbols[name] = address + (int(base.split("-")[0], 16) if movable else 0)
-        with open(f"/proc/{self.pid}/mem", "rb", buffering=0) as mem:
-            return int.from_bytes(os.pread(mem.fileno(), 4, self.symbols[name]), "little")
-
-    def more(self, **counters):
-        """Asks whether each of these counters has grown by so much since it was first asked."""
-        each = [grown(lambda name=name: self.counter(name), by) for name, by in counters.items()]
-        return lambda: all([has() for has in each])
-
-    def wait_for(self, condition):
-        """For as long as it takes: a test has a time limit of its own."""
-        while not condition():
-            assert self.process.poll() is None, self.process.returncode
-            time.sleep(0.002)
-
-    def status(self, key):
-        with open(f"/proc/{self.pid}/status", encoding="ascii") as status:
-            return re.search(rf"^{key}:\s*(\w+)", status.read(), re.M).group(1)
-
-    def text(self):
-        """The executable's code as it stands in memory."""
-        exe = os.readlink(f"/proc/{self.pid}/exe")
-        with open(f"/proc/{self.pid}/maps", encoding="utf-8") as maps:
-            ranges = [line.split()[0].split("-") for line in maps
-                      if exe in line and " r-xp " in line]
-        with open(f"/proc/{self.pid}/mem", "rb", buffering=0) as mem:
-            return b"".join(os.pread(mem.fileno(), int(hi, 16) - int(lo, 16), int(lo, 16))
-                            for lo, hi in ranges)
-
-
-def grown(read, by):
-    """Asks whether what read() says has grown by so much since it was first asked."""
-    first = []
-
-    def has():
-        first.append(read())
-        return (first[-1] - first[0]) % 2 ** 32 >= by
-    return has
-
-
-def record(pid, output, *options, duration="300ms", timeout=60):
-    return ft.run([ft.FTRACE, "record", "-o", str(output), "--duration", duration, *options, "-p",
-                   str(pid)], timeout=timeout)
-
-
-def record_until(target, output, condition, *options, who=None, processes=1):
-    """As record(), until the program has done something, first asked for when it is attached to. Of no time
-    can be said what a program does in it where others want the processors."""
-    command = [ft.FTRACE, "record", "-o", str(output), *options, *(who or ("-p", str(target.pid)))]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, bufsize=0) as recorder:
-        try:
-            said, line = b"", b"-"
-            while line and said.count(b"attached to") < processes:
-                line = recorder.stderr.readline()
-                said += line
-            if line:
-                target.wait_for(condition)
-                recorder.send_signal(signal.SIGINT)
-            said += recorder.communicate(timeout=20 * ft.PATIENCE)[1]
-        finally:
-            recorder.kill()
-    return ft.Result(command, recorder.returncode, b"", said, 0)
-
-
-def calls(output):
-    """Function to number of calls, as ftrace report has them."""
-    done = ft.run([ft.FTRACE, "report", "-i", str(output)])
-    assert done.status == 0, done
-    lines = [line.split() for line in done.stdout.decode().splitlines()]
-    return {words[-1]: int(words[0]) for words in lines if words and words[0].isdigit()}
-
-
-def attached(done):
-    assert done.status == 0, str(done)
-    match = re.search(r"attached to process \d+ \(.*\) in ([0-9.]+) ms: one thread borrowed for "
-                      r"([0-9.]+) ms, all threads stopped (\d+) times?, ([0-9.]+) ms at most",
-                      done.stderr.decode())
-    assert match, str(done)
-    return [float(x) for x in match.groups()]
-
-
-@pytest.fixture(scope="session", name="threads")
-def _threads():
-    return ft.build("attach_threads.cc", *PLAIN)
-
-
-@pytest.fixture(scope="session", name="loop")
-def _loop():
-    return ft.build("attach_loop.c", *PLAIN)
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from attachtest import PLAIN, Target, attached, build_narrow, calls, ft, grown, record, record_until, state_of  # noqa: E402
 
 
 @pytest.mark.parametrize("flags", ["", ft.PATCHABLE, "-pg -mfentry", "-pg", "-fpatchable-function-entry=7,5"])
@@ -394,67 +255,6 @@ def test_python(tmp_path):
         target.check_end()
 
 
-def ftrace(*args, status=0):
-    done = ft.run([ft.FTRACE, *map(str, args)])
-    assert done.status == status, done
-    return done.stdout.decode() + done.stderr.decode()
-
-
-def test_lasting(loop, tmp_path):
-    """attach, status, control, detach."""
-    with Target([loop, "sleep"]) as target:
-        before = target.text()
-        assert "is not attached to" in ftrace("status", target.pid, status=1)
-        assert "is not attached to" in ftrace("control", target.pid, "tracing_on", status=1)
-        assert f"'ftrace detach {target.pid}' ends it" in \
-            ftrace("attach", "-o", tmp_path / "data", "-F", "branch", target.pid)
-        assert "being recorded already" in ftrace("attach", "-o", tmp_path / "two", target.pid, status=1)
-        shown = ftrace("status", target.pid)
-        assert f"output: {tmp_path}/data" in shown and "current_tracer: function_graph\n" in shown
-        assert "set_ftrace_filter: branch\n" in shown
-        assert target.text() != before
-        # Off is off: the code is as it was.
-        assert "all threads stopped 1 time" in ftrace("control", target.pid, "current_tracer=nop")
-        assert target.text() == before
-        ftrace("control", target.pid, "set_ftrace_filter=leaf", "current_tracer=function")
-        assert target.text() != before
-        assert "no such file" in ftrace("control", target.pid, "current_trace=nop", status=1)
-        assert "no tracer of that name" in ftrace("control", target.pid, "current_tracer=x", status=1)
-        assert ftrace("control", target.pid, "current_tracer", "tracing_on") == "function\n1\n"
-        functions = ftrace("control", target.pid, "available_filter_functions").split("\n")
-        assert {"leaf", "branch", "main"} <= set(functions)
-        target.wait_for(target.more(rounds=20))
-        ftrace("control", target.pid, "tracing_on=0")
-        assert f"recorded into {tmp_path}/data" in ftrace("detach", target.pid)
-        assert "is not attached to" in ftrace("detach", target.pid, status=1)
-        assert target.text() == before
-        seen = calls(tmp_path / "data")
-        assert seen["branch"] > 10 and seen["leaf"] > 10
-        target.check_end()
-
-
-def state_of(pid):
-    """One letter; X where there is no such process."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="latin-1") as stat:
-            return stat.read().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return "X"
-
-
-def test_detach_without_recorder(loop, tmp_path):
-    with Target([loop, "sleep"]) as target:
-        before = target.text()
-        ftrace("attach", "-o", tmp_path / "data", target.pid)
-        recorder = int(re.search(r"recorder: process (\d+)", ftrace("status", target.pid)).group(1))
-        os.kill(recorder, signal.SIGKILL)
-        target.wait_for(lambda: state_of(recorder) in "ZX")
-        assert "was killed" in ftrace("status", target.pid)
-        ftrace("detach", target.pid)
-        assert target.text() == before
-        target.check_end()
-
-
 def waits(pid):
     """Whether it has nothing to do: it sleeps, and has not been woken since a moment ago."""
     def woken():
@@ -486,66 +286,6 @@ def test_real_programs(tmp_path, command):
                 assert process.wait(timeout=20 * ft.PATIENCE) == 0
         finally:
             process.kill()
-
-
-# ---- who cannot be attached to ----
-
-def refused(pid, tmp_path, *words):
-    done = record(pid, tmp_path / "data", timeout=20)
-    assert done.status == 1, done
-    assert done.stderr.startswith(b"ftrace: ") and done.stderr.count(b"\n") == 1, done
-    for word in words:
-        assert word.encode() in done.stderr, done
-    assert not os.path.exists(tmp_path / "data")
-
-
-def test_no_such_process(tmp_path):
-    refused(2 ** 22 - 7, tmp_path, "no such process")
-
-
-def test_zombie(tmp_path):
-    with subprocess.Popen(["true"]) as process:
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        refused(process.pid, tmp_path, "zombie")
-
-
-def test_kernel_thread(tmp_path):
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        with open(f"/proc/{pid}/stat", encoding="latin-1") as stat:
-            if stat.read().rpartition(")")[2].split()[1] == "2":
-                refused(pid, tmp_path, "thread of the kernel")
-                return
-    pytest.skip("no kernel thread can be seen here (a container)")
-
-
-def test_stopped(loop, tmp_path):
-    with Target([loop, "sleep"]) as target:
-        target.process.send_signal(signal.SIGSTOP)
-        target.wait_for(lambda: target.status("State") == "T")
-        refused(target.pid, tmp_path, "kill -CONT")
-        target.process.send_signal(signal.SIGCONT)
-        target.check_end()
-
-
-def test_debugged(loop, tmp_path):
-    if not ft.have("gdb"):
-        pytest.skip("gdb is not installed")
-    with Target([loop, "sleep"]) as target:
-        os.mkfifo(tmp_path / "fifo")
-        gdb = subprocess.Popen(["gdb", "-nx", "-q", "-batch", "-p", str(target.pid), "-ex", f"shell cat {tmp_path}/fifo",
-                                "-ex", "detach"], stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
-        with open(tmp_path / "fifo", "wb"):		# when it is at the shell's command, and as long as we like
-            refused(target.pid, tmp_path, "traced by process", "gdb")
-        gdb.wait(timeout=20 * ft.PATIENCE)
-        target.check_end()
-
-
-def test_static(tmp_path):
-    program = ft.build("attach_loop.c", "-O2", "-static", name="attach_static")
-    with Target([program, "sleep"]) as target:
-        refused(target.pid, tmp_path, "statically linked")
-        target.check_end()
 
 
 def test_not_movable(tmp_path):
@@ -614,30 +354,6 @@ def test_server(tmp_path):
         target.check_end()
 
 
-@pytest.mark.parametrize("limits", [(resource.RLIMIT_AS, None), (resource.RLIMIT_NOFILE, 3)], ids=["memory", "files"])
-def test_half_way(loop, tmp_path, limits):
-    """Its limits let no agent in: it goes on, and its code is as it was."""
-    with Target([loop, "sleep"]) as target:
-        before, (kind, limit) = target.text(), limits
-        if limit is None:
-            limit = (int(target.status("VmSize")) + 300) << 10
-        resource.prlimit(target.pid, kind, (limit, limit))
-        done = record(target.pid, tmp_path / "data")
-        assert done.status == 1 and done.stderr.startswith(b"ftrace: process"), str(done)
-        assert target.text() == before
-        target.check_end()
-
-
-def build_narrow(source, *flags):
-    if ft.compiles("gcc", "c", "-m32") is not True:
-        pytest.skip("gcc makes no 32-bit programs here")
-    try:
-        return ft.build(source, *PLAIN, "-m32", "-idirafter", "/usr/include/x86_64-linux-gnu", *flags,
-                        name=os.path.splitext(source)[0] + "_narrow")
-    except subprocess.CalledProcessError as error:
-        pytest.skip("no 32-bit libraries: " + error.output.splitlines()[0])
-
-
 @pytest.mark.parametrize("flags", ["", "-no-pie -fno-pie", ft.PATCHABLE])
 @pytest.mark.parametrize("kind", ["loop", "sleep", "poll", "read", "trap", "seccomp"])
 def test_narrow(tmp_path, kind, flags):
@@ -652,15 +368,6 @@ def test_narrow(tmp_path, kind, flags):
             assert target.text() == before
         if not waiting:
             assert calls(tmp_path / "data")["leaf"] > 0
-        target.check_end()
-
-
-def test_narrow_strict(tmp_path):
-    if os.getuid():
-        pytest.skip("needs root, to see what a filter allows")
-    with Target([build_narrow("attach_loop.c"), "strict"]) as target:
-        target.wait_for(lambda: target.status("Seccomp") != "0")
-        refused(target.pid, tmp_path, "seccomp filter does not allow mmap2()")
         target.check_end()
 
 
@@ -745,137 +452,8 @@ def test_namespaces(loop, tmp_path, names):
                 os.kill(target.pid, signal.SIGKILL)
 
 
-def test_other_user(loop, tmp_path):
-    if os.getuid():
-        pytest.skip("needs root, to become somebody else")
-    with Target([loop, "sleep"]) as target:
-        done = ft.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", ft.FTRACE, "record",
-                       "-o", "/tmp/ftrace-attach-other", "-p", str(target.pid)])
-        assert done.status == 1 and b"not as you" in done.stderr, done
-        target.check_end()
-
-
-def as_nobody(*command):
-    return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command]
-
-
-@pytest.fixture(name="public")
-def _public(loop):
-    """A folder that everybody may use, with a copy of the program."""
-    if os.getuid() or not ft.have("setpriv"):
-        pytest.skip("needs root and setpriv, to become somebody else")
-    with tempfile.TemporaryDirectory(prefix="ftrace-attach-") as folder:
-        os.chmod(folder, 0o777)
-        shutil.copy(loop, os.path.join(folder, "program"))
-        yield folder
-
-
-def try_as_nobody(public, pid, *before):
-    done = ft.run([*before, *as_nobody(ft.FTRACE, "record", "-o", os.path.join(public, "data"), "-p", str(pid))])
-    assert done.status == 1 and done.stderr.count(b"\n") == 1, str(done)
-    return done.stderr.decode()
-
-
-def test_set_user_id(public):
-    program = os.path.join(public, "program")
-    os.chmod(program, 0o4755)
-    with Target(as_nobody(program, "sleep")) as target:
-        assert "its program is set-user-ID" in try_as_nobody(public, target.pid)
-        target.check_end()
-
-
-@pytest.mark.parametrize("scope, words", [("1", "one's own children only"), ("2", "only with CAP_SYS_PTRACE"),
-                                          ("3", "until the next boot")])
-def test_yama(public, scope, words):
-    """Explained by what the setting says, shown in a /proc/sys of its own."""
-    script = ("mount -t tmpfs none /proc/sys && mkdir -p /proc/sys/kernel/yama && "
-              f"echo {scope} >/proc/sys/kernel/yama/ptrace_scope && exec \"$@\"")
-    with Target(as_nobody(os.path.join(public, "program"), "sleep")) as target:
-        done = try_as_nobody(public, target.pid, "unshare", "--mount", "sh", "-c", script, "sh")
-        assert f"ptrace_scope is {scope}" in done and words in done
-        target.check_end()
-
-
-def test_root_without_capability(public):
-    """Root, but in a container that takes CAP_SYS_PTRACE away."""
-    with Target(as_nobody(os.path.join(public, "program"), "sleep")) as target:
-        done = ft.run(["setpriv", "--bounding-set=-sys_ptrace", ft.FTRACE, "record", "-o",
-                       os.path.join(public, "data"), "-p", str(target.pid)])
-        assert done.status == 1 and b"without CAP_SYS_PTRACE" in done.stderr, str(done)
-        target.check_end()
-
-
-def test_own_process_of_nobody(public):
-    """Without any right but that of its user."""
-    with Target(as_nobody(os.path.join(public, "program"), "sleep")) as target:
-        done = ft.run(as_nobody(ft.FTRACE, "record", "-o", os.path.join(public, "data"), "--duration", "100ms",
-                                "-p", str(target.pid)))
-        if b"ptrace_scope" in done.stderr:
-            pytest.skip("yama's ptrace_scope forbids it here")
-        attached(done)
-        target.check_end()
-
-
-def test_private(loop, tmp_path):
-    """What it is asked through is nobody else's."""
-    with Target([loop, "sleep"]) as target:
-        ftrace("attach", "-o", tmp_path / "data", target.pid)
-        folders = [folder for folder in glob.glob("/dev/shm/ftrace-*")
-                   if os.path.exists(f"{folder}/attached-{target.pid}")]
-        assert len(folders) == 1
-        assert os.stat(folders[0]).st_mode & 0o777 == 0o700
-        assert {os.stat(file).st_mode & 0o177 for file in glob.glob(f"{folders[0]}/*")
-                if not os.path.islink(file)} == {0}
-        ftrace("detach", target.pid)
-        target.check_end()
-
-
-def test_control_files(loop, tmp_path):
-    """Every setting, changed while it runs; what is recorded then shows it."""
-    with Target([loop, "sleep"]) as target:
-        def control(*files):
-            return ftrace("control", target.pid, *files)
-
-        def switched(*files):
-            """What stands in the executable afterwards is (True) or is not what stood there before."""
-            control(*files)
-            return target.text() != before
-
-        before = target.text()
-        ftrace("attach", "-o", tmp_path / "data", "--tracer", "nop", target.pid)
-        assert not switched("current_tracer=nop")
-        for tracer in control("available_tracers").split():
-            assert switched(f"current_tracer={tracer}") == (tracer != "nop"), tracer
-            assert control("current_tracer") == f"{tracer}\n"
-        control("current_tracer=nop", "set_ftrace_filter=leaf", "set_ftrace_filter+=branch",
-                "set_ftrace_notrace=branch", "max_graph_depth=3", "tracing_thresh=5")
-        assert control("set_ftrace_filter", "set_ftrace_notrace", "max_graph_depth", "tracing_thresh") == \
-            "leaf\nbranch\nbranch\n3\n5\n"
-        assert switched("current_tracer=function_graph")
-        # A pause keeps the stubs.
-        assert switched("tracing_on=0") and control("tracing_on") == "0\n"
-        assert switched("tracing_on=1", "tracing_thresh=0")
-        target.wait_for(target.more(rounds=60))
-        assert "all threads stopped" in control("current_tracer=nop") and target.text() == before
-        ftrace("detach", target.pid)
-        # Before there was a filter each branch had its three leaves.
-        seen = calls(tmp_path / "data")
-        assert seen.get("leaf", 0) > 3 * seen.get("branch", 0) + 12, seen
-        target.check_end()
-
-
 def test_bad_use(tmp_path):
     for args in (["-p", "1", "true"], ["--duration", "1s", "true"], ["-p", ""], ["-p", "1",
                  "--duration", "x"]):
         done = ft.run([ft.FTRACE, "record", "-o", str(tmp_path / "data"), *args])
         assert done.status == 2, done
-
-
-def test_options_behind_the_process(tmp_path, loop):
-    """attach, detach, status and control take no command of the program's, so options may stand anywhere."""
-    with Target([loop, "sleep"]) as target:
-        ftrace("attach", target.pid, "-o", tmp_path / "data", "--tracer", "nop")
-        assert (tmp_path / "data").is_dir()
-        assert "FILE[=VALUE]" in ftrace("control", target.pid, "--help")
-        ftrace("detach", target.pid)
-        target.check_end()

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from test_attach import PLAIN, Target, attached, build_narrow, calls, ft, record_until  # noqa: E402
+from attachtest import PLAIN, Target, attached, build_narrow, calls, ft, record_until  # noqa: E402
 
 OTHERS = ("main_step", "one_step", "two_step", "child_step")
 ALL = {"mains": 20, "ones": 20, "twos": 20, "children": 20}
