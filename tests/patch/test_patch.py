@@ -2,122 +2,32 @@
 """ftrace patch: functions of running programs are replaced and put back."""
 import os
 import re
-import resource
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-import time
 
 import pytest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-import ftracetest as ft  # noqa: E402
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from patchtest import FORMS, HERE, NEW, OLD, Server, build_server, ft, ftrace, patch, skip_elsewhere  # noqa: E402
 
-if ft.NATIVE:
-    pytest.skip("FTRACE_TEST_NATIVE=1: nothing is patched", allow_module_level=True)
-if os.uname().machine != "x86_64":
-    pytest.skip("attaching is made for x86_64 only", allow_module_level=True)
-
-HERE = os.path.dirname(os.path.abspath(__file__))
-HEADERS = [os.path.join(ft.SOURCE, "include/ftrace", name) for name in
-           ("patch.h", "patch-records.h", "livepatch.h")]
-INCLUDE = ["-I" + os.path.join(ft.SOURCE, "include"),
-           "-I" + os.path.join(ft.SOURCE, "arch", ft.ARCH_FOLDER, "include")]
-FORMS = {"plain": [], "compiled": [ft.PATCHABLE]}
+skip_elsewhere()
 
 
-def build_server(*flags, name="server"):
-    return ft.build(os.path.join(HERE, "server.c"), os.path.join(HERE, "twin.c"), "-O2", "-pthread",
-                    *flags, name=name, deps=[os.path.join(HERE, "twin.c")])
-
-
-@pytest.fixture(scope="session", name="servers")
-def _servers():
-    return {form: build_server(*flags) for form, flags in FORMS.items()}
-
-
-@pytest.fixture(name="server", params=list(FORMS))
-def _server(request, servers):
-    return servers[request.param]
-
-
-def patch(*names, cc="gcc", folder=None, stamp=None, file="fix.c", flags=()):
-    """The shared object of these FIX_*; a copy in @folder, stamped for the program @stamp."""
-    path = ft.build(os.path.join(HERE, file), "-shared", "-fPIC", "-O2", "-Wall", "-Werror", *INCLUDE, *flags,
-                    *["-DFIX_" + name for name in names], cc=cc, name="fix.so", deps=HEADERS)
-    if folder:
-        copy = os.path.join(folder, "-".join(names).lower() + ".so")
-        shutil.copy(path, copy)
-        path = copy
-    if stamp:
-        ftrace("stamp", path, stamp)
-    return path
-
-
-def ftrace(*args, status=0, **options):
-    done = ft.run([ft.FTRACE, "patch", *map(str, args)], **options)
-    assert done.status == status, str(done)
-    return done.stdout.decode() + done.stderr.decode()
-
-
-class Server:
-    def __init__(self, path, **options):
-        self.process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True, **options)
-        self.pid = self.process.pid
-        self.path = path
-        assert self.say("?") == "what?"
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
-
-    def say(self, line):
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-        return self.process.stdout.readline().strip()
-
-    def ask(self):
-        return dict(zip(("answer", "twin", "twin2", "count", "count2"),
-                        (int(word.split("=")[1]) for word in self.say("ask").split())))
-
-    def answer(self):
-        return self.ask()["answer"]
-
-    def text(self):
-        """The executable's code as it stands in memory."""
-        with open(f"/proc/{self.pid}/maps", encoding="utf-8") as maps:
-            ranges = [line.split()[0].split("-") for line in maps
-                      if self.path in line and " r-xp " in line]
-        with open(f"/proc/{self.pid}/mem", "rb", buffering=0) as mem:
-            return b"".join(os.pread(mem.fileno(), int(hi, 16) - int(lo, 16), int(lo, 16))
-                            for lo, hi in ranges)
-
-    def check_end(self):
-        out, err = self.process.communicate(timeout=20 * ft.PATIENCE)
-        assert (self.process.returncode, out, err) == (0, "", "")
-
-
-OLD, NEW = 1049, -1091
-
-
-def test_apply_and_revert(server, tmp_path):
-    fix = patch("ANSWER", folder=tmp_path, stamp=server)
-    with Server(server) as target:
+def test_apply_and_revert(either, tmp_path):
+    fix = patch("ANSWER", folder=tmp_path, stamp=either)
+    assert "can be applied to" in ftrace("check", fix, either)
+    with Server(either) as target:
         before = target.text()
+        assert "can be applied to process" in ftrace("check", fix, target.pid)
         assert target.answer() == OLD
         for i in range(3):
             said = ftrace("apply", target.pid, fix)
-            assert re.search(r"answer: applied to process \d+ \(server\) in [0-9.]+ ms: 1 function;", said), said
+            assert re.search(r"answer: applied to process \d+ \(server\w*\) in [0-9.]+ ms: 1 function;", said), said
             assert target.answer() == NEW
             shown = ftrace("list", target.pid)
-            assert shown.split()[:4] == [str(target.pid), "server", "answer", "enabled"], shown
+            assert shown.split()[:4] == [str(target.pid), os.path.basename(either), "answer", "enabled"], shown
             assert "1 function, version 1.2" in shown
             assert "state:    enabled" in ftrace("status", target.pid)
             # Again is no error, and changes nothing.
@@ -272,10 +182,10 @@ def held_up(target, fix):
         pass
 
 
-def test_sleeper(server, tmp_path):
+def test_sleeper(either, tmp_path):
     """A thread that sleeps in a replaced function holds it up: who is said, and it can be turned round."""
-    fix = patch("BLOCKED", folder=tmp_path, stamp=server)
-    with Server(server) as target:
+    fix = patch("BLOCKED", folder=tmp_path, stamp=either)
+    with Server(either) as target:
         assert target.say("block") == "blocked"
         held_up(target, fix)
         said = ftrace("apply", "--timeout", "200ms", target.pid, fix, status=1)
@@ -304,9 +214,9 @@ def test_sleeper(server, tmp_path):
         target.check_end()
 
 
-def test_force(server, tmp_path):
-    fix = patch("BLOCKED", folder=tmp_path, stamp=server)
-    with Server(server) as target:
+def test_force(either, tmp_path):
+    fix = patch("BLOCKED", folder=tmp_path, stamp=either)
+    with Server(either) as target:
         target.say("block")
         ftrace("apply", "--no-wait", target.pid, fix, status=1)
         assert "forced in process" in ftrace("force", target.pid)
@@ -354,25 +264,24 @@ def test_interrupted(servers, tmp_path):
 
 
 @pytest.mark.limit(240)
-def test_consistency(servers, tmp_path):
+def test_consistency(either, tmp_path):
     """A caller and a callee that are changed together, under threads that do nothing but call them."""
-    for server in servers.values():
-        fix = patch("PAIR", folder=tmp_path, stamp=server)
-        with Server(server) as target:
-            assert target.say("load 3") == "loaded"
-            for _ in range(12):
-                ftrace("apply", "-q", target.pid, fix)
-                ftrace("revert", "-q", target.pid)
-            mixed, calls = map(int, target.say("mixed").split())
-            assert mixed == 0 and calls > 1000
-            target.check_end()
+    fix = patch("PAIR", folder=tmp_path, stamp=either)
+    with Server(either) as target:
+        assert target.say("load 3") == "loaded"
+        for _ in range(12):
+            ftrace("apply", "-q", target.pid, fix)
+            ftrace("revert", "-q", target.pid)
+        mixed, calls = map(int, target.say("mixed").split())
+        assert mixed == 0 and calls > 1000
+        target.check_end()
 
 
-def test_stacked_and_replaced(server, tmp_path):
-    first = patch("ANSWER", folder=tmp_path, stamp=server)
-    second = patch("CALLBACKS", folder=tmp_path, stamp=server)
-    third = patch("ALL", folder=tmp_path, stamp=server)
-    with Server(server) as target:
+def test_stacked_and_replaced(either, tmp_path):
+    first = patch("ANSWER", folder=tmp_path, stamp=either)
+    second = patch("CALLBACKS", folder=tmp_path, stamp=either)
+    third = patch("ALL", folder=tmp_path, stamp=either)
+    with Server(either) as target:
         ftrace("apply", target.pid, first)
         ftrace("apply", target.pid, second)
         assert [target.answer() for _ in range(3)] == [11001, 11002, 11003]
@@ -390,142 +299,12 @@ def test_stacked_and_replaced(server, tmp_path):
         target.check_end()
 
 
-def test_callback_fails(server, tmp_path):
-    fix = patch("PRE_FAILS", folder=tmp_path, stamp=server)
-    with Server(server) as target:
+def test_callback_fails(either, tmp_path):
+    fix = patch("PRE_FAILS", folder=tmp_path, stamp=either)
+    with Server(either) as target:
         before = target.text()
-        assert "pre_patch callback for server failed: error 16" in ftrace("apply", target.pid, fix, status=1)
+        assert f"pre_patch callback for {os.path.basename(either)} failed: error 16" in ftrace("apply", target.pid, fix, status=1)
         assert target.answer() == OLD and target.text() == before
-        target.check_end()
-
-
-# ---- faults ----
-
-def test_killed_in_the_middle(server, tmp_path):
-    """kill -9 of the command at any moment: the process is whole, in one version, and says which."""
-    fix = patch("ANSWER", folder=tmp_path, stamp=server)
-    with Server(server) as target:
-        for i in range(40):
-            verb = ["apply", "revert"][i % 2]
-            command = subprocess.Popen([ft.FTRACE, "patch", verb, str(target.pid), *([fix] if verb == "apply" else [])],
-                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            time.sleep(0.002 * (i % 20))
-            command.kill()
-            command.wait()
-            answer = target.answer()
-            assert answer in (OLD, NEW)
-            time.sleep(0.02 * (i % 3))
-            state = ftrace("list", target.pid).split()[3:4]
-            assert state in (["enabled"], ["disabled"], ["enabling"], ["disabling"], ["failed"], []), state
-            if i % 10 == 9:
-                ftrace("apply", target.pid, fix)
-                assert target.answer() == NEW
-                assert "enabled" in ftrace("list", target.pid)
-        ftrace("revert", target.pid)
-        assert target.answer() == OLD
-        target.check_end()
-
-
-def test_two_appliers(server, tmp_path):
-    """At once: one after the other, and both are content; or they are different patches, and stacked."""
-    fix = patch("ANSWER", folder=tmp_path, stamp=server)
-    other = patch("CALLBACKS", folder=tmp_path, stamp=server)
-    with Server(server) as target:
-        for files in ([fix] * 4, [fix, other] * 2):
-            commands = [subprocess.Popen([ft.FTRACE, "patch", "apply", str(target.pid), file],
-                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-                        for file in files]
-            for command in commands:
-                out, err = command.communicate(timeout=20 * ft.PATIENCE)
-                assert command.returncode == 0, (out, err)
-            names = [line.split()[2] for line in ftrace("list", target.pid).splitlines()
-                     if line.split()[3] == "enabled"]
-            assert sorted(names) == sorted({os.path.basename(file)[:-3] for file in files})
-        target.check_end()
-
-
-def test_process_dies(servers, tmp_path):
-    fix = patch("BLOCKED", folder=tmp_path, stamp=servers["plain"])
-    with Server(servers["plain"]) as target:
-        target.say("block")
-        apply = subprocess.Popen([ft.FTRACE, "patch", "apply", str(target.pid), fix], stdout=subprocess.PIPE,
-                                 stderr=subprocess.PIPE, text=True)
-        assert "waiting for" in apply.stderr.readline()
-        target.process.kill()
-        _, err = apply.communicate(timeout=20 * ft.PATIENCE)
-        assert apply.returncode == 1 and "has ended" in err
-    for i in range(8):		# at any moment
-        with Server(servers["plain"]) as target:
-            apply = subprocess.Popen([ft.FTRACE, "patch", "apply", str(target.pid), fix], stdout=subprocess.PIPE,
-                                     stderr=subprocess.PIPE, text=True)
-            time.sleep(0.004 * i)
-            target.process.kill()
-            _, err = apply.communicate(timeout=20 * ft.PATIENCE)
-            assert apply.returncode == 1 and err.startswith("ftrace: ") or apply.returncode == 0, err
-
-
-def test_who_cannot_be_patched(servers, tmp_path):
-    server = servers["plain"]
-    fix = patch("ANSWER", folder=tmp_path, stamp=server)
-    zombie = subprocess.Popen(["true"])
-    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
-    assert "a zombie" in ftrace("apply", zombie.pid, fix, status=1)
-    zombie.wait()
-    assert "no such process" in ftrace("apply", zombie.pid, fix, status=1)
-    assert "no process has this name" in ftrace("apply", "-p", "no_such_name", fix, status=1)
-    static = ft.build(os.path.join(HERE, "server.c"), os.path.join(HERE, "twin.c"), "-O2", "-pthread", "-static",
-                      name="server_static", deps=[os.path.join(HERE, "twin.c")])
-    with Server(static) as target:
-        assert "statically linked" in ftrace("apply", target.pid, fix, status=1)
-        target.check_end()
-    with Server(server) as target:
-        target.process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, target.pid, os.WSTOPPED | os.WNOWAIT)
-        assert "stopped by a signal" in ftrace("apply", target.pid, fix, status=1)
-        target.process.send_signal(signal.SIGCONT)
-        if os.geteuid() == 0:
-            with tempfile.TemporaryDirectory() as folder:
-                os.chmod(folder, 0o755)
-                done = ft.run([ft.FTRACE, "patch", "apply", str(target.pid), shutil.copy(fix, folder)],
-                              limits=lambda: (os.setgid(65534), os.setuid(65534)))
-            assert done.status == 1 and b"runs as user 0, not as you" in done.stderr, str(done)
-        assert target.answer() == OLD
-        target.check_end()
-
-
-def test_no_memory(server, tmp_path):
-    """A process that has none left: refused, and as it was; with more, it can be patched."""
-    fix = patch("ANSWER", folder=tmp_path, stamp=server)
-    with Server(server) as target:
-        before = target.text()
-        with open(f"/proc/{target.pid}/statm", encoding="ascii") as statm:
-            size = int(statm.read().split()[0]) * resource.getpagesize()
-        for more in range(0, 12 << 20, 320 << 10):
-            resource.prlimit(target.pid, resource.RLIMIT_AS, (size + more, resource.RLIM_INFINITY))
-            done = ft.run([ft.FTRACE, "patch", "apply", str(target.pid), fix])
-            assert done.status in (0, 1) and (done.status == 0 or done.stderr.startswith(b"ftrace: ")), str(done)
-            assert target.answer() == (OLD if done.status else NEW), str(done)
-            if done.status:
-                assert target.text() == before
-            else:
-                ftrace("revert", target.pid)
-        resource.prlimit(target.pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        ftrace("apply", target.pid, fix)
-        assert target.answer() == NEW
-        target.check_end()
-
-
-@pytest.mark.parametrize("does", ["SECCOMP_RET_ERRNO | 1", "SECCOMP_RET_KILL_PROCESS"])
-def test_no_memory_file(does, tmp_path):
-    """A filter that refuses memfd_create(), or kills for it: said beforehand, and the process goes on."""
-    server = build_server(f"-DNO_MEMFD={does}", name="server_filter")
-    fix = patch("ANSWER", folder=tmp_path, stamp=server)
-    with Server(server) as target:
-        before = target.text()
-        said = ftrace("apply", target.pid, fix, status=1)
-        assert re.search(r"seccomp filter does not allow memfd_create\(\)", said), said
-        assert target.answer() == OLD and target.text() == before
-        assert "has no patch" in ftrace("status", target.pid)
         target.check_end()
 
 
