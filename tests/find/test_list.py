@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from ftracetest import run
-from test_find import compile_text
+from findtest import compile_text
 
 NOPS = "-fpatchable-function-entry=5"
 TEXT = """

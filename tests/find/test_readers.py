@@ -10,7 +10,7 @@ import pytest
 
 import ftracetest
 from ftracetest import have
-from test_find import ENTRY_ONLY, FORMS, Found, compile_text, copy
+from findtest import ENTRY_ONLY, FORMS, Found, compile_text, copy
 
 ROOT = os.path.dirname(ftracetest.TESTS)
 
