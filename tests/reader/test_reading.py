@@ -3,7 +3,6 @@
 made at random and on small ones whose output is written out here."""
 import csv
 import io
-import json
 import os
 import random
 import re
@@ -14,53 +13,8 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import model
-from tracegen import (ENTRY, EXIT, EXTENDED, FUNCTION, PADDING, TAIL, Recording, packet, packets)
-
-N = [(1, "main"), (2, "foo"), (3, "bar"), (4, "baz"), (5, "_ZN5shape4areaEd"),
-     (6, "_RNvCskwGfYPst2Cb_3foo16example_function"), (7, "_ZN4core3fmt5Write9write_fmt17h0123456789abcdefE")]
-NAMES = {1: "main", 2: "foo", 3: "bar", 4: "baz", 5: "shape::area", 6: "foo::example_function",
-         7: "core::fmt::Write::write_fmt"}
-
-
-def run(ftrace, *args, status=0, env=None):
-    done = subprocess.run([ftrace, *map(str, args)], capture_output=True, text=True, timeout=60,
-                          env=dict(os.environ, **(env or {})))
-    assert done.returncode == status, done.stderr + done.stdout
-    if status == 0:
-        done.quiet = done.stderr == ""
-    return done
-
-
-def replay(ftrace, recording, *args, header=False):
-    text = run(ftrace, "replay", "-i", recording.dir, *args).stdout
-    return [l for l in text.split("\n")[:-1] if header or not l.startswith("#")]
-
-
-def shape(lines):
-    """Replay lines without durations and thread: what is called, how deep."""
-    return [re.sub(r"^ *\d+\) .{14}\|  ", "", line) for line in lines]
-
-
-def report(ftrace, recording, *args):
-    return json.loads(run(ftrace, "report", "-i", recording.dir, "--json", *args).stdout)
-
-
-def one(tmp_path, records, tid=100, **how):
-    r = Recording(tmp_path / "r")
-    p = r.process("prog", 100, functions=N)
-    p.thread(tid, records, **how)
-    return r
-
-
-def simple(*what):
-    """("+main", "-foo", ".bar", "tail") at 1000, 1010, 1020 ... ticks."""
-    ids = {name: i for i, name in N[:4]}
-    out, time = [], 1000
-    for word in what:
-        event = {"+": ENTRY, "-": EXIT, ".": FUNCTION, "t": EXTENDED}[word[0]]
-        out.append((time, event, TAIL if word == "tail" else ids[word[1:]]))
-        time += 10
-    return out
+from readertest import N, NAMES, one, random_thread, replay, report, run, shape, simple
+from tracegen import ENTRY, EXIT, EXTENDED, PADDING, Recording, packet, packets
 
 
 # ---- the shapes calls come in ----
@@ -373,38 +327,6 @@ def test_graph_of_a_function(ftrace, tmp_path):
 
 
 # ---- against the model ----
-
-def random_thread(rng, start, length):
-    """Records with everything in them, but for what no reader could tell apart: an exit that leaves
-    behind an inner call of the same function."""
-    records, open_, time = [], [], start
-    for _ in range(length):
-        time += rng.choice((4, 10, 50, 400, 4000)) * 16
-        kind = rng.random()
-        if kind < 0.02:
-            records.append((time, EXTENDED, PADDING))
-        elif kind < 0.04:
-            records.append((time, FUNCTION, rng.randint(1, 7)))
-        elif kind < 0.05:
-            absent = [s for s in range(1, 8) if s not in open_]
-            if absent:
-                records.append((time, EXIT, rng.choice(absent)))
-        elif kind < 0.52 and len(open_) < 30 or not open_:
-            open_.append(rng.randint(1, 7))
-            records.append((time, ENTRY, open_[-1]))
-            if rng.random() < 0.05:
-                time += 16
-                records.append((time, EXTENDED, TAIL))
-        else:
-            at = len(open_) - 1
-            if rng.random() < 0.1:
-                at = rng.randrange(len(open_))
-            records.append((time, EXIT, open_[at]))
-            # As the reader sees it, which model.calls_of() works out for itself.
-            last = max(i for i, s in enumerate(open_) if s == open_[at])
-            del open_[last:]
-    return records
-
 
 @pytest.mark.parametrize("seed", range(12))
 def test_random_recordings(ftrace, tmp_path, seed):
