@@ -97,7 +97,7 @@ static void classify(const struct proto_type *t, uint64_t byte, enum class *c)
 }
 
 /* The eightbytes of @t; 0: it has none, nothing is passed. c[0] is MEMORY if it is in memory. */
-static unsigned classes_of(const struct proto_type *t, enum class *c)
+static unsigned classes_of(const struct proto_abi *abi, const struct proto_type *t, enum class *c)
 {
 	unsigned n = (unsigned)((t->size + 7) / 8);
 
@@ -113,7 +113,7 @@ static unsigned classes_of(const struct proto_type *t, enum class *c)
 			c[0] = MEMORY;
 	/* More than two only in one vector register. */
 	for (unsigned i = 1; i < n && n > 2; i++)
-		if (c[0] != SSE || c[i] != SSEUP)
+		if (c[0] != SSE || c[i] != SSEUP || t->size > abi->vector)
 			c[0] = MEMORY;
 	return c[0] == NO_CLASS && (n < 2 || c[1] == NO_CLASS) ? 0 : n;
 }
@@ -127,7 +127,7 @@ static void place(struct abi_state *s, const struct proto_type *t, struct proto_
 		abi_put_address(s, where);
 		return;
 	}
-	n = classes_of(t, c);
+	n = classes_of(s->abi, t, c);
 	if (!n)
 		return;
 	for (unsigned i = 0; i < n && i < EIGHTBYTES; i++) {
@@ -160,7 +160,7 @@ static bool result(const struct proto_abi *abi, const struct proto_type *t, stru
 	static const char *const x87[] = { "$x87retval", "$x87retval.1", "$x87retval2", "$x87retval2.1" };
 	static const char *const words[PROTO_PIECES] = { NULL, "$fpretval.1", "$fpretval.2", "$fpretval.3" };
 	enum class c[EIGHTBYTES];
-	unsigned n = classes_of(t, c), nint = 0, nfp = 0;
+	unsigned n = classes_of(abi, t, c), nint = 0, nfp = 0;
 
 	if (t->kind == PROTO_VOID)
 		return false;
@@ -199,17 +199,21 @@ static const char *const registers[] = {
 	"$fparg8",
 };
 
-const struct proto_abi proto_abi_x86_64 = {
-	.machine = EM_X86_64,
-	.wide = true,
-	.word = 8,
-	.nints = 6,
-	.nfps = 8,
-	.cfa = 8,
-	.stack = 8,	/* above the return address */
-	.sp = "%sp",
-	.registers = registers,
-	.nregisters = sizeof(registers) / sizeof(registers[0]),
-	.place = place,
-	.result = result,
-};
+#define ABI									\
+	.machine = EM_X86_64,							\
+	.wide = true,								\
+	.word = 8,								\
+	.nints = 6,								\
+	.nfps = 8,								\
+	.cfa = 8,								\
+	.stack = 8,	/* above the return address */				\
+	.sp = "%sp",								\
+	.registers = registers,							\
+	.nregisters = sizeof(registers) / sizeof(registers[0]),			\
+	.place = place,								\
+	.result = result
+
+static const struct proto_abi sse = { ABI, .vector = 16 };
+static const struct proto_abi avx = { ABI, .vector = 32, .narrower = &sse };
+
+const struct proto_abi proto_abi_x86_64 = { ABI, .vector = 64, .narrower = &avx };	/* AVX-512 */

@@ -236,36 +236,97 @@ static bool same_place(const struct proto_location *a, const struct proto_locati
 	return p->fetch == q->fetch || (p->fetch && q->fetch && !strcmp(p->fetch, q->fetch));
 }
 
-void proto_abi_place(const struct proto_abi *abi, struct proto_arena *arena, struct proto *p)
+static bool same_location(const struct proto_location *a, const struct proto_location *b)
 {
-	struct abi_state s = { .abi = abi, .arena = arena };
-	bool rust = p->language == PROTO_RUST, strange = p->is_clone || p->is_incomplete, *assumed;
+	for (unsigned i = 0; i < a->n && i < b->n; i++) {
+		const struct proto_piece *p = &a->piece[i], *q = &b->piece[i];
 
-	if (p->result && (rust ? result_rust : abi->result)(abi, p->result, &p->result_where)) {
+		if (p->place != q->place || p->offset != q->offset || p->at != q->at || p->size != q->size ||
+		    !p->fetch != !q->fetch || (p->fetch && strcmp(p->fetch, q->fetch)))
+			return false;
+	}
+	return a->n == b->n;
+}
+
+/* Where all values are by one ABI. */
+struct attempt {
+	struct proto_location result, *params;
+	bool fits;		/* debug information agrees */
+	bool wide;		/* something is in a vector register of more than 16 bytes */
+};
+
+/* clang returns a vector in registers in any case, the function's own: it is looked for in @widest's. */
+static void attempt(const struct proto_abi *abi, const struct proto_abi *widest, struct proto_arena *arena,
+		    const struct proto *p, struct attempt *a)
+{
+	const struct proto_abi *returns = p->is_clang && p->result && p->result->kind == PROTO_VECTOR ? widest : abi;
+	struct abi_state s = { .abi = abi, .arena = arena };
+	bool rust = p->language == PROTO_RUST;
+
+	*a = (struct attempt){ .fits = true };
+	a->params = proto_alloc(arena, (p->nparams + 1) * sizeof(*a->params));
+	if (p->result && (rust ? result_rust : abi->result)(returns, p->result, &a->result)) {
 		struct proto_location address = { .n = 0 };
 
 		abi_put_address(&s, &address);
 	}
-	if (p->is_clone)
-		p->result_where.n = 0;
+	a->wide = a->result.n > 2;
+	for (size_t i = 0; i < p->nparams; i++) {
+		const struct proto_param *q = &p->params[i];
+
+		if (!s.lost && rust)
+			place_rust(&s, q->type, &a->params[i]);
+		else if (!s.lost)
+			abi->place(&s, q->type, &a->params[i]);
+		a->wide |= a->params[i].n > 2;
+		if (q->where.n && a->params[i].n && !same_place(&q->where, &a->params[i]))
+			a->fits = false;
+	}
+}
+
+/*
+ * Wide vectors are passed in registers by who may use such ones: functions compiled for them (gcc), or those of files
+ * that are as a whole (clang, whatever the function's attributes). Debug information tells neither, but where it says
+ * that parameters are may leave one possibility. If more are left, it is the widest for gcc, which would have told of
+ * what is in memory; for clang nothing is known of parameters whose places differ.
+ */
+static void choose(const struct proto_abi *abi, struct proto_arena *arena, const struct proto *p,
+		   struct attempt *chosen)
+{
+	const struct proto_abi *widest = abi;
+	struct attempt other;
+
+	attempt(abi, widest, arena, p, chosen);
+	for (abi = abi->narrower; abi && (chosen->wide || !chosen->fits); abi = abi->narrower) {
+		attempt(abi, widest, arena, p, &other);
+		if (!other.fits)
+			continue;
+		if (!chosen->fits)
+			*chosen = other;
+		for (size_t i = 0; i < p->nparams && p->is_clang; i++)
+			if (!same_location(&chosen->params[i], &other.params[i]))
+				chosen->params[i].n = 0;
+	}
+}
+
+void proto_abi_place(const struct proto_abi *abi, struct proto_arena *arena, struct proto *p)
+{
+	bool strange = p->is_clone || p->is_incomplete, *assumed;
+	struct attempt a;
+
+	choose(abi, arena, p, &a);
+	/* A function that nobody else calls may be passed its arguments in any way. */
+	strange |= !a.fits;
+	if (!p->is_clone)
+		p->result_where = a.result;
 	assumed = proto_alloc(arena, p->nparams + 1);
 	for (size_t i = 0; i < p->nparams; i++) {
 		struct proto_param *q = &p->params[i];
-		struct proto_location standard = { .n = 0 };
 
-		if (!s.lost && rust)
-			place_rust(&s, q->type, &standard);
-		else if (!s.lost)
-			abi->place(&s, q->type, &standard);
-		if (!q->where.n) {
-			assumed[i] = true;
-			q->where = standard;
-		} else if (standard.n && !same_place(&q->where, &standard)) {
-			/* A function that nobody else calls may be passed its arguments in any way. */
-			strange = true;
-		} else if (standard.n > 1) {
-			q->where = standard;	/* with all words of a vector */
-		}
+		assumed[i] = !q->where.n;
+		/* With all words of a vector, too. */
+		if (assumed[i] || (a.params[i].n > 1 && same_place(&q->where, &a.params[i])))
+			q->where = a.params[i];
 	}
 	for (size_t i = 0; i < p->nparams && strange; i++)
 		if (assumed[i])

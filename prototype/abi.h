@@ -20,6 +20,8 @@ struct proto_abi {
 	bool big_endian;
 	unsigned word;		/* bytes of a pointer, of a stack slot */
 	unsigned nints, nfps;	/* registers that arguments are in */
+	unsigned vector;	/* bytes of the widest vector register that values are in; 0: of none, or not known */
+	const struct proto_abi *narrower;	/* the same for who has only narrower ones; NULL */
 	int64_t cfa;		/* from the stack pointer at entry to the CFA */
 	int64_t stack;		/* ... to the first argument on the stack */
 	const char *sp;

@@ -176,17 +176,22 @@ static bool is_at_one_place(Dwarf_Die *param)
 	return dwarf_attr(param, DW_AT_location, &a) && dwarf_whatform(&a) == DW_FORM_exprloc;
 }
 
+static bool is_clang(Dwarf_Die *function)
+{
+	Dwarf_Die unit;
+	const char *producer = dwarf_diecu(function, &unit, NULL, NULL) ? dwarf_text(&unit, DW_AT_producer) : NULL;
+
+	return producer && strstr(producer, "clang");
+}
+
 /*
  * May the compiler have changed how it is passed its arguments, without a word in its name? clang does so where
  * nobody else can call it; gcc does for i386.
  */
 static bool is_free(const struct reading *r)
 {
-	Dwarf_Die unit;
-	const char *producer = dwarf_diecu(r->function, &unit, NULL, NULL) ? dwarf_text(&unit, DW_AT_producer) : NULL;
-
 	return r->optimised && !dwarf_is_set(r->function, DW_AT_external) &&
-	       ((producer && strstr(producer, "clang")) || proto_abi_word(r->d->abi) == 4);
+	       (is_clang(r->function) || proto_abi_word(r->d->abi) == 4);
 }
 
 static void read_param(struct reading *r, Dwarf_Die *die)
@@ -318,6 +323,7 @@ static struct proto *read_function(struct proto_dwarf *d, Dwarf_Die *die, Dwarf_
 		p->variadic = r->variadic;
 		p->language = language;
 		p->is_clone = is_clone(symbol) || is_free(r);
+		p->is_clang = is_clang(die);
 		p->is_incomplete = is_incomplete(p, symbol);
 		p->variadic |= p->is_incomplete;
 		proto_abi_place(d->abi, d->arena, p);

@@ -140,6 +140,7 @@ struct proto {
 	 * where their locations in the debug information say.
 	 */
 	bool is_clone;
+	bool is_clang;		/* made by clang */
 	bool is_incomplete;	/* there are more parameters than are described: the same of those */
 };
 

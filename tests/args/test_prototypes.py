@@ -125,6 +125,50 @@ def test_c(compiler, optimisation, ftrace, tmp_path):
                             "{%{ret_lo:d32@0}, %{ret_lo:d32@32}, %{ret_hi:d32@0}, %{ret_hi:d32@32}}")
 
 
+VECTORS_TEXT = """
+typedef double reals __attribute__((vector_size(32)));
+double number(int k, reals a, reals b, double by) { return a[1] * b[2] * by * k; }
+reals result(reals a, double by) { return a * by; }
+double vectors(reals a, reals b) { return a[1] * b[2]; }
+__attribute__((target("avx"))) double attribute(reals a, double by) { return a[3] * by; }
+int main(void) { return 0; }
+"""
+
+
+def in_memory(name, offset):
+    return " ".join(f"{name}_{i}=+{offset + 8 * i}(%sp):f64" for i in range(4))
+
+
+def in_register(name, number):
+    return " ".join(f"{name}_{suffix}=$fparg{number}{word}:f64" for suffix, word in
+                    (("lo", ""), ("hi", ".1"), ("w2", ".2"), ("w3", ".3")))
+
+
+@pytest.mark.parametrize("optimisation", ["-O0", "-O2"])
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_wide_vectors(compiler, optimisation, ftrace, tmp_path):
+    """Who is not compiled for AVX passes them in memory. What could be either way is not shown."""
+    of_x86_64()
+    told = compiler == "gcc" or optimisation == "-O2"
+    found = events(ftrace, compiled(tmp_path, VECTORS_TEXT, "-g", optimisation, compiler=compiler, name="plain"))
+    assert found["number"][0] == ("k=$arg1:s32" + (f" {in_memory('a', 8)} {in_memory('b', 40)} by=$fparg1:f64" if told else ""))
+    assert found["result"][0] == (f"{in_memory('a', 8)} by=$fparg1:f64" if told else None)
+    if compiler == "gcc":
+        assert found["result"][2] == " ".join(f"ret_{i}=+{8 * i}($retval):f64" for i in range(4))
+        assert found["vectors"][0] == f"{in_memory('a', 8)} {in_memory('b', 40)}"
+        assert found["attribute"][0] == f"{in_register('a', 1)} by=$fparg2:f64"
+    else:
+        assert found["vectors"][0] is None
+        assert found["attribute"][0] == (f"{in_memory('a', 8)} by=$fparg1:f64" if told else None)
+
+    path = compiled(tmp_path, VECTORS_TEXT, "-g", optimisation, "-mavx", compiler=compiler, name="avx")
+    found = events(ftrace, path)
+    assert found["number"][0] == "k=$arg1:s32" + (
+        f" {in_register('a', 1)} {in_register('b', 2)} by=$fparg3:f64" if told else "")
+    assert found["vectors"][0] == (f"{in_register('a', 1)} {in_register('b', 2)}" if told else None)
+    assert found["result"][2] == "ret_lo=$fpretval:f64 ret_hi=$fpretval.1:f64 ret_w2=$fpretval.2:f64 ret_w3=$fpretval.3:f64"
+
+
 @pytest.mark.parametrize("version", ["-gdwarf-2", "-gdwarf-3", "-gdwarf-4", "-gdwarf-5", "-gdwarf64"])
 def test_dwarf_versions(version, ftrace, tmp_path):
     of_x86_64()
