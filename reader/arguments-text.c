@@ -140,7 +140,7 @@ static void put_float(struct text *t, double value, unsigned size)
 	put(t, isnan(value) ? "nan" : buf);
 }
 
-/* x87: a mantissa with its leading one, and sign and exponent. */
+/* x87: a mantissa with its leading one, if it is not denormal, and sign and exponent. */
 static void put_long_double(struct text *t, uint64_t mantissa, uint64_t high)
 {
 	unsigned exponent = high & 0x7fff;
@@ -152,7 +152,7 @@ static void put_long_double(struct text *t, uint64_t mantissa, uint64_t high)
 		put(t, mantissa << 1 ? "nan" : "inf");
 		return;
 	}
-	value = ldexpl((long double)mantissa, (int)exponent - 16383 - 63);
+	value = ldexpl((long double)mantissa, (int)(exponent ? exponent : 1) - 16383 - 63);
 	putf(t, "%.18Lg", value);
 }
 

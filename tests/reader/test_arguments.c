@@ -121,6 +121,13 @@ static void test_floats(void **state)
 	number(&m, "hi", 2, 0xbfff);
 	number(&m, "top", 2, 0x7fff);
 	expect(&m, "%{lo:L,hi} %{lo:L,top}", "", "-1.25 nan");
+	init(&m);
+	number(&m, "least", 8, 1);
+	number(&m, "zero", 8, 0);
+	number(&m, "hi", 2, 0);
+	number(&m, "minus", 2, 0x8000);
+	expect(&m, "%{least:L,hi} %{least:L,minus} %{zero:L,minus}", "",
+	       "3.6451995318824746e-4951 -3.6451995318824746e-4951 -0");
 }
 
 static void test_wide(void **state)
