@@ -85,6 +85,8 @@ static u64 double_of(const u8 *x87)
 		exponent++;
 	if ((head & 0x7fff) == 0x7fff)
 		fraction -= 1u << 11;
+	else if (exponent >= 2047)		/* more than a double can be */
+		fraction = 0;
 	if (exponent > 2047)
 		exponent = 2047;
 	return (u64)(head >> 15) << 63 | (u64)(u32)exponent << 52 | fraction >> 12;

@@ -66,6 +66,15 @@ ALONE float many(double a, double b, double c, double d, double e, double f, dou
 	return a + j;
 }
 
+/* A register of i386 holds it; as a double it is infinite. */
+ALONE double too_much(double a, int times)
+{
+	double product = a * times;
+
+	printf("too_much(%g, %d) = %g\n", a, times, *(volatile double *)&product);
+	return a * times;
+}
+
 ALONE int long_double(long double a, int b, long double c)
 {
 	printf("long_double(%Lg, %d, %Lg) = %d\n", a, b, c, b);
@@ -299,6 +308,7 @@ int main(int argc, char **argv)
 	truth(4);
 	doubles(1.5f, -2.25, 1e10f);
 	many(1, 2, 3, 4, 5, 6, 7, 8, 9.5, 10.5f, 11);
+	too_much(1e308, 90);
 	long_double(1.25L, 2, -1e300L);
 	long_result(-1.25L, 3);
 	pairs((pair_t){ 1, -2 }, 3, (struct pair){ 4, 5 });
