@@ -238,7 +238,7 @@ static void test_alloc_fork(void **state)
 		pid_t pid = fork();
 
 		if (!pid) {
-			alarm(10);
+			alarm(60);
 			churn((unsigned int)i, 1000);
 			_exit(0);
 		}

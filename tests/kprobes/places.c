@@ -241,7 +241,7 @@ static bool is_met(void)
 {
 	unsigned long before = __atomic_load_n(&hits, __ATOMIC_RELAXED);
 
-	for (int i = 0; i < 10000 && __atomic_load_n(&hits, __ATOMIC_RELAXED) == before; i++)
+	for (int i = 0; i < 300000 && __atomic_load_n(&hits, __ATOMIC_RELAXED) == before; i++)
 		usleep(100);
 	return __atomic_load_n(&hits, __ATOMIC_RELAXED) != before;
 }

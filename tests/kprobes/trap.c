@@ -56,7 +56,7 @@ static void *blocked_thread(void *arg)
 static void test_masks(void)
 {
 	struct sigaction act = { .sa_handler = on_usr1 }, old;
-	sigset_t all, none, before;
+	sigset_t all, none, usr1, before;
 	pthread_t thread;
 	void *good;
 	int status;
@@ -86,12 +86,16 @@ static void test_masks(void)
 	kill(getpid(), SIGUSR1);
 	sigdelset(&all, SIGUSR1);
 	pid = getpid();
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &usr1, &before);		/* comes in sigsuspend(), however late we are there */
 	if (!fork()) {
 		usleep(20000);
 		kill(pid, SIGUSR1);
 		_exit(0);
 	}
 	sigsuspend(&all);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	wait(&status);
 	ok(in_handler == 4 && hits == 6, "in a handler under sigsuspend");
 	unregister_kprobe(&kp);
@@ -369,7 +373,7 @@ static void test_storm(void)
 		pthread_create(&thread[i], NULL, hitter, NULL);
 	hits = 0;
 	srand(1);
-	for (int round = 0; round < 150 && good; round++) {
+	for (int round = 0; (round < 150 || !hits) && good; round++) {
 		unsigned int k = 0;
 		unsigned long before;
 

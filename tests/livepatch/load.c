@@ -103,7 +103,7 @@ int main(void)
 		pthread_create(&hammers[i].thread, NULL, hammer, &hammers[i]);
 	}
 	pthread_create(&hammers[HAMMERS].thread, NULL, come_and_go, &hammers[HAMMERS]);
-	while (!failed && (wanted ? done < wanted : now() - begin < 15)) {
+	while (!failed && (wanted ? done < wanted : done <= 10 || now() - begin < 15)) {
 		/* Every eighth is turned round on its way, if it is not over by then. */
 		failed = klp_enable_patch(&chain_patch);
 		if (!failed && ++rounds % 8 == 0) {

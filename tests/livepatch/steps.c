@@ -192,11 +192,11 @@ static void meanwhile(void (*func)(void))
 /* ---- one that holds a transition up ---- */
 
 static int hold_pipe[2];
-static volatile int holder_in;
+static volatile int holder_tid;
 
 static void *holder(void *arg)
 {
-	holder_in = 1;
+	holder_tid = (int)syscall(SYS_gettid);
 	chain_wait(hold_pipe[0]);
 	return NULL;
 }
@@ -205,12 +205,11 @@ static pthread_t hold(void)
 {
 	pthread_t t;
 
-	holder_in = 0;
+	holder_tid = 0;
 	if (pthread_create(&t, NULL, holder, NULL))
 		abort();
-	while (!holder_in)
-		usleep(100);
-	usleep(20000);
+	while (!holder_tid || !reads(holder_tid))
+		usleep(1000);
 	return t;
 }
 
@@ -311,7 +310,7 @@ static void begins(bool enabling)
 			/* Whoever stood before the call, or behind it, may have gone over. */
 			check(enabling ? "enabling" : "disabling", result, from, 3 - from, at);
 			finish();
-			must("end", klp_wait_transition(5000));
+			must("end", klp_wait_transition(LONG));
 			must("back", enabling ? disable(&chain_patch) : enable(&chain_patch));
 		}
 	finish();
@@ -332,13 +331,13 @@ static void turned_round(int times)
 		finish();
 		if (times == 2)
 			turn();
-		must("end", klp_wait_transition(5000));
+		must("end", klp_wait_transition(LONG));
 		if (klp_is_enabled(&chain_patch))
 			must("back", -1);
 	}
 	finish();
 	turn();
-	must("last", klp_wait_transition(5000));
+	must("last", klp_wait_transition(LONG));
 	let_go(t);
 }
 
@@ -370,7 +369,7 @@ static void by_itself(bool enabling)
 		finish();
 		check("by itself, before", result_before, from, from, at);
 		check("by itself", result, 1, 2, at);
-		must("end", klp_wait_transition(5000));
+		must("end", klp_wait_transition(LONG));
 		if (klp_is_enabled(&chain_patch) == enabling)
 			must("back", enabling ? disable(&chain_patch) : enable(&chain_patch));
 		if (!paused)

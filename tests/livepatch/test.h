@@ -11,6 +11,7 @@
 #include <ftrace/livepatch.h>
 
 #include "targets.h"
+#include "../unwind/reads.h"
 #include "../unwind/said.h"
 #include "../unwind/tap.h"
 
@@ -42,22 +43,6 @@ __attribute__((unused)) static void print_holders(void)
 
 	klp_transition_status(&t, print_holder, NULL);
 	printf("# %s, %u holders\n", t.patch ? "in transition" : "no transition", t.nholders);
-}
-
-/* Is @tid in read()? */
-__attribute__((unused)) static bool reads(int tid)
-{
-	char path[64], line[64] = "";
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tid);
-	f = fopen(path, "r");
-	if (!f)
-		return false;
-	if (!fgets(line, sizeof(line), f))
-		line[0] = 0;
-	fclose(f);
-	return atoi(line) == SYS_read && line[0] >= '0' && line[0] <= '9';
 }
 
 #endif

@@ -181,7 +181,7 @@ static void *ask(void *arg)
 
 static bool all_in(struct caller *callers, int version)
 {
-	for (int ms = 0; ms < 5000; ms++) {
+	for (int ms = 0; ms < LONG; ms++) {
 		int n = 0;
 
 		for (int i = 0; i < CALLERS; i++)
@@ -202,9 +202,9 @@ static void system_calls(void)
 		if (pthread_create(&callers[i].thread, NULL, ask, &callers[i]))
 			abort();
 	ok(all_in(callers, 1), "threads that do nothing but a system call, in a function");
-	ok(klp_enable_patch(&patch) == 0 && klp_wait_transition(20000) == 0 && all_in(callers, 2),
+	ok(klp_enable_patch(&patch) == 0 && klp_wait_transition(LONG) == 0 && all_in(callers, 2),
 	   "all of them go over");
-	ok(klp_disable_patch(&patch) == 0 && klp_wait_transition(20000) == 0 && all_in(callers, 1),
+	ok(klp_disable_patch(&patch) == 0 && klp_wait_transition(LONG) == 0 && all_in(callers, 1),
 	   "and back");
 	stop = true;
 	for (int i = 0; i < CALLERS; i++) {

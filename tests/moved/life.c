@@ -198,7 +198,7 @@ static void *fork_children(void *arg)
 			/* The parent may have left it on, with its lock held by another thread. */
 			if (ops.flags & FTRACE_OPS_FL_ENABLED)
 				unregister_ftrace_function(&ops);
-			alarm(20);
+			alarm(60);
 			_exit(in_child());
 		}
 		waitpid(pid, &status, 0);

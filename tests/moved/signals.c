@@ -84,7 +84,7 @@ static void with_signals(void)
 		failed += unregister_ftrace_function(&ops) != 0;
 		if (!(i % 2))
 			pthread_kill(thread, SIGUSR1);
-		for (; ended == before && waited < 20000; waited++)
+		for (; ended == before && waited < 300000; waited++)
 			usleep(200);
 		lost += ended == before;
 	}

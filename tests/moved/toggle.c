@@ -201,7 +201,7 @@ int main(int argc, char **argv)
 	while (started < NWAIT)
 		usleep(1000);
 	usleep(20000);
-	for (int i = 0; i < times; i++) {
+	for (int i = 0; i < times || !hits || !entered || !ftrace_stops.moved; i++) {
 		bool graph = i % 2;
 		int err = graph ? register_ftrace_graph(&gops) : register_ftrace_function(&ops);
 

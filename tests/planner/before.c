@@ -40,7 +40,7 @@ long jumps(long x);
 extern const volatile unsigned char bytes_of_falls[] __asm__("falls"), bytes_of_whole[] __asm__("whole");
 
 static volatile int stop, failed;
-static long hits, entered, returned;
+static volatile long hits, entered, returned;
 
 static void *run(void *arg)
 {
@@ -104,7 +104,7 @@ int main(int argc, char **argv)
 
 	for (long i = 0; i < NRUN; i++)
 		pthread_create(&running[i], NULL, run, (void *)i);
-	for (int i = 0; i < times; i++) {
+	for (int i = 0; i < times || hits == 2000 || !entered; i++) {
 		int err = i % 2 ? register_ftrace_graph(&gops) : register_ftrace_function(&ops);
 
 		bad += err != 0;

@@ -5,6 +5,7 @@
  * leave to stubs happens as well. "replaced": nothing, but leaf() is replaced, and back, over and
  * over, by a transition that another thread holds up for some time.
  */
+#include "reads.h"
 #include "stubs.h"
 
 #include <pthread.h>
@@ -151,8 +152,11 @@ static int not_held(int fd)
 	return fd;
 }
 
+static volatile int holder;
+
 static void *hold(void *fds)
 {
+	holder = (int)syscall(SYS_gettid);
 	stubs_held(*(int *)fds);
 	return NULL;
 }
@@ -189,7 +193,8 @@ static void start_replacing(void)
 
 	if (pipe(fds) || pthread_create(&t, NULL, hold, fds))
 		exit(99);
-	usleep(50000);
+	while (!holder || !reads(holder))
+		usleep(1000);
 	if (pthread_create(&t, NULL, replace_and_back, NULL))
 		exit(99);
 }
