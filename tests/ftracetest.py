@@ -61,9 +61,10 @@ class Result:
                 f"--- stdout\n{cut(self.stdout)}\n--- stderr\n{cut(self.stderr)}")
 
 
-def kill_session(leader):
-    """Ends every process of the session we started with start_new_session, also when its leader is
-    gone and its children went to other process groups."""
+def processes_of(leader):
+    """Processes, but for those that have ended, of the session we started with start_new_session, also when its
+    leader is gone and its children went to other process groups."""
+    found = []
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
             continue
@@ -72,11 +73,18 @@ def kill_session(leader):
                 fields = stat.read().rpartition(")")[2].split()
         except OSError:
             continue
-        if int(fields[3]) == leader:
-            try:
-                os.kill(int(entry), signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        if int(fields[3]) == leader and fields[0] not in "ZX":
+            found.append(int(entry))
+    return found
+
+
+def kill_session(leader):
+    """Ends every process of that session."""
+    for pid in processes_of(leader):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
 
 
 def run(command, timeout=30, cwd=None, env=None, stdin=b"", limits=None):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A debugger and a traced program: stacks complete, breakpoints and finish still right."""
+import os
 import re
 
 import pytest
@@ -76,8 +77,9 @@ def test_attach(tmp_path):
     """A core of the state in the middle: gdb attaches to a recorded program that is waiting."""
     need_ftrace()
     waiting = build("gdb_wait.c", "-O1", "-fno-optimize-sibling-calls", PATCHABLE)
+    os.mkfifo(tmp_path / "fifo")
     result = run([FTRACE, "record", "-o", str(tmp_path / "data"), "--", "sh", "-c",
-                  f"{waiting} & pid=$!; sleep 0.5; gdb -batch -nx -p $pid -ex bt; "
+                  f"{waiting} {tmp_path}/fifo & pid=$!; cat {tmp_path}/fifo; gdb -batch -nx -p $pid -ex bt; "
                   "kill -USR1 $pid; wait $pid"], timeout=60)
     assert result.status == 7, str(result)
     names = re.findall(r"^#\d+\s+(?:0x[0-9a-f]+ in )?(wait_\w+|main)\b",

@@ -39,7 +39,7 @@ class Victim:
         except OSError:
             return []
 
-    def wait_for(self, count, seconds=40):
+    def wait_for(self, count, seconds=40 * ftracetest.PATIENCE):
         """Waits until the program wrote that many words; 2: it runs, 3: it ended."""
         end = time.monotonic() + seconds
         while len(self.progress()) < count:
@@ -72,14 +72,14 @@ def test_kill_the_program(tmp_path):
     for number in range(TIMES):
         folder = tmp_path / str(number)
         folder.mkdir()
-        victim = Victim(str(folder), 3000)
+        victim = Victim(str(folder), 60000)
         pid = int(victim.wait_for(2)[1])
         with open(os.path.join(victim.data, ".session"), encoding="ascii") as file:
             session = file.read().strip()
         time.sleep(choice.random() ** 3 * 0.2)
         os.kill(pid, signal.SIGKILL)
         try:
-            status = victim.recorder.wait(20)
+            status = victim.recorder.wait(20 * ftracetest.PATIENCE)
         except subprocess.TimeoutExpired:
             ftracetest.kill_session(victim.recorder.pid)
             pytest.fail(f"round {number}: the recorder does not end after the program's death")
@@ -107,9 +107,10 @@ def test_kill_the_recorder(tmp_path):
         if started:
             assert victim.wait_for(3)[2] == "done", f"round {number}: {victim.progress()}"
         else:
-            time.sleep(0.3)
-            if victim.progress():
-                assert victim.wait_for(3)[2] == "done", f"round {number}: {victim.progress()}"
+            # The program may just be starting, or never does.
+            while ftracetest.processes_of(victim.recorder.pid):
+                time.sleep(0.01)
+            assert not victim.progress() or victim.progress()[2:] == ["done"], f"round {number}: {victim.progress()}"
         total = check_recording(victim.data, may_be_empty=not started) \
             if os.path.exists(victim.data) else None
         if started:
@@ -126,7 +127,7 @@ def test_kill_both(tmp_path):
     for number in range(15):
         folder = tmp_path / str(number)
         folder.mkdir()
-        victim = Victim(str(folder), 3000)
+        victim = Victim(str(folder), 60000)
         victim.wait_for(2)
         time.sleep(choice.random() * 0.1)
         ftracetest.kill_session(victim.recorder.pid)
@@ -141,10 +142,10 @@ def test_stop_the_recorder(tmp_path):
     victim.wait_for(2)
     victim.recorder.send_signal(signal.SIGSTOP)
     try:
-        assert victim.wait_for(3, seconds=20)[2] == "done"
+        assert victim.wait_for(3, seconds=20 * ftracetest.PATIENCE)[2] == "done"
     finally:
         victim.recorder.send_signal(signal.SIGCONT)
-    assert victim.recorder.wait(20) == 9
+    assert victim.recorder.wait(20 * ftracetest.PATIENCE) == 9
     assert check_recording(victim.data) > 0
 
 
@@ -160,7 +161,7 @@ def test_killed_recorder_leaves_what_it_knew(tmp_path):
     with open(os.path.join(victim.data, "info"), encoding="utf-8") as file:
         info = dict(line.rstrip("\n").split("=", 1) for line in file)
     assert info["command"].endswith(f"300 {victim.file}"), info
-    assert abs(int(info["start_real_ns"]) / 1e9 - time.time()) < 30, info
+    assert abs(int(info["start_real_ns"]) / 1e9 - time.time()) < 600, info
     assert info["recorded"] == "interrupted" and int(info["tick_hz"]) > 0, info
     ftracetest.kill_session(victim.recorder.pid)
 

@@ -4,8 +4,8 @@ import glob
 import os
 import re
 import shutil
+import signal
 import subprocess
-import time
 
 import pytest
 
@@ -409,16 +409,25 @@ def test_running_process(tmp_path):
     source.write_text("""
     #include <unistd.h>
     __attribute__((noinline)) int work(int i, const char *s) { __asm__ volatile("" : "+r"(i)); return i * 2 + !s; }
-    int main(void) { for (int i = 0; i < 20000; i++) { work(i, "text"); usleep(2000); } return 0; }""")
+    int main(void) { for (int i = 0; write(1, ".", 1) == 1; i++) { work(i, "text"); usleep(2000); } return 0; }""")
     path = build(str(source), "-O1", PATCHABLE, name="loop")
-    with subprocess.Popen([path]) as process:
+    with subprocess.Popen([path], stdout=subprocess.PIPE, bufsize=0) as process:
         try:
-            time.sleep(0.2)
             data = str(tmp_path / "data")
-            result = run([FTRACE, "record", "-p", str(process.pid), "-a", "--duration", "300ms", "-o", data])
-            assert result.status == 0, str(result)
-            if "ptrace" in result.stderr.decode():
-                pytest.skip("attaching is not possible here: " + result.stderr.decode())
+            with subprocess.Popen([FTRACE, "record", "-p", str(process.pid), "-a", "-o", data], stderr=subprocess.PIPE,
+                                  bufsize=0) as recorder:
+                said = recorder.stderr.readline()
+                if b"attached" in said:
+                    os.set_blocking(process.stdout.fileno(), False)
+                    process.stdout.read()		# the calls before
+                    os.set_blocking(process.stdout.fileno(), True)
+                    for _ in range(10):
+                        process.stdout.read(1)
+                    recorder.send_signal(signal.SIGINT)
+                said += recorder.stderr.read()
+            if b"ptrace" in said:
+                pytest.skip("attaching is not possible here: " + said.decode())
+            assert recorder.returncode == 0, said
             found = [re.fullmatch(r'work\((\d+), "text"\) = (\d+)', call) for call in calls(replayed(data))]
             assert len(found) > 3 and all(found) and all(int(m[2]) == 2 * int(m[1]) for m in found)
         finally:

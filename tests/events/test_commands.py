@@ -53,9 +53,7 @@ class Recorded:
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(timeout=60) == 0 and self.process.stdout.read() == b"ok\n"
         ft.run([ft.FTRACE, "detach", str(self.process.pid)], timeout=60)
-        for _ in range(100):        # the recorder ends with the process
-            if not os.path.exists(self.path / ".session"):
-                break
+        while os.path.exists(self.path / ".session"):       # the recorder ends with the process
             subprocess.run(["sleep", "0.1"], check=True)
         done = ft.run([ft.FTRACE, "replay", "-i", str(self.path), "--no-pager"], timeout=60)
         assert done.status == 0, done

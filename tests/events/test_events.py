@@ -490,7 +490,7 @@ def test_usdt_attached(probes, tmp_path):
             control("detach", pid)
             assert go() == [0, 3]
             target.stdin.close()
-            assert target.wait(20) == 0
+            assert target.wait(20 * ftracetest.PATIENCE) == 0
         finally:
             target.kill()
     assert shown(folder) == [("guarded", f"arg1={i}") for i in (3, 4, 6)]

@@ -98,5 +98,5 @@ def test_while_it_runs(program, tmp_path):
         assert ft.run([ft.FTRACE, "detach", str(process.pid)], timeout=60).status == 0
         rounds(1)
         process.stdin.close()
-        assert process.wait(timeout=30) == 0 and process.stdout.read() == b"ok\n"
+        assert process.wait(timeout=20 * ft.PATIENCE) == 0 and process.stdout.read() == b"ok\n"
     assert replay(tmp_path / "data", "mid") == [1000, 1, 1000, 2, 1000, 4]

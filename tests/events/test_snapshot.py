@@ -102,6 +102,11 @@ def control(pid, setting, status=0):
     return (done.stdout + done.stderr).decode()
 
 
+def cpu_time(pid):
+    with open(f"/proc/{pid}/stat", encoding="latin-1") as stat:
+        return int(stat.read().rpartition(")")[2].split()[11]) / os.sysconf("SC_CLK_TCK")
+
+
 @pytest.mark.parametrize("overwrite", [True, False])
 def test_control(flight, tmp_path, overwrite):
     if os.uname().machine != "x86_64":
@@ -112,12 +117,13 @@ def test_control(flight, tmp_path, overwrite):
             options = ["--overwrite"] if overwrite else ["-F", "moment"]
             assert ft.run([ft.FTRACE, "attach", "-o", str(tmp_path / "data"), *options, str(process.pid)],
                           timeout=60).status == 0
-            time.sleep(0.1)
             if overwrite:
+                # Until it has had the processor for a while since: before() takes less than a microsecond.
+                begun = cpu_time(process.pid)
+                while cpu_time(process.pid) < begun + 0.05:
+                    time.sleep(0.01)
                 control(process.pid, "snapshot=1")
-                for _ in range(100):
-                    if "taken: 1, being written: 0" in control(process.pid, "snapshot"):
-                        break
+                while "taken: 1, being written: 0" not in control(process.pid, "snapshot"):
                     time.sleep(0.05)
                 assert "not 1, which takes one" in control(process.pid, "snapshot=0", status=1)
             else:
@@ -128,6 +134,6 @@ def test_control(flight, tmp_path, overwrite):
             assert ft.run([ft.FTRACE, "detach", str(process.pid)], timeout=60).status == 0
         finally:
             process.send_signal(signal.SIGTERM)
-            assert process.wait(timeout=30) == 0
+            assert process.wait(timeout=20 * ft.PATIENCE) == 0
     if overwrite:
         assert replay(tmp_path / "data.snapshot-1").count("before();") > 1000

@@ -194,12 +194,12 @@ def test_signals_are_forwarded(number, tmp_path):
     """Not where they are ignored from the start (nohup, a shell's &): so stands this run, perhaps."""
     before = signal.signal(number, signal.SIG_DFL)
     try:
-        process = start(str(tmp_path), "wait", "8000")
+        process = start(str(tmp_path), "wait", "60000")
     finally:
         signal.signal(number, before)
     process.send_signal(number)
     assert process.stdout.read() == b"%d\n" % number
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
 
 
 def test_interrupt_from_the_terminal(tmp_path):
@@ -224,8 +224,8 @@ def test_interrupt_from_the_terminal(tmp_path):
 
 def test_orphans(tmp_path):
     """The recording ends with the command; who still runs is told."""
-    recorded = Run(tmp_path, "orphan 20000")
-    found = subprocess.run(["pgrep", "-f", f"^{calls_program()} orphan 20000"], check=False,
+    recorded = Run(tmp_path, "orphan 100000")
+    found = subprocess.run(["pgrep", "-f", f"^{calls_program()} orphan 100000"], check=False,
                            stdout=subprocess.PIPE)
     pids = [int(pid) for pid in found.stdout.split()]
     for pid in pids:
