@@ -13,6 +13,7 @@
 #include <link.h>
 #include <unistd.h>
 
+#include "arch.h"
 #include "copy-frames.h"
 #include "scratch.h"
 #include "site.h"
@@ -64,7 +65,8 @@ static const u8 section_name_at[NSECTIONS] = {0, 1, 7, 17, 25, 33};
 struct symfile {
 	struct jit_code_entry entry;
 	size_t size;			/* of this whole structure, what follows it included */
-	u32 nnames;			/* stubs it has names of */
+	u32 nsyms;			/* without the first, which is none */
+	u32 named;			/* stubs that have names in it */
 	ElfW(Ehdr) ehdr;		/* the file begins here */
 	ElfW(Shdr) shdr[NSECTIONS];
 	char shstrtab[sizeof(section_names)];
@@ -79,7 +81,7 @@ static const struct ftrace_unwind_region *regions[FTRACE_MAX_CHUNKS];	/* which t
 static u32 nsymfiles;
 
 static const char stub_prefix[] = "ftrace:", region_name[] = "ftrace_stub";
-static const char trampolines_name[] = "ftrace_trampoline", copies_name[] = "ftrace_copy";
+static const char trampolines_name[] = "ftrace_trampoline", copy_prefix[] = "ftrace_copy:";
 
 /* The name of the site whose stub is at @stub, or NULL. */
 static const char *stub_name(unsigned long stub)
@@ -143,14 +145,20 @@ static void fill_section(struct symfile *s, u32 i, u32 type, const void *data, s
 	s->shdr[i].sh_addralign = 1;
 }
 
-/* Symbol number @i, its name @prefix + @name put at @str; returns the end of that. */
-static char *fill_symbol(struct symfile *s, u32 i, char *strtab, char *str, const char *prefix,
-			 const char *name, unsigned long offset, size_t size)
+/* .strtab, whose first byte is 0. */
+static char *strings(struct symfile *s)
+{
+	return (char *)&s->sym[1 + s->nsyms];
+}
+
+/* Symbol number @i, from 1, its name @prefix + @name put at @str; returns the end of that. */
+static char *fill_symbol(struct symfile *s, u32 i, char *str, const char *prefix, const char *name,
+			 unsigned long offset, size_t size)
 {
 	size_t prefix_len = ft_strlen(prefix), len = ft_strlen(name) + 1;
 
 	s->sym[i] = (ElfW(Sym)){
-		.st_name = str - strtab,
+		.st_name = str - strings(s),
 		.st_info = STB_GLOBAL << 4 | STT_FUNC,
 		.st_shndx = SEC_TEXT,
 		.st_value = offset,
@@ -161,27 +169,21 @@ static char *fill_symbol(struct symfile *s, u32 i, char *strtab, char *str, cons
 	return str + prefix_len + len;
 }
 
-/*
- * The file for @r: one symbol, @name, or @nnames if that is not 0. @strsize: bytes of .strtab, the first
- * of which is 0.
- */
-static struct symfile *make_symfile(const struct ftrace_unwind_region *r, const char *name,
-				    u32 nnames, size_t strsize)
+/* The file for @r, with room for @nsyms symbols whose names take @strsize bytes. */
+static struct symfile *make_symfile(const struct ftrace_unwind_region *r, u32 nsyms, size_t strsize)
 {
-	u32 nsyms = 1 + (nnames ? nnames : 1), n = 1;
-	size_t size = sizeof(struct symfile) + nsyms * sizeof(ElfW(Sym)) + strsize +
-		      r->eh_frame_size;
+	size_t syms = (1 + nsyms) * sizeof(ElfW(Sym));
+	size_t size = sizeof(struct symfile) + syms + 1 + strsize + r->eh_frame_size;
 	struct symfile *s = ft_alloc(size);
-	char *strtab, *str, *eh_frame;
+	char *eh_frame;
 
 	if (!s)
 		return NULL;
-	strtab = (char *)&s->sym[nsyms];
-	eh_frame = strtab + strsize;
 	s->size = size;
-	s->nnames = nnames;
+	s->nsyms = nsyms;
 	s->entry.symfile_addr = &s->ehdr;
 	s->entry.symfile_size = (char *)s + size - (char *)&s->ehdr;
+	eh_frame = strings(s) + 1 + strsize;
 
 	fill_ehdr(s);
 	fill_section(s, SEC_TEXT, SHT_NOBITS, &s->ehdr, r->end - r->start);
@@ -193,25 +195,14 @@ static struct symfile *make_symfile(const struct ftrace_unwind_region *r, const 
 	s->shdr[SEC_EH_FRAME].sh_flags = SHF_ALLOC;
 	s->shdr[SEC_EH_FRAME].sh_addr = (unsigned long)r->eh_frame;
 	ft_memcpy(eh_frame, r->eh_frame, r->eh_frame_size);
-	fill_section(s, SEC_SYMTAB, SHT_SYMTAB, s->sym, nsyms * sizeof(s->sym[0]));
+	fill_section(s, SEC_SYMTAB, SHT_SYMTAB, s->sym, syms);
 	s->shdr[SEC_SYMTAB].sh_link = SEC_STRTAB;
 	s->shdr[SEC_SYMTAB].sh_info = 1;
 	s->shdr[SEC_SYMTAB].sh_entsize = sizeof(s->sym[0]);
 	s->shdr[SEC_SYMTAB].sh_addralign = 8;
-	fill_section(s, SEC_STRTAB, SHT_STRTAB, strtab, strsize);
+	fill_section(s, SEC_STRTAB, SHT_STRTAB, strings(s), 1 + strsize);
 	fill_section(s, SEC_SHSTRTAB, SHT_STRTAB, s->shstrtab, sizeof(section_names));
 	ft_memcpy(s->shstrtab, section_names, sizeof(section_names));
-
-	str = strtab + 1;
-	if (!nnames)
-		fill_symbol(s, n, strtab, str, "", name, 0, r->end - r->start);
-	else
-		for_each_stub(stub, r) {
-			name = n < nsyms ? stub_name(stub) : NULL;
-			if (name)
-				str = fill_symbol(s, n++, strtab, str, stub_prefix, name,
-						  stub - r->start, FTRACE_STUB_SIZE);
-		}
 	return s;
 }
 
@@ -241,15 +232,38 @@ static void unlink_symfile(struct symfile *s)
 void ftrace_gdb_add(const struct ftrace_unwind_region *r)
 {
 	const char *name = r->named ? region_name : trampolines_name;
-	struct symfile *s = make_symfile(r, name, 0, 2 + ft_strlen(name));
+	struct symfile *s = make_symfile(r, 1, ft_strlen(name) + 1);
 
 	regions[nsymfiles] = r;
 	symfiles[nsymfiles++] = s;
-	if (s)
-		link_symfile(s);
+	if (!s)
+		return;
+	fill_symbol(s, 1, strings(s) + 1, "", name, 0, r->end - r->start);
+	link_symfile(s);
 }
 
-/* Chunks of copies that debuggers were shown, by their addresses. */
+/* The stubs of @r by their names, which take @strsize bytes. */
+static struct symfile *name_stubs(const struct ftrace_unwind_region *r, u32 nnames, size_t strsize)
+{
+	struct symfile *s = make_symfile(r, nnames, strsize);
+	char *str = s ? strings(s) + 1 : NULL;
+	u32 n = 0;
+
+	if (!s)
+		return NULL;
+	s->named = nnames;
+	for_each_stub(stub, r) {
+		const char *name = n < nnames ? stub_name(stub) : NULL;
+
+		if (name)
+			str = fill_symbol(s, ++n, str, stub_prefix, name, stub - r->start, FTRACE_STUB_SIZE);
+	}
+	return s;
+}
+
+/* ---- copies of moved instructions ---- */
+
+/* Chunks of them that debuggers were shown, by their addresses. */
 static unsigned long copies_shown[FTRACE_MAX_CHUNKS];
 static u32 ncopies_shown;
 
@@ -262,24 +276,48 @@ static bool is_shown(unsigned long start)
 	return i < ncopies_shown;
 }
 
+/* The copies of @c by the names of their functions. */
+static struct symfile *name_copies(const struct ftrace_copies *c)
+{
+	struct ftrace_unwind_region r = {
+		.start = c->start,
+		.end = c->end,
+		.eh_frame = c->room + c->eh_frame,
+		.eh_frame_size = c->size - c->eh_frame,
+	};
+	const struct dyn_ftrace *site;
+	struct symfile *s;
+	size_t strsize = 0;
+	u32 nsyms = 0;
+	char *str;
+
+	for (u32 i = 0; i < FTRACE_CHUNK_SITES; i++) {
+		site = ftrace_site(c->first + i);
+		if (!site || !site->name)
+			continue;
+		nsyms++;
+		strsize += sizeof(copy_prefix) + ft_strlen(site->name);
+	}
+	s = make_symfile(&r, nsyms, strsize);
+	str = s ? strings(s) + 1 : NULL;
+	for (u32 i = 0, n = 0; s && i < FTRACE_CHUNK_SITES; i++) {
+		site = ftrace_site(c->first + i);
+		if (site && site->name)
+			str = fill_symbol(s, ++n, str, copy_prefix, site->name,
+					  (unsigned long)i * FTRACE_COPY_SIZE, FTRACE_COPY_SIZE);
+	}
+	return s;
+}
+
 static void add_copies(void)
 {
 	const struct ftrace_copies *c;
 
 	for (u32 i = 0; (c = ftrace_copies_number(i)) && ncopies_shown < FTRACE_MAX_CHUNKS; i++) {
-		struct ftrace_unwind_region r = {
-			.start = c->start,
-			.end = c->end,
-			.eh_frame = c->room + c->eh_frame,
-			.eh_frame_size = c->size - c->eh_frame,
-		};
-		struct symfile *s;
+		struct symfile *s = is_shown(c->start) ? NULL : name_copies(c);
 
-		if (is_shown(c->start))
-			continue;
-		s = make_symfile(&r, copies_name, 0, 1 + sizeof(copies_name));
 		if (!s)
-			return;
+			continue;
 		link_symfile(s);
 		copies_shown[ncopies_shown++] = c->start;
 	}
@@ -294,9 +332,9 @@ void ftrace_gdb_symbols(void)
 		size_t strsize;
 		u32 nnames = r->named ? count_names(r, &strsize) : 0;
 
-		if (!nnames || (old && old->nnames == nnames))
+		if (!nnames || (old && old->named == nnames))
 			continue;
-		new = make_symfile(r, NULL, nnames, 1 + strsize);
+		new = name_stubs(r, nnames, strsize);
 		if (!new)
 			continue;
 		if (old)
@@ -334,8 +372,20 @@ bool ftrace_environment_has(const char *assignment)
 	return false;
 }
 
+/* Has a debugger its breakpoint where it is told of new files? No system call, and nothing for who runs without. */
+static bool is_listened_to(void)
+{
+#ifdef ARCH_HAS_DETOURS
+	return !ft_memcmp((const void *)__jit_debug_register_code, arch_breakpoint, ARCH_BREAKPOINT_SIZE);
+#else
+	return false;
+#endif
+}
+
 void ftrace_gdb_update(void)
 {
 	if (ftrace_environment_has("FTRACE_GDB=symbols"))
 		ftrace_gdb_symbols();
+	else if (is_listened_to())
+		add_copies();
 }

@@ -17,8 +17,8 @@ struct ftrace_unwind_region;
 void ftrace_gdb_add(const struct ftrace_unwind_region *r);
 
 /*
- * Called when sites have been armed: names their stubs if the environment asks for it
- * (FTRACE_GDB=symbols). Calls must not overlap.
+ * Called when sites have been armed or moved: names their stubs and copies if the environment asks for it
+ * (FTRACE_GDB=symbols); copies too if a debugger is there, which has no other name for them. Calls must not overlap.
  */
 void ftrace_gdb_update(void);
 
@@ -26,7 +26,7 @@ void ftrace_gdb_update(void);
  * Give each stub its function's name, "ftrace:NAME", in place of the one symbol of its region.
  * Costs some 50 bytes a site (50,000 sites: 2 ms, 2.4 MiB), so it is done only when asked for: by
  * ftrace_gdb_update(), or `call (void)ftrace_gdb_symbols()` in gdb. Sites armed later need
- * another call. Also shows the copies of moved instructions (ftrace_copy): what is known of them
+ * another call. Also shows the copies of moved instructions ("ftrace_copy:NAME"): what is known of them
  * is made only then.
  */
 void ftrace_gdb_symbols(void);

@@ -99,7 +99,7 @@ def target(at):
 site = int(gdb.parse_and_eval("(unsigned long)&chain_c"))
 gdb.execute("tbreak *%#x" % target(target(site) + 23))
 gdb.execute("continue")
-while gdb.selected_frame().name() == "ftrace_copy":
+while gdb.selected_frame().name() == "ftrace_copy:chain_c":
     gdb.execute("bt")
     print("-+-+-")
     gdb.execute("stepi", to_string=True)
@@ -110,17 +110,19 @@ continue
 
 
 @pytest.mark.skipif(ftracetest.COMPAT, reason="never recompiled programs are x86_64's")
-def test_moved_instructions(tmp_path):
-    """Stepped through the copies of a never recompiled function's first instructions: each backtrace is complete."""
+@pytest.mark.parametrize("how", ["symbols", "no"])
+def test_moved_instructions(tmp_path, how):
+    """Stepped through the copies of a never recompiled function's first instructions: each backtrace is complete and
+    names them, asked for or not."""
     need_ftrace()
     unmodified = build("gdb_bt.c", "-O1", "-fno-optimize-sibling-calls", name="gdb_bt_unmodified")
     script = tmp_path / "steps"
     script.write_text(STEPS)
-    result = gdb(unmodified, f"source {script}", before=["set environment FTRACE_GDB=symbols"],
+    result = gdb(unmodified, f"source {script}", before=[f"set environment FTRACE_GDB={how}"],
                  wrapper=[FTRACE, "record", "-F", "chain_c", "-o", str(tmp_path / "data"), "--"])
     traces = result.stdout.split(b"-+-+-")[:-1]
     assert len(traces) == 2, str(result)		# a push and a jump stand for the call
     for trace in traces:
-        assert b"#0  0x" in trace and b"ftrace_copy" in trace, str(result)
+        assert b"#0  0x" in trace and b" in ftrace_copy:chain_c ()" in trace, str(result)
         assert frames(trace) == CHAIN[2:], str(result)
     assert b"\n23\n" in result.stdout and b"exited normally" in result.stdout, str(result)
