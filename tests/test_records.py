@@ -12,6 +12,35 @@ from ftracetest import PATCHABLE, build, check_streams, need_ftrace, run
 O2 = ["-O2", PATCHABLE]
 
 
+def check_whole(recording, total=None):
+    """As many records by our own reader as by babeltrace2; @total, if that is given."""
+    seen = check_streams(recording.folder)
+    assert recording.babeltrace() == seen
+    assert total is None or seen == total
+
+
+def shown_depths(recording):
+    """Each function's depths as ftrace replay shows its calls, in that order; 1: main."""
+    shown = run([ftracetest.FTRACE, "replay", "--no-pager", "-i", recording.folder])
+    depths = {}
+    for line in shown.stdout.decode().splitlines():
+        # A # in front is a comment; before the time it says that the call was a long one.
+        found = re.match(r"(?!#)[^|]*\|( +)(\w+)\(\)", line)
+        if found:
+            depths.setdefault(found.group(2), []).append(len(found.group(1)) // 2)
+    return depths
+
+
+def step_program():
+    return build("step.c", *O2, "-pthread", name="step")
+
+
+def run_with_api(how, mode, timeout, **env):
+    """programs/step.c ends as it does alone."""
+    native = run([step_program(), how])
+    traced = run([step_program(), how], timeout=timeout,
+                 env={"LD_PRELOAD": ftracetest.api_all(), "FTRACE_TEST_API": mode, **env})
+    assert (traced.status, traced.stdout) == (native.status, native.stdout), str(traced)
 
 
 @pytest.mark.parametrize("tracer,per_call", [("function_graph", 2), ("function", 1)])
@@ -23,9 +52,7 @@ def test_exact(tracer, per_call, record):
         return
     calls = recording.report()
     assert calls == {"main": 1, "fib": 21891, "leaf": 100000, "caller": 50000}, calls
-    total = sum(calls.values()) * per_call
-    assert check_streams(recording.folder) == total
-    assert recording.babeltrace() == total
+    check_whole(recording, sum(calls.values()) * per_call)
 
 
 def test_calls_left_by_longjmp_end(record):
@@ -35,16 +62,9 @@ def test_calls_left_by_longjmp_end(record):
     if ftracetest.NATIVE:
         return
     assert recording.report() == {"main": 1, "dive": 600, "leaf": 101, "even": 501, "odd": 500}
-    shown = run([ftracetest.FTRACE, "replay", "--no-pager", "-i", recording.folder])
-    lines = [line.split("|", 1)[1] for line in shown.stdout.decode().splitlines()
-             if "|" in line and not line.startswith("#")]
-    depth = {}
-    for line in lines:
-        found = re.match(r"( +)(\w+)\(\)", line)
-        if found:
-            depth.setdefault(found.group(2), []).append(len(found.group(1)) // 2)
-    assert set(depth["leaf"]) == {2}, sorted(set(depth["leaf"]))
-    assert depth["dive"] == [2, 3, 4, 5, 6, 7] * 100
+    depths = shown_depths(recording)
+    assert set(depths["leaf"]) == {2}, sorted(set(depths["leaf"]))
+    assert depths["dive"] == [2, 3, 4, 5, 6, 7] * 100
     recording.babeltrace()
 
 
@@ -55,12 +75,7 @@ def test_calls_anywhere_on_the_stack(record):
     if ftracetest.NATIVE:
         return
     assert recording.report() == {"main": 1, "outer": 1024, "leaf": 4096, "around": 1024, "thrower": 1024}
-    shown = run([ftracetest.FTRACE, "replay", "--no-pager", "-i", recording.folder])
-    depths = {}
-    for line in shown.stdout.decode().splitlines():
-        found = re.match(r"[^#|]*\|( +)(\w+)\(\)", line)
-        if found:
-            depths.setdefault(found.group(2), []).append(len(found.group(1)) // 2)
+    depths = shown_depths(recording)
     assert depths["outer"] == depths["around"] == [2] * 1024
     assert depths["leaf"] == [3] * 2048 + [4, 2] * 1024
     recording.babeltrace()
@@ -74,9 +89,7 @@ def test_threads_exact(record):
         return
     calls = recording.report()
     assert calls == {"main": 1, "thread": 4, "work": 4 * 300000}, calls
-    total = 2 * sum(calls.values())
-    assert check_streams(recording.folder) == total
-    assert recording.babeltrace() == total
+    check_whole(recording, 2 * sum(calls.values()))
 
 
 def test_signals_exact(record):
@@ -91,7 +104,7 @@ def test_signals_exact(record):
     assert lost == 0 and calls["handler"] >= 300, (calls, lost)
     assert calls["middle"] <= calls["handler"] and calls["inner"] == 2 * calls["handler"], calls
     assert calls["fib"] % 465 == 21891 % 465, calls		# fib(12) is 465 calls
-    assert recording.babeltrace() == check_streams(recording.folder) == data["records"]
+    check_whole(recording, data["records"])
 
 
 @pytest.mark.limit(240)
@@ -99,12 +112,10 @@ def test_signals_exact(record):
 @pytest.mark.parametrize("how", ["return", "jump", "unwind", "cold", "coldjump"])
 def test_signal_at_every_instruction(how, tracer, record):
     """programs/step.c: a signal whose handler is traced at each instruction of traced calls."""
-    program = build("step.c", *O2, "-pthread", name="step")
-    recording = record.same([program, how], ["--tracer", tracer], timeout=100)
+    recording = record.same([step_program(), how], ["--tracer", tracer], timeout=100)
     if ftracetest.NATIVE:
         return
-    total = check_streams(recording.folder)
-    assert recording.babeltrace() == total
+    check_whole(recording)
     match = re.search(rb"outside the program (\d+) worked (\d+)", recording.result.stderr)
     assert match and int(match.group(1)) > 0, str(recording.result)
     data = recording.report_json()
@@ -122,11 +133,7 @@ def test_signal_at_every_instruction(how, tracer, record):
 @pytest.mark.parametrize("how", ["return", "jump", "unwind"])
 def test_signal_at_every_instruction_api(how, mode):
     """The same with callbacks of the library's API at every entry and return."""
-    program = build("step.c", *O2, "-pthread", name="step")
-    native = run([program, how])
-    traced = run([program, how], timeout=100,
-                 env={"LD_PRELOAD": ftracetest.api_all(), "FTRACE_TEST_API": mode})
-    assert (traced.status, traced.stdout) == (native.status, native.stdout), str(traced)
+    run_with_api(how, mode, 100)
 
 
 @pytest.mark.limit(240)
@@ -135,14 +142,9 @@ def test_signal_at_every_instruction_replaced(how, tmp_path):
     """The same while a function is being replaced, and back: each call is of one version or the other."""
     if (how, ftracetest.ARCH) == ("unwind", "i386"):
         pytest.skip("system calls with six arguments have pushes that no unwind table tells of")
-    program = build("step.c", *O2, "-pthread", name="step")
     counter = tmp_path / "counter"
     counter.write_bytes(bytes(16))
-    native = run([program, how])
-    replaced = run([program, how], timeout=200,
-                   env={"LD_PRELOAD": ftracetest.api_all(), "FTRACE_TEST_API": "replaced",
-                        "FTRACE_TEST_COUNTER": str(counter)})
-    assert (replaced.status, replaced.stdout) == (native.status, native.stdout), str(replaced)
+    run_with_api(how, "replaced", 200, FTRACE_TEST_COUNTER=str(counter))
     new = int.from_bytes(counter.read_bytes()[:8], "little")
     # Who jumps out of every look at its own stack does not go over.
     assert new > 10 or how == "jump", f"{new} calls of the new version"
@@ -155,7 +157,7 @@ def test_stepped_from_outside(tracer, record):
     need_ftrace()
     program = build("ptrace_step.c", *O2, name="ptrace_step")
     recording = record.same([program], ["--tracer", tracer], timeout=100)
-    assert recording.babeltrace() == check_streams(recording.folder)
+    check_whole(recording)
     data = recording.report_json()
     calls = ftracetest.report_calls(data)
     assert calls["handler"] > 100 and calls["top"] == 3 and calls["leaf"] == 6, calls
