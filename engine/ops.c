@@ -341,6 +341,9 @@ FTRACE_INTERNAL int ftrace_ops_register(struct ftrace_ops *ops, const char *what
 	ft_lock(ftrace_lock);
 	if (general_rests_on(ops)) {
 		ft_unlock(ftrace_lock);
+		if (ftrace_in_callback((unsigned long)__builtin_frame_address(0)))
+			return ft_log(-EDEADLK, "%s: called from a callback, while others have to be waited for that "
+				      "run one of these functions", what);
 		probes_general_end();
 		ft_lock(ftrace_lock);
 	}

@@ -127,6 +127,7 @@ struct ftrace_ops {
  *
  * -EBUSY: already registered, or IPMODIFY and one of the functions has such an ops already.
  * -EINVAL: no func, unknown flags, IPMODIFY without SAVE_REGS, or a function IPMODIFY cannot do.
+ * -EDEADLK: called from a callback, with IPMODIFY for a function that callbacks run of which the library set GENERAL_REGS.
  * -ENODEV: no function of any loaded object can be traced.
  * -ENOSPC: 64 ops with RECURSION are registered.
  * -EPERM: the code cannot be changed here (the log line says what was tried).

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * general [ipmodify|probe|later LIBRARY]: of which callbacks the library sees that they leave vector registers alone, and what
- * becomes of that when a function they call is replaced, or probed, or comes with an object that is loaded later.
+ * general [ipmodify|probe]: of which callbacks the library sees that they leave vector registers alone, and what becomes of
+ * that when a function they call is replaced, or probed. More of the latter: replaced.c.
  */
-#include <dlfcn.h>
-#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,7 +21,6 @@
 
 double target(double a, double b, double c);
 void traced_helper(void);
-void swapped_here(void);
 
 static volatile unsigned long hits;
 static volatile int never;
@@ -415,50 +412,9 @@ static void changes(bool probe)
 	ok(!unregister_ftrace_function(&ops) && !add(empty, 0) && !is_general(), "for good");
 }
 
-TRACED void swapped_here(void)
-{
-	__asm__ volatile("");
-}
-
-/* A callback that calls a function of its own library, for which a filter waited that sends its calls elsewhere. */
-static void later(const char *path)
-{
-	static struct ftrace_ops modify = { .func = redirect,
-					    .flags = FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_IPMODIFY };
-	static struct ftrace_ops second;
-	void *library;
-	bool right;
-	int err;
-
-	ok(!ftrace_set_filter(&modify, "swapped_*", strlen("swapped_*"), 1) && !register_ftrace_function(&modify),
-	   "functions that are replaced, others of such names to come");
-	for (int i = 0; i < 2; i++) {
-		library = dlopen(path, RTLD_NOW);
-		hits = 0;
-		right = library && !add((ftrace_func_t)(long)dlsym(library, "later_callback"), 0) && !is_general();
-		right &= target_is_right() && hits == 2000;
-		ok(right && !unregister_ftrace_function(&ops), "a callback that calls one that came, time %d", i + 1);
-		second = modify;
-		second.flags = FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_IPMODIFY;
-		memset(second.reserved, 0, sizeof(second.reserved));
-		ftrace_set_filter(&second, "swapped_later", strlen("swapped_later"), 1);
-		err = register_ftrace_function(&second);
-		ok(err == -EBUSY, "which nobody else may replace (%d)", err);
-		if (!err)
-			unregister_ftrace_function(&second);
-		ftrace_free_filter(&second);
-		dlclose(library);
-	}
-	unregister_ftrace_function(&modify);
-}
-
 int main(int argc, char **argv)
 {
 	ftrace_set_filter(&ops, "target", strlen("target"), 1);
-	if (argc > 2) {
-		later(argv[2]);
-		return tap_done();
-	}
 	if (argc > 1) {
 		changes(!strcmp(argv[1], "probe"));
 		return tap_done();

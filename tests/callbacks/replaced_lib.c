@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* For general.c: a callback that calls a traced function of the same library, and nothing by a linkage table. */
+/* For replaced.c: a callback that calls a traced function of the same library, and nothing by a linkage table. */
 #include <ftrace/ftrace.h>
 
 #define HIDDEN_TRACED	__attribute__((noinline, noclone, visibility("hidden"), patchable_function_entry(5)))
