@@ -126,12 +126,15 @@ static bool is_full(const struct ftrace_ring *ring)
 	return ring->head - smp_load_acquire(&ring->tail) >= ring->npackets;
 }
 
-/* Until the recorder took a packet, at most session->wait_ms. 0: there is room. */
+/*
+ * Until the recorder took a packet, at most session->wait_ms. 0: there is room. Of a sleep that was much longer than
+ * it was to be only a part counts: this thread was not run, and neither may the recorder have been.
+ */
 static int wait_for_room(struct agent_ring *r)
 {
 	struct ftrace_ring *ring = r->shared;
 	struct { long sec, nsec; } slice = { 0, SLICE_MS * 1000000l };
-	u64 began, tail = READ_ONCE(ring->tail);
+	u64 before, waited = 0, tail = READ_ONCE(ring->tail);
 	u32 spins = SPINS;
 
 	if (r->gave_up == tail + 1) {
@@ -148,8 +151,10 @@ static int wait_for_room(struct agent_ring *r)
 				goto gave_up;
 		return 0;
 	}
-	began = agent_clock_ns(CLOCK_MONOTONIC);
+	before = agent_clock_ns(CLOCK_MONOTONIC);
 	for (;;) {
+		u64 now;
+
 		WRITE_ONCE(ring->writer_waits, 1);
 		/* Pairs with the fence in the recorder between its stores of tail and its load of this. */
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -160,8 +165,10 @@ static int wait_for_room(struct agent_ring *r)
 		arch_syscall(SYS_futex, (long)&ring->writer_waits, FUTEX_WAIT, 1, (long)&slice, 0, 0);
 		if (!is_full(ring))
 			return 0;
-		if (agent_clock_ns(CLOCK_MONOTONIC) - began >=
-		    READ_ONCE(agent.session->wait_ms) * 1000000ull)
+		now = agent_clock_ns(CLOCK_MONOTONIC);
+		waited += now - before < 2 * SLICE_MS * 1000000ull ? now - before : 2 * SLICE_MS * 1000000ull;
+		before = now;
+		if (waited >= READ_ONCE(agent.session->wait_ms) * 1000000ull)
 			break;
 	}
 gave_up:

@@ -13,6 +13,7 @@
 /* The recorder counts its heartbeat up every 100 ms at least. */
 #define GONE_MS		1000	/* silent for so long: gone, or as good as */
 #define GONE_DEAD_MS	300	/* ... and its pid does not exist (here: another namespace has others) */
+#define LOOK_MS		100	/* what counts from one look to the next, at most: see agent_recorder_gone() */
 
 #define LOG_MAX		(256l << 10)
 
@@ -20,10 +21,11 @@
 
 struct agent agent;
 
-/* When the heartbeat last changed. Threads may race here: the loser's view is as good. */
+/* How long the heartbeat has been seen to stand still. Threads may race here: the loser's view is as good. */
 static struct {
 	u64 value;
-	u64 since_ms;
+	u32 looked_ms;		/* when anybody last looked; 0: nobody has */
+	u32 silent_ms;
 } heartbeat;
 
 static bool pid_exists(s32 pid)
@@ -90,7 +92,7 @@ int agent_session_reopen(const char *dir)
 	if (old)
 		arch_syscall(SYS_munmap, (long)old, (long)size, 0, 0, 0, 0);
 	agent.forked = false;
-	heartbeat.since_ms = 0;
+	heartbeat.looked_ms = 0;
 	WRITE_ONCE(agent.off, 0);
 	__atomic_fetch_and(&ftrace_silent, ~(u32)FTRACE_SILENT_PAUSED, __ATOMIC_RELAXED);
 	return 0;
@@ -138,20 +140,26 @@ bool agent_recorder_exists(void)
 	return pid_exists((s32)agent.session->recorder_pid);
 }
 
+/*
+ * Only time in which somebody looks counts. Who finds out that a second has gone by since the last look has not run
+ * for so long (a machine that was stopped, or has too much to do), and neither may the recorder have.
+ */
 bool agent_recorder_gone(void)
 {
 	u64 value = READ_ONCE(agent.session->heartbeat);
-	u64 now, silent;
+	u32 now, last, silent;
 
 	if (READ_ONCE(ftrace_no_syscalls))
 		return false;
-	now = agent_clock_ns(CLOCK_MONOTONIC) / 1000000;
-	if (!heartbeat.since_ms || value != heartbeat.value) {
+	now = (u32)(agent_clock_ns(CLOCK_MONOTONIC) / 1000000) | 1;
+	last = __atomic_exchange_n(&heartbeat.looked_ms, now, __ATOMIC_RELAXED);
+	if (!last || value != heartbeat.value) {
 		heartbeat.value = value;
-		heartbeat.since_ms = now;
+		WRITE_ONCE(heartbeat.silent_ms, 0);
 		return false;
 	}
-	silent = now - heartbeat.since_ms;
+	silent = (s32)(now - last) < 0 ? 0 : now - last < LOOK_MS ? now - last : LOOK_MS;
+	silent = __atomic_add_fetch(&heartbeat.silent_ms, silent, __ATOMIC_RELAXED);
 	return silent > GONE_MS ||
 	       (silent > GONE_DEAD_MS && !pid_exists((s32)agent.session->recorder_pid));
 }
