@@ -32,6 +32,7 @@
 #include <unistd.h>
 #include <ftrace/fgraph.h>
 #include <ftrace/livepatch.h>
+#include "../unwind/reads.h"
 #endif
 
 /* What callbacks of ops with GENERAL_REGS run: the others overwrite vectors on purpose. */
@@ -388,8 +389,11 @@ static struct klp_func replaced_funcs[] = {
 static struct klp_object replaced_objs[] = { { .funcs = replaced_funcs }, { } };
 static struct klp_patch patch = { .name = "fidelity", .objs = replaced_objs };
 
+static volatile int holder_tid;
+
 static UNTRACED void *holder(void *fds)
 {
+	holder_tid = (int)syscall(SYS_gettid);
 	fidelity_hold(*(int *)fds);
 	return NULL;
 }
@@ -415,7 +419,8 @@ static UNTRACED void replace_held(void)
 
 	if (pipe(fds) || pthread_create(&t, NULL, holder, fds))
 		exit(1);
-	usleep(50000);
+	while (!holder_tid || !reads(holder_tid))
+		usleep(1000);
 	replace(1);
 }
 

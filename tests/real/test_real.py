@@ -125,7 +125,7 @@ class Redis:
         self.log = open(os.path.join(folder, "log"), "wb")
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log,
                                         stderr=self.log, start_new_session=True)
-        for _ in range(200):
+        for _ in range(400 * ftracetest.PATIENCE):
             if os.path.exists(self.socket) and self.cli("ping").stdout == b"PONG\n":
                 return
             if self.process.poll() is not None:
@@ -145,7 +145,7 @@ class Redis:
     def stop(self):
         self.cli("shutdown", "nosave")
         try:
-            return self.process.wait(30)
+            return self.process.wait(30 * ftracetest.PATIENCE)
         except subprocess.TimeoutExpired:
             ftracetest.kill_session(self.process.pid)
             self.process.wait()
