@@ -68,9 +68,12 @@ static void hurry(struct stop *s)
 static int help(void *arg)
 {
 	struct stop *s = arg;
+	const long patience[2] = { 5, 0 };	/* seconds and nanoseconds, each a long as SYS_futex has them */
 
+	/* The process may be killed before it says go: nobody would ever wake us, and its pipes stay open. */
 	while (!smp_load_acquire(&s->go))
-		arch_syscall(SYS_futex, (long)&s->go, FUTEX_WAIT, 0, 0, 0, 0);
+		if (arch_syscall(SYS_futex, (long)&s->go, FUTEX_WAIT, 0, (long)patience, 0, 0) == -ETIMEDOUT)
+			return 1;
 	set_signals();
 	hurry(s);
 	if (s->visit)
