@@ -70,9 +70,13 @@ static int help(void *arg)
 	struct stop *s = arg;
 	const long patience[2] = { 5, 0 };	/* seconds and nanoseconds, each a long as SYS_futex has them */
 
-	/* The process may be killed before it says go: nobody would ever wake us, and its pipes stay open. */
+	/*
+	 * The process may be killed before it says go: nobody would ever wake us, and its pipes stay open. If it only has
+	 * not been run for so long, it has yet to say it.
+	 */
 	while (!smp_load_acquire(&s->go))
-		if (arch_syscall(SYS_futex, (long)&s->go, FUTEX_WAIT, 0, (long)patience, 0, 0) == -ETIMEDOUT)
+		if (arch_syscall(SYS_futex, (long)&s->go, FUTEX_WAIT, 0, (long)patience, 0, 0) == -ETIMEDOUT &&
+		    arch_syscall(SYS_getppid, 0, 0, 0, 0, 0, 0) != s->pid)
 			return 1;
 	set_signals();
 	hurry(s);
