@@ -61,6 +61,33 @@ class Result:
                 f"--- stdout\n{cut(self.stdout)}\n--- stderr\n{cut(self.stderr)}")
 
 
+class Child:
+    """A program with pipes, that ends with the block it is used in."""
+
+    def __init__(self, command, **options):
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, **options)
+        self.pid = self.process.pid
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+    def text(self):
+        """The executable's code as it stands in memory."""
+        exe = os.readlink(f"/proc/{self.pid}/exe")
+        with open(f"/proc/{self.pid}/maps", encoding="utf-8") as maps:
+            ranges = [line.split()[0].split("-") for line in maps
+                      if exe in line and " r-xp " in line]
+        with open(f"/proc/{self.pid}/mem", "rb", buffering=0) as mem:
+            return b"".join(os.pread(mem.fileno(), int(hi, 16) - int(lo, 16), int(lo, 16))
+                            for lo, hi in ranges)
+
+
 def processes_of(leader):
     """Processes, but for those that have ended, of the session we started with start_new_session, also when its
     leader is gone and its children went to other process groups."""

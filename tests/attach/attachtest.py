@@ -20,23 +20,13 @@ if os.uname().machine != "x86_64":
 PLAIN = ("-O2", "-pthread")
 
 
-class Target:
+class Target(ft.Child):
     """A program that says "ready" and ends at SIGTERM with "ok"."""
 
     def __init__(self, command, **options):
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                        stdin=subprocess.PIPE, **options)
-        self.pid = self.process.pid
+        super().__init__(command, **options)
         self.symbols = {}
         assert self.process.stdout.readline() == b"ready\n"
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
 
     def end(self, sig=signal.SIGTERM):
         """Its status, output and errors."""
@@ -76,16 +66,6 @@ class Target:
     def status(self, key):
         with open(f"/proc/{self.pid}/status", encoding="ascii") as status:
             return re.search(rf"^{key}:\s*(\w+)", status.read(), re.M).group(1)
-
-    def text(self):
-        """The executable's code as it stands in memory."""
-        exe = os.readlink(f"/proc/{self.pid}/exe")
-        with open(f"/proc/{self.pid}/maps", encoding="utf-8") as maps:
-            ranges = [line.split()[0].split("-") for line in maps
-                      if exe in line and " r-xp " in line]
-        with open(f"/proc/{self.pid}/mem", "rb", buffering=0) as mem:
-            return b"".join(os.pread(mem.fileno(), int(hi, 16) - int(lo, 16), int(lo, 16))
-                            for lo, hi in ranges)
 
 
 def grown(read, by):

@@ -59,21 +59,10 @@ def ftrace(*args, status=0, **options):
     return done.stdout.decode() + done.stderr.decode()
 
 
-class Server:
+class Server(ft.Child):
     def __init__(self, path, **options):
-        self.process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True, **options)
-        self.pid = self.process.pid
-        self.path = path
+        super().__init__([path], text=True, **options)
         assert self.say("?") == "what?"
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
 
     def say(self, line):
         self.process.stdin.write(line + "\n")
@@ -86,15 +75,6 @@ class Server:
 
     def answer(self):
         return self.ask()["answer"]
-
-    def text(self):
-        """The executable's code as it stands in memory."""
-        with open(f"/proc/{self.pid}/maps", encoding="utf-8") as maps:
-            ranges = [line.split()[0].split("-") for line in maps
-                      if self.path in line and " r-xp " in line]
-        with open(f"/proc/{self.pid}/mem", "rb", buffering=0) as mem:
-            return b"".join(os.pread(mem.fileno(), int(hi, 16) - int(lo, 16), int(lo, 16))
-                            for lo, hi in ranges)
 
     def check_end(self):
         out, err = self.process.communicate(timeout=20 * ft.PATIENCE)
