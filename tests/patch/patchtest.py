@@ -2,7 +2,6 @@
 """What the tests of ftrace patch share: the program that is patched, patches, the command."""
 import os
 import shutil
-import subprocess
 import sys
 
 import pytest
